@@ -1,0 +1,109 @@
+"""A budget: a limit per period for a scope. Its `left` is kept per period, in the same transaction as the holds."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Period(StrEnum):
+    """Calendar periods, UTC."""
+
+    MONTHLY = "monthly"
+    DAILY = "daily"
+    TOTAL = "total"
+
+
+class ScopeKind(StrEnum):
+    """Whose leases a budget counts."""
+
+    ACCOUNT = "account"
+    OWNER = "owner"
+    PROJECT = "project"
+
+
+class Consequence(StrEnum):
+    """What happens when a threshold is crossed."""
+
+    NOTIFY = "notify"
+    STOP_LAUNCHES = "stop_launches"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """`at_percent` of the limit spent: do these."""
+
+    at_percent: Decimal
+    do: tuple[Consequence, ...]
+
+
+DEFAULT_THRESHOLDS = (
+    Threshold(at_percent=Decimal(50), do=(Consequence.NOTIFY,)),
+    Threshold(at_percent=Decimal(80), do=(Consequence.NOTIFY, Consequence.STOP_LAUNCHES)),
+    Threshold(at_percent=Decimal(100), do=(Consequence.END,)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What may be spent, by whom, in which period."""
+
+    name: str
+    limit_usd: Decimal
+    period: Period = Period.MONTHLY
+    scope_kind: ScopeKind = ScopeKind.ACCOUNT
+    scope_value: str | None = None
+    services: str = "accelerators"
+    thresholds: tuple[Threshold, ...] = DEFAULT_THRESHOLDS
+
+    def covers(self, *, owner: str, project: str | None) -> bool:
+        """Whether a lease of this owner and project counts against it."""
+        match self.scope_kind:
+            case ScopeKind.ACCOUNT:
+                return True
+            case ScopeKind.OWNER:
+                return owner == self.scope_value
+            case ScopeKind.PROJECT:
+                return project is not None and project == self.scope_value
+
+    def period_key(self, at: datetime) -> str:
+        """The period a moment falls in: `2026-11`, `2026-11-23` or `total`."""
+        match self.period:
+            case Period.MONTHLY:
+                return f"{at:%Y-%m}"
+            case Period.DAILY:
+                return f"{at:%Y-%m-%d}"
+            case Period.TOTAL:
+                return "total"
+
+    def crossed(self, spent_usd: Decimal) -> frozenset[Consequence]:
+        """Everything that the thresholds reached so far ask for."""
+        return frozenset(
+            consequence
+            for threshold in self.thresholds
+            if spent_usd >= self.limit_usd * threshold.at_percent / 100 and (spent_usd > 0 or self.limit_usd > 0)
+            for consequence in threshold.do
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetState:
+    """A budget and what is left of it in one period: limit less holds of open leases and costs of closed ones."""
+
+    budget: Budget
+    period_key: str
+    left_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetBook:
+    """All budgets at one moment. `revision` moves with every change of a definition, so that a launch can tell that
+    the budgets it was admitted against are still all there are."""
+
+    revision: int
+    states: tuple[BudgetState, ...]
+
+    def covering(self, *, owner: str, project: str | None) -> tuple[BudgetState, ...]:
+        """The budgets a lease of this owner and project falls in."""
+        return tuple(state for state in self.states if state.budget.covers(owner=owner, project=project))

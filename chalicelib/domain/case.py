@@ -1,0 +1,90 @@
+"""A case: everything that may be looked at to judge one subject, a lease or a box without one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import IntEnum
+
+from chalicelib.domain.budget import BudgetState
+from chalicelib.domain.evidence import Evidence
+from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.domain.lease import Lease
+from chalicelib.domain.meter import Cost
+from chalicelib.domain.policy import IdlePolicy, Policy
+
+
+class Effect(IntEnum):
+    """What should happen to a subject; of several the strictest wins."""
+
+    KEEP = 0
+    WARN = 1
+    END = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule's reason, with its figures. `ends_at` is when it would end the subject if nothing changes;
+    `spared_by` says what softened it."""
+
+    rule: str
+    effect: Effect
+    reason: str
+    figures: Mapping[str, str] = field(default_factory=dict)
+    ends_at: datetime | None = None
+    spared_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The facts of one subject at one moment. `instances` are those not gone; `obstacle` names a controller that
+    would start a replacement and that can't be disarmed yet."""
+
+    now: datetime
+    policy: Policy
+    lease: Lease | None
+    instances: tuple[Instance, ...]
+    spot_requests: tuple[SpotRequest, ...] = ()
+    evidence: Evidence
+    cost: Cost
+    budgets: tuple[BudgetState, ...] = ()
+    spent_usd: Mapping[str, Decimal] = field(default_factory=dict)
+    obstacle: str | None = None
+    unleased_because: str | None = None
+
+    @property
+    def idle_policy(self) -> IdlePolicy:
+        """The policy's idle section, tightened by the lease's own."""
+        own = self.lease.order.idle_after if self.lease and self.lease.order else None
+        if own is None or own >= self.policy.idle.after:
+            return self.policy.idle
+        return self.policy.idle.model_copy(update={"after": own})
+
+    @property
+    def running(self) -> tuple[Instance, ...]:
+        """The boxes that bill for compute."""
+        return tuple(instance for instance in self.instances if instance.is_running)
+
+    @property
+    def ending_usd(self) -> Decimal:
+        """What ending it may still cost: its dearest price for `teardown.margin`."""
+        return self.cost.ceiling_usd * Decimal(self.policy.teardown.margin / timedelta(hours=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The strictest effect, and every finding with its figures."""
+
+    case: Case
+    effect: Effect
+    findings: tuple[Finding, ...]
+
+    @property
+    def ruling(self) -> Finding | None:
+        """The finding that decides: the first of the strictest, in the order of the rules."""
+        return next((finding for finding in self.findings if finding.effect is self.effect), None)
+
+    @property
+    def ends_for_idleness_only(self) -> bool:
+        """True where nothing but idleness asks for the end: such ends are capped per sweep."""
+        return self.effect is Effect.END and {f.rule for f in self.findings if f.effect is Effect.END} == {"idle"}

@@ -1,0 +1,62 @@
+"""Every way a caller's wish can fail, as exceptions that the web layer turns into problem+json.
+
+CurfewError
+├── NotFound            404  the id names nothing
+├── Refused             409  state, policy or AWS forbids it; carries its slug
+│   ├── BudgetExceeded       the hold does not fit into a budget
+│   ├── NoCapacity           every type and zone was tried
+│   └── Stale                somebody else changed it first: read again, try again
+└── Unavailable         503  a service Curfew rests on did not answer; nothing was changed
+
+Each message is a sentence for a person: what is wrong, what happens to the money, how to mend it.
+"""
+
+from collections.abc import Mapping
+
+
+class CurfewError(Exception):
+    """The root: `slug` names the problem type, `extra` holds members for the problem document."""
+
+    slug = "error"
+
+    def __init__(self, detail: str, *, slug: str | None = None, **extra: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.slug = slug or type(self).slug
+        self.extra: Mapping[str, object] = extra
+
+
+class NotFound(CurfewError):
+    """The id names nothing that Curfew or EC2 knows."""
+
+    slug = "not-found"
+
+
+class Refused(CurfewError):
+    """What was asked is well-formed, but state, policy or AWS forbids it."""
+
+    slug = "refused"
+
+
+class BudgetExceeded(Refused):
+    """A budget has no room for the hold; nothing was launched and nothing is held."""
+
+    slug = "budget-exceeded"
+
+
+class NoCapacity(Refused):
+    """EC2 had no capacity in any type and zone that was tried; nothing runs and nothing is held."""
+
+    slug = "no-capacity"
+
+
+class Stale(Refused):
+    """The record changed between reading and writing; nothing was written."""
+
+    slug = "stale"
+
+
+class Unavailable(CurfewError):
+    """A service Curfew rests on did not answer."""
+
+    slug = "unavailable"

@@ -1,0 +1,117 @@
+"""What is known of a box's use: busy, idle since when, or unknown and why.
+
+Three-valued on purpose. Any sign of work means busy; silence means unknown, never idle: real boxes leave holes of hours
+in their metrics while they work. CPU and GPU memory are no signals (training runs at 2-10 % CPU; 99.7 % of idle GPU
+minutes still hold memory), so only the GPU's own duty cycle counts, the maximum over all GPUs and over each period.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from statistics import median
+
+from chalicelib.domain.policy import IdlePolicy
+
+SHORTEST_INTERVAL = timedelta(seconds=60)
+LONGEST_INTERVAL = timedelta(seconds=300)
+FRESH_INTERVALS = 3
+SHORTEST_WINDOW = FRESH_INTERVALS * LONGEST_INTERVAL
+
+
+class Use(StrEnum):
+    """The three values."""
+
+    BUSY = "busy"
+    IDLE = "idle"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One metric of one box: (time, percent) in any order, with holes and duplicates as CloudWatch has them.
+
+    A sample's time is the start of its period; it speaks for the whole of it.
+    """
+
+    source: str
+    samples: tuple[tuple[datetime, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """`since` is the last sign of work (busy), the start of silence (idle), or None (unknown)."""
+
+    use: Use
+    reason: str
+    since: datetime | None = None
+
+
+def unknown(reason: str) -> Evidence:
+    """Not known, and why."""
+    return Evidence(use=Use.UNKNOWN, reason=reason)
+
+
+def of_box(series: Sequence[Series], *, idle: IdlePolicy, running_since: datetime, now: datetime) -> Evidence:
+    """The use of one box over the window `[now - idle.after, now]`, shorter where it has not run that long.
+
+    The window is never shorter than what tells a slow source from a silent one.
+    """
+    start = max(now - max(idle.after, SHORTEST_WINDOW), running_since)
+    if not series:
+        return unknown("no GPU metric: the CloudWatch agent is not installed, or not aggregating by InstanceId")
+    return combine(_of_series(one, idle=idle, start=start, now=now) for one in series)
+
+
+def combine(parts: Iterable[Evidence]) -> Evidence:
+    """Any sign of work is busy; idle needs every part idle, since the last of them fell silent."""
+    known = list(parts)
+    busy = [part for part in known if part.use is Use.BUSY]
+    if busy:
+        return max(busy, key=lambda part: part.since or datetime.min)
+    for part in known:
+        if part.use is Use.UNKNOWN:
+            return part
+    idle = [(part.since, part) for part in known if part.since is not None]
+    return max(idle, key=lambda pair: pair[0])[1] if idle else unknown("nothing that could be asked runs")
+
+
+def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: datetime) -> Evidence:
+    samples = _highest_at_each_time(series, start=start, now=now)
+    if len(samples) < 2:  # noqa: PLR2004 (an interval needs two samples)
+        return unknown(f"{series.source}: {len(samples)} samples since {start:%H:%M} UTC")
+    interval = _interval(samples)
+    newest = samples[-1][0]
+    worked = [at for at, percent in samples if percent >= idle.gpu_below_percent]
+    silent_since = min(now, worked[-1] + interval) if worked else start
+    if now - newest > FRESH_INTERVALS * interval:
+        return unknown(f"{series.source}: the newest sample is {_minutes(now - newest)} min old")
+    if worked and worked[-1] == newest:
+        return Evidence(use=Use.BUSY, since=silent_since, reason=f"{series.source} is at {samples[-1][1]:g} %")
+    present, expected = len(samples), max(1, (now - start) // interval)
+    if present < expected * float(idle.coverage):
+        return unknown(f"{series.source}: only {present} of {expected} samples since {start:%H:%M} UTC")
+    return Evidence(
+        use=Use.IDLE,
+        since=silent_since,
+        reason=f"{series.source} below {idle.gpu_below_percent} % for {_minutes(now - silent_since)} min",
+    )
+
+
+def _highest_at_each_time(series: Series, *, start: datetime, now: datetime) -> list[tuple[datetime, float]]:
+    highest: dict[datetime, float] = {}
+    for at, percent in series.samples:
+        if start - SHORTEST_INTERVAL < at <= now:
+            highest[at] = max(percent, highest.get(at, percent))
+    return sorted(highest.items())
+
+
+def _interval(samples: Sequence[tuple[datetime, float]]) -> timedelta:
+    """The source's sampling interval, from its own samples; holes must not stretch it."""
+    typical = median(later[0] - earlier[0] for earlier, later in pairwise(samples))
+    return min(max(typical, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+
+
+def _minutes(length: timedelta) -> int:
+    return int(length.total_seconds() // 60)

@@ -1,0 +1,124 @@
+"""What EC2 says of instances and spot requests, as seen at one moment.
+
+Real answers lack fields: an instance without State is taken for one that runs and bills, because assuming the opposite
+would hide it. `LaunchTime` is only the last start (EC2 guide, DescribeInstances).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+GONE = frozenset({"shutting-down", "terminated"})
+AT_REST = frozenset({"stopping", "stopped"})
+PREPAID = frozenset({"capacity-block", "interruptible-capacity-reservation"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One EC2 instance. `state` is AWS's word, or `unknown` where the answer had none."""
+
+    id: str
+    region: str
+    type: str
+    state: str = "unknown"
+    zone: str | None = None
+    lifecycle: str = "on-demand"
+    launched_at: datetime | None = None
+    ended_at: datetime | None = None
+    spot_request_id: str | None = None
+    fleet_id: str | None = None
+    spot_fleet_id: str | None = None
+    group: str | None = None
+    managed_by: str | None = None
+    client_token: str | None = None
+    image_id: str | None = None
+    key_name: str | None = None
+    public_ip: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_gone(self) -> bool:
+        """Terminated or on the way there: it no longer bills for compute."""
+        return self.state in GONE
+
+    @property
+    def is_running(self) -> bool:
+        """Bills for compute now, as far as anybody can tell."""
+        return self.state not in GONE and self.state not in AT_REST
+
+    @property
+    def is_spot(self) -> bool:
+        """Billed at the spot price."""
+        return self.lifecycle == "spot"
+
+    @property
+    def is_prepaid(self) -> bool:
+        """Paid for in advance: ending it saves nothing."""
+        return self.lifecycle in PREPAID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotRequest:
+    """One spot instance request, with AWS's state and status code."""
+
+    id: str
+    region: str
+    state: str
+    status_code: str = ""
+    type: str = "one-time"
+    instance_id: str | None = None
+    instance_type: str | None = None
+    zone: str | None = None
+    max_price: str | None = None
+    created_at: datetime | None = None
+    valid_until: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_armed(self) -> bool:
+        """Can start an instance now or later: it must be cancelled before its instance is terminated."""
+        return self.state in {"open", "active", "disabled"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionView:
+    """What one region answered: `ok`, `denied` (for ever, by policy) or `failed` (this time)."""
+
+    region: str
+    status: str = "ok"
+    error: str | None = None
+    instances: tuple[Instance, ...] = ()
+    spot_requests: tuple[SpotRequest, ...] = ()
+    fleet_types: Mapping[str, str] = field(default_factory=dict)
+    """Fleet id → `instant`, `maintain` or `request`, for the fleets its instances name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Everything one look saw, over all regions."""
+
+    views: tuple[RegionView, ...]
+
+    @property
+    def seen_regions(self) -> frozenset[str]:
+        """The regions that answered."""
+        return frozenset(view.region for view in self.views if view.status == "ok")
+
+    @property
+    def is_complete(self) -> bool:
+        """No region failed. A denied one is reported, but will never answer."""
+        return all(view.status != "failed" for view in self.views)
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """Every instance of every region that answered."""
+        return tuple(instance for view in self.views for instance in view.instances)
+
+    @property
+    def spot_requests(self) -> tuple[SpotRequest, ...]:
+        """Every spot request of every region that answered."""
+        return tuple(request for view in self.views for request in view.spot_requests)
+
+    def fleet_type(self, region: str, fleet_id: str) -> str | None:
+        """The type of a fleet, or None where EC2 did not say."""
+        return next((view.fleet_types.get(fleet_id) for view in self.views if view.region == region), None)

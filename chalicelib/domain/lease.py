@@ -1,0 +1,219 @@
+"""The lease: the right of an owner to run one launch until `expires_at` and up to its hold.
+
+It owns the ids in its record; a `curfew:lease` tag alone is no lease, because consoles and templates copy tags.
+Status: requested → active → ending → closed, never back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.domain.money import ZERO
+
+
+class Status(StrEnum):
+    """Where a lease is on its way."""
+
+    REQUESTED = "requested"
+    ACTIVE = "active"
+    ENDING = "ending"
+    CLOSED = "closed"
+
+
+class RequestType(StrEnum):
+    """How the box was asked for; `none` for an adopted box without a spot request."""
+
+    ONE_TIME = "one-time"
+    PERSISTENT = "persistent"
+    NONE = "none"
+
+
+class Origin(StrEnum):
+    """Who started what the lease covers."""
+
+    LAUNCHED = "launched"
+    ADOPTED = "adopted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchOrder:
+    """What a caller asked for, with every default filled in."""
+
+    instance_types: tuple[str, ...]
+    image: str
+    region: str
+    request_type: RequestType = RequestType.ONE_TIME
+    lasts_for: timedelta
+    target_capacity: int = 1
+    budget_usd: Decimal | None = None
+    max_price_usd_per_hour: Decimal | None = None
+    volume_gib: int | None = None
+    egress_gb: int = 50
+    key_name: str | None = None
+    subnet_id: str | None = None
+    project: str | None = None
+    idle_after: timedelta | None = None
+    user_data: str | None = None
+    instance_profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call that may start something, recorded with its full parameters before it is made.
+
+    `outcome` is None while the answer is not known: such an attempt is looked up by its token and replayed before any
+    other is made.
+    """
+
+    token: str
+    operation: str
+    region: str
+    parameters: Mapping[str, Any]
+    started_at: datetime
+    outcome: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The worst-case cost of a lease, in its parts. `egress_usd` is the stated allowance that still fits."""
+
+    compute_usd: Decimal = ZERO
+    storage_usd: Decimal = ZERO
+    public_ipv4_usd: Decimal = ZERO
+    egress_usd: Decimal = ZERO
+
+    @property
+    def total_usd(self) -> Decimal:
+        """What the budgets set aside."""
+        return self.compute_usd + self.storage_usd + self.public_ipv4_usd + self.egress_usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A hold's share on one budget in one period."""
+
+    budget: str
+    period_key: str
+    amount_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """An interval in which an instance really ran. `started_at` is what bills: the first run of an adopted lease
+    starts at its adoption."""
+
+    instance_id: str
+    instance_type: str
+    zone: str | None
+    is_spot: bool
+    started_at: datetime
+    ended_at: datetime | None = None
+    has_public_ip: bool = True
+    max_price_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One call of a teardown, and what came of it. `done_at` is set once AWS has confirmed it."""
+
+    action: str
+    target: str
+    region: str
+    tried: int = 0
+    done_at: datetime | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a lease ends, since when, and how far it has come. `claimed_until`: only one writer acts at a time."""
+
+    cause: str
+    reason: str
+    figures: Mapping[str, str] = field(default_factory=dict)
+    decided_at: datetime
+    claimed_until: datetime
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One promise. Written only with its `version` as condition, so of two writers one loses and reads anew."""
+
+    id: str
+    owner: str
+    region: str
+    origin: Origin
+    request_type: RequestType
+    status: Status
+    requested_at: datetime
+    expires_at: datetime
+    hold: Hold
+    project: str | None = None
+    charges: tuple[Charge, ...] = ()
+    order: LaunchOrder | None = None
+    body_hash: str | None = None
+    storage_gib: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    instance_ids: tuple[str, ...] = ()
+    spot_request_ids: tuple[str, ...] = ()
+    fleet_id: str | None = None
+    launched_at: datetime | None = None
+    runs: tuple[Run, ...] = ()
+    missing_since: Mapping[str, datetime] = field(default_factory=dict)
+    warned_at: Mapping[str, datetime] = field(default_factory=dict)
+    ran_before_for: timedelta = timedelta(0)
+    ending: Ending | None = None
+    closed_at: datetime | None = None
+    final_usd: Decimal | None = None
+    failure: Mapping[str, Any] | None = None
+    version: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Holds money and may own something that bills."""
+        return self.status is not Status.CLOSED
+
+    @property
+    def is_adopted(self) -> bool:
+        """Curfew found the box; it did not launch it."""
+        return self.origin is Origin.ADOPTED
+
+    def with_step(self, changed: Step) -> "Lease":
+        """The same lease with one step of its ending replaced, by action and target."""
+        if self.ending is None:
+            raise ValueError(f"lease {self.id} is not ending")
+        steps = tuple(
+            changed if (step.action, step.target) == (changed.action, changed.target) else step
+            for step in self.ending.steps
+        )
+        return replace(self, ending=replace(self.ending, steps=steps))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The proof of how a lease ended: one a lease, its attempts inside."""
+
+    id: str
+    lease_id: str
+    owner: str
+    project: str | None
+    region: str
+    origin: Origin
+    cause: str
+    reason: str
+    figures: Mapping[str, str]
+    instance_ids: tuple[str, ...]
+    spot_request_ids: tuple[str, ...]
+    launched_at: datetime | None
+    decided_at: datetime
+    ended_at: datetime | None
+    status: str
+    """`done`; `ending` while it goes on; `dry-run` where nothing was done."""
+    steps: tuple[Step, ...]
+    cost_usd: Decimal
+    hold_usd: Decimal

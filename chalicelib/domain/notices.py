@@ -1,0 +1,192 @@
+"""What people are told. A notice's id is made of what happened, so that the same thing is never told twice."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from chalicelib.domain.case import Effect, Finding, Verdict
+from chalicelib.domain.lease import Lease, Receipt
+from chalicelib.domain.money import show
+
+
+class Kind(StrEnum):
+    """What a notice is about."""
+
+    LAUNCHED = "launched"
+    ADOPTED = "adopted"
+    WARNED = "warned"
+    TAKEN_BACK = "taken-back"
+    ENDED = "ended"
+    REPORTED = "reported"
+    STUCK = "stuck"
+    INCOMPLETE = "incomplete"
+    DEFERRED = "deferred"
+    BUDGET = "budget"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A message for people: `title` in one line, `lines` with the facts, `lease_id` where it is about one."""
+
+    id: str
+    kind: Kind
+    at: datetime
+    title: str
+    lines: tuple[str, ...] = ()
+    lease_id: str | None = None
+    tries: int = field(default=0)
+
+
+def _box(lease: Lease) -> str:
+    what = ", ".join(lease.instance_ids) or ", ".join(lease.spot_request_ids) or lease.id
+    return f"{what} ({lease.owner}, {lease.region})"
+
+
+def launched(lease: Lease, now: datetime) -> Notice:
+    """A launch succeeded: what it may cost at most and until when it runs."""
+    return Notice(
+        id=f"{lease.id}:launched",
+        kind=Kind.LAUNCHED,
+        at=now,
+        lease_id=lease.id,
+        title=f"Launched {_box(lease)}",
+        lines=(
+            f"It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC and costs {show(lease.hold.total_usd)} at most.",
+        ),
+    )
+
+
+def adopted(lease: Lease, *, instance_type: str, hourly_usd: Decimal, now: datetime) -> Notice:
+    """A box nobody launched through Curfew was put under a lease."""
+    return Notice(
+        id=f"{lease.id}:adopted",
+        kind=Kind.ADOPTED,
+        at=now,
+        lease_id=lease.id,
+        title=f"Adopted {instance_type} {_box(lease)}: it was not launched through Curfew",
+        lines=(
+            f"It costs up to {show(hourly_usd)} an hour. It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC, when it is "
+            f"idle, or when it has cost {show(lease.hold.total_usd)}.",
+            f"To keep it longer: PATCH /leases/{lease.id} with hours; to end it: DELETE /leases/{lease.id}.",
+        ),
+    )
+
+
+def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
+    """An end is near: which box, why, what it costs, when it ends, and what can be done."""
+    now = verdict.case.now
+    cost = verdict.case.cost
+    when = f"It ends at {finding.ends_at:%H:%M} UTC" if finding.ends_at else "It ends soon"
+    remedy = {
+        "idle": "any work on its GPUs takes this back",
+        "expired": f"PATCH /leases/{lease.id} with more hours keeps it",
+        "over_budget": f"PATCH /leases/{lease.id} with a higher budget_usd keeps it",
+    }.get(finding.rule, "see its lease")
+    return Notice(
+        id=f"{lease.id}:warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
+        kind=Kind.WARNED,
+        at=now,
+        lease_id=lease.id,
+        title=f"{_box(lease)} will end: {finding.reason}",
+        lines=(
+            f"{when}; {remedy}.",
+            f"It costs {show(cost.hourly_usd)} an hour and has cost {show(cost.accrued_usd)}.",
+        ),
+    )
+
+
+def taken_back(lease: Lease, finding: Finding, now: datetime) -> Notice:
+    """Work was seen after a warning: the warning no longer holds."""
+    return Notice(
+        id=f"{lease.id}:taken-back:{finding.rule}:{lease.warned_at[finding.rule]:%Y%m%dT%H%M%S}",
+        kind=Kind.TAKEN_BACK,
+        at=now,
+        lease_id=lease.id,
+        title=f"Warning taken back: {_box(lease)} goes on",
+        lines=(f"{finding.reason}.",),
+    )
+
+
+def ended(receipt: Receipt, now: datetime) -> Notice:
+    """A lease ended (or would have, in a dry run): why, how, and what it cost."""
+    boxes = ", ".join(receipt.instance_ids) or ", ".join(receipt.spot_request_ids) or receipt.lease_id
+    dry = receipt.status == "dry-run"
+    steps = "; ".join(f"{step.action} {step.target}: {step.answer or 'pending'}" for step in receipt.steps)
+    return Notice(
+        id=f"{receipt.id}:ended",
+        kind=Kind.ENDED,
+        at=now,
+        lease_id=receipt.lease_id,
+        title=f"{'Dry run, would have ended' if dry else 'Ended'} {boxes} ({receipt.owner}): {receipt.reason}",
+        lines=(
+            f"It cost {show(receipt.cost_usd)}; {show(receipt.hold_usd)} had been held.",
+            *([steps] if steps else []),
+        ),
+    )
+
+
+def reported(instance_id: str, finding: Finding, now: datetime) -> Notice:
+    """A box that Curfew sees and does not end, told once a day."""
+    return Notice(
+        id=f"{instance_id}:reported:{now:%Y-%m-%d}",
+        kind=Kind.REPORTED,
+        at=now,
+        title=f"{instance_id} is not guarded: {finding.reason}",
+    )
+
+
+def spared(lease: Lease, finding: Finding, now: datetime) -> Notice:
+    """A box that should end and that something spares, told once a day."""
+    return Notice(
+        id=f"{lease.id}:spared:{finding.rule}:{now:%Y-%m-%d}",
+        kind=Kind.REPORTED,
+        at=now,
+        lease_id=lease.id,
+        title=f"{_box(lease)} should end ({finding.reason}) and is spared: {finding.spared_by}",
+    )
+
+
+def stuck(lease: Lease, now: datetime) -> Notice:
+    """An end that AWS refuses; told every hour until it is done, because the box goes on billing."""
+    answers = tuple(
+        f"{step.action} {step.target}: {step.answer}"
+        for step in (lease.ending.steps if lease.ending else ())
+        if not step.done_at and step.answer
+    )
+    return Notice(
+        id=f"{lease.id}:stuck:{now:%Y-%m-%dT%H}",
+        kind=Kind.STUCK,
+        at=now,
+        lease_id=lease.id,
+        title=f"Could not end {_box(lease)} yet: it goes on billing and is tried again every minute",
+        lines=answers,
+    )
+
+
+def incomplete(regions: dict[str, str], now: datetime) -> Notice:
+    """Regions that did not answer: what runs there is not watched meanwhile. Told once an hour."""
+    return Notice(
+        id=f"incomplete:{','.join(sorted(regions))}:{now:%Y-%m-%dT%H}",
+        kind=Kind.INCOMPLETE,
+        at=now,
+        title=f"The sweep did not see {', '.join(sorted(regions))}; boxes there go on billing until it does",
+        lines=tuple(f"{region}: {error}" for region, error in sorted(regions.items())),
+    )
+
+
+def deferred(verdicts: tuple[Verdict, ...], cap: int, now: datetime) -> Notice:
+    """More idle boxes than one sweep may end: the rest follow in the next ones."""
+    leases = [verdict.case.lease.id for verdict in verdicts if verdict.case.lease]
+    return Notice(
+        id=f"deferred:{now:%Y-%m-%dT%H:%M}",
+        kind=Kind.DEFERRED,
+        at=now,
+        title=f"{len(leases)} more idle boxes end in the next sweeps (limits.idle_ends_per_sweep is {cap})",
+        lines=(", ".join(leases),),
+    )
+
+
+def is_warning(finding: Finding) -> bool:
+    """A warning that an end is near, as opposed to a spared end or a plain remark."""
+    return finding.effect is Effect.WARN and finding.spared_by is None and finding.rule != "unleased"

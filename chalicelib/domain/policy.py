@@ -1,0 +1,143 @@
+"""The policy: one JSON document that says when Curfew warns and ends. Unknown keys are refused, so a misspelt
+threshold can't silently never fire.
+
+Durations are ISO 8601 (`PT1H`). `idle.after` is what a wrong kill costs in restart time.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MAX_LENGTH = timedelta(days=99_999)
+Length = Annotated[timedelta, Field(ge=timedelta(0), le=MAX_LENGTH)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Usd = Annotated[Decimal, Field(ge=0, le=10**9, max_digits=20, decimal_places=10)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no IANA time zone such as 'UTC' or 'Asia/Shanghai'") from error
+    return name
+
+
+class Section(BaseModel):
+    """A part of the policy: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IdlePolicy(Section):
+    """When a box counts as idle."""
+
+    after: Length = timedelta(hours=1)
+    warn_before: Length = timedelta(minutes=10)
+    gpu_below_percent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(1)
+    coverage: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.8")
+    after_launch: Length = timedelta(minutes=30)
+    cpu_evidence: Literal["ignore", "use"] = "ignore"
+
+
+class LeasePolicy(Section):
+    """How long and how many."""
+
+    default_for: Length = timedelta(hours=8)
+    max_for: Length = timedelta(days=3)
+    max_open_per_owner: Count = 10
+
+
+class UnleasedPolicy(Section):
+    """What happens to boxes that nobody launched through Curfew."""
+
+    effect: Literal["adopt", "warn", "ignore"] = "adopt"
+    run_for: Length = Field(default=timedelta(hours=8), alias="for")
+    grace: Length = timedelta(minutes=30)
+    end: Literal["terminate", "image", "stop"] = "terminate"
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class StoppedPolicy(Section):
+    """What happens to boxes at rest, which go on billing their storage."""
+
+    warn_after: Length = timedelta(days=1)
+    end_after: Length | None = None
+
+
+class LimitsPolicy(Section):
+    """Limits on mistakes."""
+
+    idle_ends_per_sweep: Count = 10
+    hourly_usd: Usd | None = None
+
+
+class TeardownPolicy(Section):
+    """How boxes are ended."""
+
+    margin: Length = timedelta(minutes=15)
+    lift_termination_protection: bool = False
+
+
+class OwnBill(Section):
+    """What Curfew itself may cost a month."""
+
+    base: Usd = Decimal("4.00")
+    per_box: Usd = Decimal("0.05")
+
+
+class BillsPolicy(Section):
+    """How often the paid bill is asked for."""
+
+    cost_explorer_every: Length = timedelta(hours=8)
+    own_usd_per_month: OwnBill = OwnBill()
+
+
+class NotifyPolicy(Section):
+    """When people are told."""
+
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    digest_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"
+
+
+class ScopePolicy(Section):
+    """What is looked at. Types may be patterns (`g4dn.*`)."""
+
+    regions: Literal["all"] | tuple[Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")], ...] = "all"
+    accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = ()
+    include_types: tuple[str, ...] = ()
+    exclude_types: tuple[str, ...] = ()
+    exclude_tags: dict[str, str] = Field(default_factory=dict)
+
+
+class Policy(Section):
+    """The complete document; every default stands here and nowhere else."""
+
+    idle: IdlePolicy = IdlePolicy()
+    lease: LeasePolicy = LeasePolicy()
+    unleased: UnleasedPolicy = UnleasedPolicy()
+    stopped: StoppedPolicy = StoppedPolicy()
+    limits: LimitsPolicy = LimitsPolicy()
+    teardown: TeardownPolicy = TeardownPolicy()
+    bills: BillsPolicy = BillsPolicy()
+    notify: NotifyPolicy = NotifyPolicy()
+    scope: ScopePolicy = ScopePolicy()
+
+
+NOT_ENFORCED = (
+    "idle.cpu_evidence",
+    "unleased.end=image",
+    "unleased.end=stop",
+    "stopped.warn_after",
+    "stopped.end_after",
+    "limits.hourly_usd",
+    "bills.cost_explorer_every",
+    "bills.own_usd_per_month",
+    "notify.time_zone",
+    "notify.digest_at",
+    "scope.accounts",
+)
+"""Keys that are accepted and kept, but that nothing acts on yet: GET /health lists them."""

@@ -1,0 +1,22 @@
+"""The rules, in the order in which their reasons are given. One file a rule; to add one, write it and list it here.
+
+A rule is a pure function from a `Case` to its `Finding`, or None where it has nothing to say. It never softens as
+spend, age or idle time grows.
+"""
+
+from collections.abc import Callable
+
+from chalicelib.domain.case import Case, Finding
+from chalicelib.domain.rules.expired import expired
+from chalicelib.domain.rules.idle import idle
+from chalicelib.domain.rules.over_budget import over_budget
+from chalicelib.domain.rules.unleased import unleased
+
+Rule = Callable[[Case], Finding | None]
+
+RULES: tuple[Rule, ...] = (
+    expired,  # time is certain, so it speaks first
+    over_budget,  # money is metered to the second
+    idle,  # rests on evidence, and is spared where that is unknown
+    unleased,  # says what becomes of a box that nobody launched through Curfew
+)

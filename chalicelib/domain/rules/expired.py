@@ -1,0 +1,23 @@
+"""expired: a lease ends at its `expires_at`, whatever its box does."""
+
+from chalicelib.domain.case import Case, Effect, Finding
+
+
+def expired(case: Case) -> Finding | None:
+    """End at `expires_at`; warn `idle.warn_before` ahead of it, so that there is time to extend."""
+    if case.lease is None:
+        return None
+    left = case.lease.expires_at - case.now
+    if left.total_seconds() <= 0:
+        effect, reason = Effect.END, f"its lease expired at {case.lease.expires_at:%Y-%m-%d %H:%M} UTC"
+    elif left <= case.policy.idle.warn_before:
+        effect, reason = Effect.WARN, f"its lease expires in {-(-left.seconds // 60)} min"
+    else:
+        effect, reason = Effect.KEEP, f"its lease runs until {case.lease.expires_at:%Y-%m-%d %H:%M} UTC"
+    return Finding(
+        rule="expired",
+        effect=effect,
+        reason=reason,
+        figures={"expires_at": case.lease.expires_at.isoformat()},
+        ends_at=case.lease.expires_at,
+    )

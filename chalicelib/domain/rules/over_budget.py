@@ -1,0 +1,57 @@
+"""over_budget: a lease ends before its meter passes its hold, or when a budget it counts against is spent."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.budget import Consequence
+from chalicelib.domain.case import Case, Effect, Finding
+from chalicelib.domain.money import ZERO, show
+
+
+def over_budget(case: Case) -> Finding | None:
+    """End when the meter reaches the hold less what ending costs; an adopted box when it reaches the hold."""
+    if case.lease is None:
+        return None
+    accrued, hold = case.cost.accrued_usd, case.lease.hold
+    limit = hold.total_usd if case.lease.is_adopted else hold.total_usd - hold.egress_usd - case.ending_usd
+    figures = {
+        "accrued_usd": str(accrued),
+        "hold_usd": str(hold.total_usd),
+        "ends_at_usd": str(max(limit, ZERO)),
+        "hourly_usd": str(case.cost.hourly_usd),
+    }
+    spent_out = _spent_out(case)
+    if spent_out:
+        return Finding(
+            rule="over_budget",
+            effect=Effect.END,
+            reason=f"budget {spent_out!r} is spent",
+            figures={**figures, "budget": spent_out},
+            ends_at=case.now,
+        )
+    reached_at = _reached_at(case, limit - accrued)
+    if accrued >= limit:
+        effect = Effect.END
+        reason = f"it has cost {show(accrued)} and its hold of {show(hold.total_usd)} must also pay for its end"
+    elif reached_at and reached_at - case.now <= case.policy.idle.warn_before:
+        effect, reason = Effect.WARN, f"it has cost {show(accrued)} and ends at {show(limit)}"
+    else:
+        effect, reason = Effect.KEEP, f"it has cost {show(accrued)} of the {show(limit)} at which it ends"
+    return Finding(rule="over_budget", effect=effect, reason=reason, figures=figures, ends_at=reached_at)
+
+
+def _spent_out(case: Case) -> str | None:
+    """The first budget whose thresholds ask to end what it pays for."""
+    for state in case.budgets:
+        spent = case.spent_usd.get(state.budget.name, ZERO)
+        if Consequence.END in state.budget.crossed(spent):
+            return state.budget.name
+    return None
+
+
+def _reached_at(case: Case, room_usd: Decimal) -> datetime | None:
+    """When the money lasts until at today's hourly price; None while nothing bills or that is years away."""
+    if case.cost.hourly_usd <= 0:
+        return None
+    lasts_hours = min(max(room_usd, ZERO) / case.cost.hourly_usd, Decimal(24 * 3650))
+    return case.now + timedelta(seconds=int(lasts_hours * 3600))

@@ -1,0 +1,26 @@
+"""unleased: what becomes of a box that nobody launched through Curfew."""
+
+from chalicelib.domain.case import Case, Effect, Finding
+from chalicelib.domain.money import show
+
+
+def unleased(case: Case) -> Finding | None:
+    """Warn of a box without a lease, and of an adopted one, with the reason and the hour at which it ends."""
+    if case.lease is None:
+        reason = case.unleased_because or "no lease covers it"
+        hourly = show(case.cost.hourly_usd)
+        return Finding(
+            rule="unleased",
+            effect=Effect.WARN,
+            reason=f"it costs {hourly} an hour and Curfew does not end it: {reason}",
+            figures={"hourly_usd": str(case.cost.hourly_usd)},
+        )
+    if not case.lease.is_adopted:
+        return None
+    return Finding(
+        rule="unleased",
+        effect=Effect.WARN,
+        reason=f"nobody launched it through Curfew; adopted at {case.lease.requested_at:%Y-%m-%d %H:%M} UTC",
+        figures={"adopted_at": case.lease.requested_at.isoformat(), "hold_usd": str(case.lease.hold.total_usd)},
+        ends_at=case.lease.expires_at,
+    )

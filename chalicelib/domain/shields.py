@@ -1,0 +1,90 @@
+"""What spares a box from an end, and from which. Each shield is a pure function that gives its reason, or None.
+
+A shield turns an end into a warning: the box stays visible, with what it costs and why it was not ended.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from chalicelib.domain.case import Case, Effect, Finding
+from chalicelib.domain.instance import Instance
+
+PROTECT_TAG = "curfew:protect"
+
+Shield = Callable[[Case, Finding], str | None]
+
+
+def protected_until(instance: Instance) -> datetime | None:
+    """The time in a box's `curfew:protect` tag; no time in it means no protection. Without an offset it is UTC."""
+    try:
+        until = datetime.fromisoformat(instance.tags.get(PROTECT_TAG, "").strip())
+    except ValueError:
+        return None
+    return until if until.tzinfo else until.replace(tzinfo=UTC)
+
+
+def is_protected(instances: Iterable[Instance], now: datetime) -> datetime | None:
+    """The latest protection that still holds."""
+    times = [until for until in map(protected_until, instances) if until and until > now]
+    return max(times, default=None)
+
+
+def uncontrolled(case: Case, finding: Finding) -> str | None:
+    """A controller that can't be disarmed yet would only start another box."""
+    del finding
+    return case.obstacle
+
+
+def prepaid(case: Case, finding: Finding) -> str | None:
+    """A capacity block is paid for already: ending it saves nothing."""
+    del finding
+    if any(instance.is_prepaid for instance in case.instances):
+        return "it is prepaid: ending it saves nothing"
+    return None
+
+
+def protection(case: Case, finding: Finding) -> str | None:
+    """`curfew:protect` keeps idle and adoption kills away; the expiry of a launch and money go on."""
+    is_covered = finding.rule == "idle" or (finding.rule == "expired" and case.lease and case.lease.is_adopted)
+    until = is_protected(case.instances, case.now)
+    return f"{PROTECT_TAG} until {until:%Y-%m-%d %H:%M} UTC" if is_covered and until else None
+
+
+def grace(case: Case, finding: Finding) -> str | None:
+    """Nothing adopted is ended within `unleased.grace` of being first seen."""
+    del finding
+    if case.lease is None or not case.lease.is_adopted:
+        return None
+    until = case.lease.requested_at + case.policy.unleased.grace
+    return f"grace after adoption until {until:%Y-%m-%d %H:%M} UTC" if case.now < until else None
+
+
+def gentler_end(case: Case, finding: Finding) -> str | None:
+    """An adopted box whose policy asks for `image` or `stop` is not terminated instead."""
+    del finding
+    if case.lease is None or not case.lease.is_adopted or case.policy.unleased.end == "terminate":
+        return None
+    return f"unleased.end asks for {case.policy.unleased.end!r}, which is not built yet, and terminating is harsher"
+
+
+def at_rest(case: Case, finding: Finding) -> str | None:
+    """An adopted box that was stopped holds its owner's disk and no compute: no clock deletes it."""
+    del finding
+    if case.lease is None or not case.lease.is_adopted or case.running or not case.instances:
+        return None
+    return "it is stopped: only its storage bills, and no clock deletes a stopped box"
+
+
+SHIELDS: tuple[Shield, ...] = (uncontrolled, prepaid, grace, at_rest, gentler_end, protection)
+
+
+def spare(case: Case, finding: Finding) -> Finding:
+    """The finding, softened to a warning by the first shield that holds."""
+    if finding.effect is not Effect.END:
+        return finding
+    for shield in SHIELDS:
+        reason = shield(case, finding)
+        if reason:
+            return replace(finding, effect=Effect.WARN, spared_by=reason)
+    return finding

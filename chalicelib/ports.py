@@ -1,0 +1,302 @@
+"""What the use cases need from the world, as Protocols. Each has one gateway; tests bring fakes.
+
+Gateways raise `Unavailable` where AWS did not answer, and answer per id where AWS answers per id: one poisoned id never
+hides the others.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Generic, Protocol, TypeVar
+
+from chalicelib.domain.budget import Budget, BudgetBook
+from chalicelib.domain.evidence import Series
+from chalicelib.domain.instance import RegionView
+from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
+from chalicelib.domain.meter import PriceBook
+from chalicelib.domain.notices import Notice
+from chalicelib.domain.policy import Policy
+
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The time, read once per sweep or call and passed down."""
+
+    def now(self) -> datetime:
+        """The present, as an aware UTC datetime."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in real time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What a launch must know of an AMI: the size of its root volume, and its own name for it."""
+
+    id: str
+    root_device: str
+    root_gib: int
+    other_gib: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What AWS answered for one id. `accepted`: it will happen or has; `answer`: AWS's word (a state or error code).
+
+    `is_absent`: AWS knows no such id. `is_dry_run`: the call was not made.
+    """
+
+    accepted: bool
+    answer: str
+    is_absent: bool = False
+    is_dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchAnswer:
+    """What a launch attempt came to: `launched`, `refused` (AWS said no, nothing runs), or `unknown` (the answer was
+    lost: it may run)."""
+
+    outcome: str
+    instance_ids: tuple[str, ...] = ()
+    spot_request_ids: tuple[str, ...] = ()
+    fleet_id: str | None = None
+    code: str = ""
+    detail: str = ""
+
+
+class Compute(Protocol):
+    """EC2 in every region."""
+
+    def regions(self) -> tuple[str, ...]:
+        """The regions this account can use. Raises Unavailable."""
+
+    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
+        """Look at regions side by side; `only` narrows it to one instance and its request. Never raises: a region
+        that did not answer is a view with status `denied` or `failed`."""
+
+    def image(self, region: str, image_id: str) -> Image | None:
+        """An AMI, or None where the region has none of that id. Raises Unavailable."""
+
+    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
+        """GiB of all volumes attached to each instance. Raises Unavailable."""
+
+    def attempts(
+        self,
+        order: LaunchOrder,
+        *,
+        lease_id: str,
+        owner: str,
+        price_caps: Mapping[str, Decimal],
+        image: Image,
+        expires_at: datetime,
+        valid_until: datetime,
+        now: datetime,
+    ) -> Iterable[Attempt]:
+        """The calls that may serve an order, best first, each with full parameters and a token of its own."""
+
+    def launch(self, attempt: Attempt) -> LaunchAnswer:
+        """Make one recorded call; the same attempt again gives the same answer and starts nothing new."""
+
+    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+        """What recorded attempts have started: by client token and, for fleets, by the lease tag on a fleet's own
+        instances. `launched` or `refused` (nothing found). Raises Unavailable."""
+
+    def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Cancel each, bisecting so that no unknown id shields the others. Never raises."""
+
+    def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Terminate each, bisecting so that no unknown or protected id shields the others. Never raises."""
+
+    def lift_termination_protection(self, region: str, instance_id: str) -> Outcome:
+        """Switch DisableApiTermination off. Never raises."""
+
+    def stop(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Stop each, with bisection. Never raises."""
+
+    def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
+        """Tag instances. Raises Unavailable."""
+
+    def delete_launch_template(self, region: str, lease_id: str) -> None:
+        """Remove what a launch left behind; absent is fine. Raises Unavailable."""
+
+
+class Metrics(Protocol):
+    """CloudWatch."""
+
+    def gpu_use(
+        self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
+    ) -> Mapping[str, tuple[Series, ...]]:
+        """The GPU duty cycle of each instance, highest per period; absent where there is none. Raises Unavailable."""
+
+
+class Prices(Protocol):
+    """What compute costs."""
+
+    def on_demand(self) -> PriceBook:
+        """The dated table alone: no call."""
+
+    def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
+        """With the spot history of each (zone, type) since a moment. Never raises: what is not known by the deadline
+        is left out, and the meter then assumes the cap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSight:
+    """What already ran in a region when Curfew first saw it."""
+
+    at: datetime
+    instance_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What is known of the account: first sights by region, and since when it is armed."""
+
+    first_sights: Mapping[str, FirstSight] = field(default_factory=dict)
+    armed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRecord:
+    """What one sweep saw and did. `regions`: name → `ok`, `denied: …` or `failed: …`."""
+
+    id: str
+    started_at: datetime
+    finished_at: datetime
+    trigger: str
+    is_complete: bool
+    is_dry_run: bool
+    regions: Mapping[str, str]
+    seen: int
+    leases: int
+    ended: tuple[str, ...] = ()
+    ending: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    adopted: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
+    reported: tuple[Mapping[str, str], ...] = ()
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, and the cursor of the next."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class Store(Protocol):
+    """The one table. Every write that could be lost to a second writer carries a condition; losing is `Stale`.
+
+    Whatever a write must tell people goes into the same transaction as `notices`: recorded first, sent later.
+    """
+
+    def policy(self) -> tuple[Policy, int]:
+        """The policy and its version; the defaults, version 0, when nothing was put."""
+
+    def put_policy(self, policy: Policy, *, if_version: int | None) -> int:
+        """Replace it; the new version. Raises Stale when `if_version` is not the one in force."""
+
+    def account(self) -> Account:
+        """First sights and arming."""
+
+    def record_first_sight(self, region: str, sight: FirstSight) -> None:
+        """Keep a region's first sight; a second one changes nothing."""
+
+    def arm(self, at: datetime) -> None:
+        """Arm the account; once armed it stays so since the first time."""
+
+    def budgets(self, now: datetime) -> BudgetBook:
+        """Every budget with what is left of it in the period of `now`, read consistently."""
+
+    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
+        """Create or change a budget, given what each of its periods already carries (period key → holds of open
+        leases + costs of closed ones). Raises Stale when any budget changed since `revision`."""
+
+    def delete_budget(self, name: str, *, revision: int) -> None:
+        """Remove a budget. Raises Stale, NotFound."""
+
+    def open_lease(self, lease: Lease, *, revision: int, allow_overdraft: bool = False, notices: Sequence[Notice] = ()) -> Lease:
+        """Write a new lease and put its charges on the budgets, all or nothing. Raises BudgetExceeded (its `extra`
+        names the budget), Stale when the budgets changed since `revision` or a lease of that id exists, open or
+        closed."""
+
+    def save_lease(self, lease: Lease, *, notices: Sequence[Notice] = (), receipt: Receipt | None = None) -> Lease:
+        """Write an open lease over version `lease.version`; the lease with its new version. Raises Stale."""
+
+    def rehold(self, lease: Lease, *, before: Sequence[Charge], revision: int, notices: Sequence[Notice] = ()) -> Lease:
+        """Write a lease whose charges changed from `before`, moving each budget by the difference. Raises
+        BudgetExceeded, Stale."""
+
+    def close_lease(self, lease: Lease, *, receipt: Receipt | None, notices: Sequence[Notice] = ()) -> Lease:
+        """Write the lease as closed, give back hold − final cost on every budget it was charged to, and keep the
+        receipt, all or nothing. Raises Stale."""
+
+    def lease(self, lease_id: str) -> Lease | None:
+        """One lease, open or closed, read consistently."""
+
+    def open_leases(self) -> tuple[Lease, ...]:
+        """Every open lease, read consistently, all pages."""
+
+    def closed_leases(self, *, since: datetime) -> tuple[Lease, ...]:
+        """Leases closed since a moment; may lag by a second."""
+
+    def leases(self, *, limit: int, cursor: str | None) -> Page[Lease]:
+        """Open and closed leases for a view, newest first."""
+
+    def receipt(self, lease_id: str) -> Receipt | None:
+        """The receipt of a lease's end."""
+
+    def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
+        """Receipts, newest first."""
+
+    def record_sweep(self, record: SweepRecord, *, notices: Sequence[Notice] = ()) -> None:
+        """Keep what a sweep saw and did; kept 30 days."""
+
+    def sweeps(self, *, limit: int, cursor: str | None) -> Page[SweepRecord]:
+        """Sweeps, newest first."""
+
+    def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
+        """Take notices that are due for sending, oldest first; others won't get them for `hold_for`."""
+
+    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
+        """Forget a sent notice (its id is remembered, so that it can't be told again), or make it due at `retry_at`."""
+
+    def waiting_notices(self) -> int:
+        """How many notices have not been sent."""
+
+
+class Notifier(Protocol):
+    """Where people read."""
+
+    @property
+    def is_configured(self) -> bool:
+        """False: notices are kept in the outbox's history and go nowhere."""
+
+    def send(self, notice: Notice) -> None:
+        """Deliver one notice within a few seconds. Raises Unavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything a use case may speak to, and the few settings that change what it does."""
+
+    clock: Clock
+    compute: Compute
+    metrics: Metrics
+    prices: Prices
+    store: Store
+    notifier: Notifier
+    regions: tuple[str, ...] | None
+    """None: all that the account can use."""
+    home_region: str
+    is_armed: bool = False
+    is_dry_run: bool = False
+    missing: tuple[Mapping[str, Any], ...] = ()
+
+
