@@ -1,0 +1,179 @@
+"""Policies are written by hand: each call the gateways make is allowed where it is made, and nothing more is."""
+
+import ast
+import json
+import re
+from functools import cache
+from typing import Any
+
+import botocore.session
+import pytest
+
+from tests.architecture.sources import GATEWAYS, ROOT, source
+
+CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
+FUNCTIONS: tuple[str, ...] = tuple(CONFIG["lambda_functions"])
+
+# botocore's service → the prefix of its IAM actions. A gateway for another service adds its line here.
+PREFIXES = {
+    "autoscaling": "autoscaling",
+    "cloudwatch": "cloudwatch",
+    "dynamodb": "dynamodb",
+    "ec2": "ec2",
+    "sqs": "sqs",
+    "ssm": "ssm",
+    "sts": "sts",
+}
+
+# Calls that IAM knows by other names; an empty set needs no permission.
+OTHER_NAMES = {
+    "dynamodb:TransactGetItems": {"dynamodb:GetItem"},
+    "dynamodb:TransactWriteItems": {
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+    },
+    "sts:GetCallerIdentity": set(),
+}
+
+# What costs money or hands out rights: launches come in over HTTP alone, so only that function may make them.
+LAUNCH = {
+    "ec2:CreateFleet",
+    "ec2:CreateLaunchTemplate",
+    "ec2:RunInstances",
+    "iam:CreateServiceLinkedRole",
+    "iam:PassRole",
+}
+
+# Allowed though no gateway names them, and why.
+IMPLIED = {
+    "iam:CreateServiceLinkedRole",  # EC2 asks for it at an account's first spot launch
+    "iam:PassRole",  # EC2 asks for it at a launch with an instance profile
+    "logs:CreateLogStream",  # Lambda's own
+    "logs:PutLogEvents",
+    "sqs:ChangeMessageVisibility",  # Lambda polls the queue in the function's name
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+}
+
+
+@cache
+def operations(service: str) -> dict[str, str]:
+    """The methods of a boto3 client and the API operation behind each."""
+    model = botocore.session.get_session().get_service_model(service)
+    return {botocore.xform_name(name): name for name in model.operation_names}
+
+
+def words(tree: ast.AST) -> tuple[set[str], set[str]]:
+    """What a module calls (`x.describe_instances(…)`, or its name in a string) and the services it names."""
+    called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    strings = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return called | {text for text in strings if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", text)}, strings & set(
+        PREFIXES
+    )
+
+
+def needed() -> dict[str, set[str]]:
+    """Each call found in the gateways, and the IAM actions it needs."""
+    found: dict[str, set[str]] = {}
+    modules = [source(path) for path in sorted(GATEWAYS.rglob("*.py"))]
+    everywhere = set().union(*(words(module.tree)[1] for module in modules))
+    for module in modules:
+        called, services = words(module.tree)
+        for service in services or everywhere:
+            for method in called & set(operations(service)):
+                action = f"{PREFIXES[service]}:{operations(service)[method]}"
+                found[f"{module.path} {method}"] = OTHER_NAMES.get(action, {action})
+    return found
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    """The statements of a function's policy."""
+    name = CONFIG["lambda_functions"][function]["iam_policy_file"]
+    document: dict[str, Any] = json.loads((ROOT / ".chalice" / name).read_text())
+    return list(document["Statement"])
+
+
+def allowed(function: str) -> set[str]:
+    """The actions that a function's policy allows."""
+    return {action for statement in statements(function) for action in statement["Action"]}
+
+
+def test_policies_are_written_by_hand() -> None:
+    """Chalice's own guess reads app.py only; every function has its file, on every stage."""
+    assert CONFIG["autogen_policy"] is False
+    for function in FUNCTIONS:
+        assert CONFIG["lambda_functions"][function]["iam_policy_file"] == f"policy-{function}.json"
+    assert all(
+        "autogen_policy" not in stage and "iam_policy_file" not in stage
+        for stage in CONFIG["stages"].values()
+    )
+
+
+def test_gateways_make_calls() -> None:
+    """The reading of the sources finds something: the tests below would pass on nothing."""
+    assert any("describe_instances" in call for call in needed())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_call_of_the_gateways_is_allowed(function: str) -> None:
+    """What the code does on a simulated AWS it may do on the real one."""
+    missing = {
+        call: actions - allowed(function)
+        for call, actions in needed().items()
+        if actions - allowed(function) - (set() if function == "api_handler" else LAUNCH)
+    }
+    assert missing == {}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nothing_is_allowed_that_no_code_uses(function: str) -> None:
+    """Least privilege: an action leaves the policy with the last call of it."""
+    used = set().union(*needed().values()) | IMPLIED
+    assert allowed(function) - used == set()
+
+
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"api_handler"}))
+def test_only_the_http_function_can_launch(function: str) -> None:
+    """Whatever goes wrong in a sweep, it cannot start anything."""
+    assert allowed(function) & LAUNCH == set()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(function: str) -> None:
+    """No wildcard action; records, logs, queue and secrets by name; `*` only where EC2 takes no ARN or any box may be meant."""
+    for statement in statements(function):
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in statement["Action"] if "*" in action], statement["Sid"]
+        if statement["Resource"] == "*":
+            assert {action.partition(":")[0] for action in statement["Action"]} <= {
+                "autoscaling",
+                "cloudwatch",
+                "ec2",
+            }
+    unconditioned = [statement for statement in statements(function) if "Condition" not in statement]
+    for action in (
+        "iam:PassRole",
+        "iam:CreateServiceLinkedRole",
+        "ec2:CreateTags",
+        "ec2:ModifyInstanceAttribute",
+    ):
+        assert not [statement["Sid"] for statement in unconditioned if action in statement["Action"]], action
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_actions_are_spelt_as_aws_spells_them(function: str) -> None:
+    """A misspelt action allows nothing and says nothing."""
+    services = {prefix: service for service, prefix in PREFIXES.items()}
+    unknown = {
+        action
+        for action in allowed(function) - IMPLIED - {"dynamodb:ConditionCheckItem"}
+        if action.partition(":")[2] not in operations(services[action.partition(":")[0]]).values()
+    }
+    assert unknown == set()
