@@ -1,0 +1,169 @@
+"""Boxes without a lease: which Curfew adopts, and which it only reports, and why.
+
+Found by what they are (accelerator types), never by how they are tagged.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from hashlib import sha256
+
+from chalicelib.domain.accelerators import is_accelerator
+from chalicelib.domain.admission import charges_for
+from chalicelib.domain.budget import BudgetState
+from chalicelib.domain.instance import Instance, Sight, SpotRequest
+from chalicelib.domain.lease import Hold, Lease, Origin, RequestType, Run, Status
+from chalicelib.domain.meter import PriceBook
+from chalicelib.domain.money import (
+    PUBLIC_IPV4_USD_PER_HOUR,
+    ZERO,
+    hours,
+    storage_usd,
+    up_to_cent,
+)
+from chalicelib.domain.policy import Policy, ScopePolicy
+from chalicelib.domain.shields import PROTECT_TAG, is_protected
+from chalicelib.domain.tracking import owned_by
+
+OWNER_TAG = "curfew:owner"
+PROJECT_TAG = "curfew:project"
+NOBODY = "unleased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unleased:
+    """A box without a lease. `because` says why it is only reported; None: it is to be adopted."""
+
+    instance: Instance
+    because: str | None
+
+
+def in_scope(instance: Instance, scope: ScopePolicy) -> bool:
+    """Whether the policy has Curfew look at an instance at all."""
+
+    def matches(patterns: Iterable[str]) -> bool:
+        return any(fnmatchcase(instance.type, pattern) for pattern in patterns)
+
+    if not (is_accelerator(instance.type) or matches(scope.include_types)) or matches(scope.exclude_types):
+        return False
+    return not any(
+        key in instance.tags and (value in {"", "*"} or instance.tags[key] == value)
+        for key, value in scope.exclude_tags.items()
+    )
+
+
+def unleased(
+    sight: Sight,
+    leases: Sequence[Lease],
+    *,
+    policy: Policy,
+    ran_before: Mapping[str, frozenset[str]],
+    now: datetime,
+) -> tuple[Unleased, ...]:
+    """Every box in scope that no open lease owns.
+
+    `ran_before`: region → ids that already ran when an unarmed Curfew first saw it; a region that is not in it has not
+    been seen before, so all it runs did.
+    """
+    return tuple(
+        Unleased(instance=instance, because=_spared(instance, policy=policy, ran_before=ran_before, now=now))
+        for instance in sight.instances
+        if not instance.is_gone
+        and in_scope(instance, policy.scope)
+        and not any(owned_by(lease, instance) for lease in leases)
+    )
+
+
+def _spared(
+    instance: Instance, *, policy: Policy, ran_before: Mapping[str, frozenset[str]], now: datetime
+) -> str | None:
+    protected = is_protected([instance], now)
+    if policy.unleased.effect != "adopt":
+        return f"unleased.effect is {policy.unleased.effect!r}"
+    if instance.managed_by:
+        return f"{instance.managed_by} manages it; scale it down there"
+    if instance.is_prepaid:
+        return "it is prepaid: ending it saves nothing"
+    if protected:
+        return f"{PROTECT_TAG} until {protected:%Y-%m-%d %H:%M} UTC"
+    if not instance.is_running:
+        return "it is stopped: only its storage bills"
+    if instance.id in ran_before.get(instance.region, frozenset({instance.id})):
+        return "it ran before Curfew came; arm the account to guard it: POST /sweeps {\"arm\": true}"
+    return None
+
+
+def adoption_id(instance: Instance) -> str:
+    """The same for every sweep that finds the same start of the same box, so that only one of them adopts it."""
+    start = instance.launched_at.isoformat() if instance.launched_at else ""
+    return f"lease-{sha256(f'{instance.region}/{instance.id}/{start}'.encode()).hexdigest()[:17]}"
+
+
+def adopt(  # noqa: PLR0913 (each argument is one fact the lease rests on)
+    instance: Instance,
+    *,
+    spot_requests: Sequence[SpotRequest],
+    storage_gib: int,
+    states: Sequence[BudgetState],
+    policy: Policy,
+    prices: PriceBook,
+    now: datetime,
+) -> Lease:
+    """The lease of a box that was found: it starts now, for `unleased.for`, with a hold of what that costs or of what
+    the budgets have left."""
+    request = next((r for r in spot_requests if r.id == instance.spot_request_id), None)
+    run = Run(
+        instance_id=instance.id,
+        instance_type=instance.type,
+        zone=instance.zone,
+        is_spot=instance.is_spot,
+        started_at=now,
+        has_public_ip=instance.public_ip is not None,
+        max_price_usd=Decimal(request.max_price) if request and request.max_price else None,
+    )
+    owner, project = instance.tags.get(OWNER_TAG, NOBODY), instance.tags.get(PROJECT_TAG)
+    covering = [state for state in states if state.budget.covers(owner=owner, project=project)]
+    length = policy.unleased.run_for
+    compute = up_to_cent(prices.ceiling_usd(run) * hours(length))
+    storage = up_to_cent(storage_usd(storage_gib, length))
+    address = up_to_cent(PUBLIC_IPV4_USD_PER_HOUR * hours(length))
+    room = min([compute + storage + address, *(max(state.left_usd, ZERO) for state in covering)])
+    hold = Hold(
+        storage_usd=min(storage, room),
+        public_ipv4_usd=min(address, max(room - storage, ZERO)),
+        compute_usd=max(room - storage - address, ZERO),
+    )
+    return Lease(
+        id=adoption_id(instance),
+        owner=owner,
+        project=project,
+        region=instance.region,
+        origin=Origin.ADOPTED,
+        request_type=RequestType(request.type) if request else RequestType.NONE,
+        status=Status.ACTIVE,
+        requested_at=now,
+        launched_at=instance.launched_at,
+        expires_at=now + length,
+        hold=hold,
+        charges=charges_for(hold.total_usd, covering),
+        storage_gib=storage_gib,
+        instance_ids=(instance.id,),
+        spot_request_ids=(instance.spot_request_id,) if instance.spot_request_id else (),
+        runs=(run,),
+        ran_before_for=max(now - instance.launched_at, timedelta(0)) if instance.launched_at else timedelta(0),
+    )
+
+
+def obstacle(instance: Instance, fleet_type: str | None, *, own_fleet_id: str | None) -> str | None:
+    """The controller that would start another box in place of this one and that can't be disarmed yet."""
+    if instance.managed_by:
+        return f"{instance.managed_by} manages it; scale it down there"
+    if instance.group:
+        return f"auto scaling group {instance.group} would start another; lower its desired capacity"
+    if instance.spot_fleet_id:
+        return f"spot fleet {instance.spot_fleet_id} would start another; cancel it with --terminate-instances"
+    if instance.fleet_id and instance.fleet_id != own_fleet_id and fleet_type != "instant":
+        return f"fleet {instance.fleet_id} would start another; delete it with --terminate-instances"
+    return None

@@ -1,0 +1,135 @@
+"""From what one look saw to what each lease now owns, and over which intervals it really ran.
+
+An instance belongs to a lease by its id, by its spot request (a relaunched one can carry no tags at all) or by the
+lease's own fleet. It is gone when EC2 says so, or when it has been missing for `MISSING_FOR` in a region that answered:
+DescribeInstances is eventually consistent, so one empty answer proves nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.instance import Instance, Sight, SpotRequest
+from chalicelib.domain.lease import Lease, Run
+
+MISSING_FOR = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """What a lease owns, as seen now. `live`: not gone; `vanished`: ids missing for too long to be late."""
+
+    live: tuple[Instance, ...]
+    spot_requests: tuple[SpotRequest, ...]
+    missing: tuple[str, ...]
+    vanished: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing runs, and nothing that is merely late to show up."""
+        return not self.live and set(self.missing) <= set(self.vanished)
+
+
+def owned_by(lease: Lease, instance: Instance) -> bool:
+    """Whether an instance belongs to a lease."""
+    return instance.region == lease.region and (
+        instance.id in lease.instance_ids
+        or (instance.spot_request_id is not None and instance.spot_request_id in lease.spot_request_ids)
+        or (instance.fleet_id is not None and instance.fleet_id == lease.fleet_id)
+    )
+
+
+def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None) -> Lease:
+    """The lease with new ids, runs opened and closed, and missing ids noted. `only`: the look was at one instance."""
+    seen = [instance for instance in sight.instances if owned_by(lease, instance)]
+    for instance in seen:
+        lease = _with_ids(lease, instance)
+        lease = _with_runs(lease, instance, sight.spot_requests, now)
+    if only is None and lease.region in sight.seen_regions:
+        lease = _with_missing(lease, {instance.id for instance in seen}, now)
+    return lease
+
+
+def holdings(lease: Lease, sight: Sight, now: datetime) -> Holdings:
+    """What of a tracked lease is there now."""
+    seen = [instance for instance in sight.instances if owned_by(lease, instance)]
+    vanished = tuple(
+        instance_id for instance_id, since in lease.missing_since.items() if now - since >= MISSING_FOR
+    )
+    return Holdings(
+        live=tuple(instance for instance in seen if not instance.is_gone),
+        spot_requests=tuple(r for r in sight.spot_requests if r.id in lease.spot_request_ids),
+        missing=tuple(lease.missing_since),
+        vanished=vanished,
+    )
+
+
+def _with_ids(lease: Lease, instance: Instance) -> Lease:
+    if instance.id not in lease.instance_ids:
+        lease = replace(lease, instance_ids=(*lease.instance_ids, instance.id))
+    request_id = instance.spot_request_id
+    if request_id and request_id not in lease.spot_request_ids:
+        lease = replace(lease, spot_request_ids=(*lease.spot_request_ids, request_id))
+    return lease
+
+
+def _with_runs(lease: Lease, instance: Instance, requests: Iterable[SpotRequest], now: datetime) -> Lease:
+    """Close the run of an instance that stopped or was restarted, open one for an instance that runs."""
+    current = next((r for r in lease.runs if r.instance_id == instance.id and r.ended_at is None), None)
+    if current and not instance.is_running:
+        ended_at = instance.ended_at if instance.ended_at and current.started_at <= instance.ended_at <= now else now
+        return _replace_run(lease, current, replace(current, ended_at=ended_at))
+    started_at = max(instance.launched_at or now, lease.requested_at)
+    if current and instance.launched_at and instance.launched_at > current.started_at + timedelta(seconds=1):
+        lease = _replace_run(lease, current, replace(current, ended_at=instance.launched_at))
+        current = None
+    if current:
+        return _with_address(lease, current, instance)
+    known = [r for r in lease.runs if r.instance_id == instance.id]
+    if not instance.is_running or (known and instance.launched_at is None):
+        return lease
+    run = Run(
+        instance_id=instance.id,
+        instance_type=instance.type,
+        zone=instance.zone,
+        is_spot=instance.is_spot,
+        started_at=min(started_at, now),
+        has_public_ip=instance.public_ip is not None,
+        max_price_usd=_price_cap(instance, requests),
+    )
+    return replace(lease, runs=(*lease.runs, run))
+
+
+def _with_address(lease: Lease, run: Run, instance: Instance) -> Lease:
+    """An address shows up seconds after the start, and bills for the whole run."""
+    if run.has_public_ip or instance.public_ip is None:
+        return lease
+    return _replace_run(lease, run, replace(run, has_public_ip=True))
+
+
+def _price_cap(instance: Instance, requests: Iterable[SpotRequest]) -> Decimal | None:
+    cap = next((r.max_price for r in requests if r.id == instance.spot_request_id and r.max_price), None)
+    return Decimal(cap) if cap else None
+
+
+def _replace_run(lease: Lease, old: Run, new: Run) -> Lease:
+    return replace(lease, runs=tuple(new if run is old else run for run in lease.runs))
+
+
+def _with_missing(lease: Lease, seen_ids: set[str], now: datetime) -> Lease:
+    """Note since when an id is missing; forget it when it shows up; close the run of one missing for too long."""
+    missing: Mapping[str, datetime] = {
+        instance_id: lease.missing_since.get(instance_id, now)
+        for instance_id in lease.instance_ids
+        if instance_id not in seen_ids
+    }
+    runs = tuple(
+        replace(run, ended_at=max(missing[run.instance_id], run.started_at))
+        if run.ended_at is None and run.instance_id in missing and now - missing[run.instance_id] >= MISSING_FOR
+        else run
+        for run in lease.runs
+    )
+    if missing == lease.missing_since and runs == lease.runs:
+        return lease
+    return replace(lease, missing_since=missing, runs=runs)

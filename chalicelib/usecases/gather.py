@@ -1,0 +1,247 @@
+"""Gather: everything one look needs, read once, so that what follows decides on one moment's facts.
+
+Only Describe calls, the metrics and the table may delay what is decided here; prices come under their gateway's
+deadline, and whatever does not answer is named in `lacking` instead of stopping anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.adoption import Unleased, obstacle, unleased
+from chalicelib.domain.budget import BudgetBook
+from chalicelib.domain.case import Case, Effect, Verdict
+from chalicelib.domain.decide import decide
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, combine, of_box, unknown
+from chalicelib.domain.instance import Instance, RegionView, Sight
+from chalicelib.domain.lease import Lease, Run, Status
+from chalicelib.domain.meter import Cost, PriceBook, measure
+from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
+from chalicelib.domain.policy import Policy
+from chalicelib.domain.tracking import Holdings, holdings, owned_by, track
+from chalicelib.ports import Account, FirstSight, Services
+
+LATE_SAMPLES = timedelta(minutes=5)
+SPOT_HISTORY = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One moment: what was seen, what is recorded, what it costs. `stored` are the open leases as they are written,
+    `leases` the same after tracking what was seen; `loose` the boxes that none of them owns."""
+
+    now: datetime
+    only: str | None
+    policy: Policy
+    account: Account
+    sight: Sight
+    stored: Mapping[str, Lease]
+    leases: tuple[Lease, ...]
+    loose: tuple[Unleased, ...]
+    book: BudgetBook
+    prices: PriceBook
+    lacking: tuple[str, ...] = field(default=())
+
+    def owned(self, lease: Lease) -> Holdings:
+        """What of a lease is there now."""
+        return holdings(lease, self.sight, self.now)
+
+    @property
+    def is_complete(self) -> bool:
+        """Every region that can answer did, and the list of regions is the account's own."""
+        return self.sight.is_complete and not any(name.startswith("DescribeRegions") for name in self.lacking)
+
+
+def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = None) -> Facts:
+    """Look at the account, or with `only` (region, instance id) at one box."""
+    policy, _ = services.store.policy()
+    account = services.store.account()
+    stored = services.store.open_leases()
+    regions, lacking = _regions(services, policy, stored, account, only)
+    sight = Sight(services.compute.observe(regions, only=only[1] if only else None))
+    if only:
+        stored = tuple(lease for lease in stored if any(owned_by(lease, i) for i in sight.instances))
+    tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
+    loose = unleased(
+        sight, tracked, policy=policy, ran_before=_ran_before(services, account, sight), now=now
+    )
+    return Facts(
+        now=now,
+        only=only[1] if only else None,
+        policy=policy,
+        account=account,
+        sight=sight,
+        stored={lease.id: lease for lease in stored},
+        leases=tracked,
+        loose=loose,
+        book=services.store.budgets(now),
+        prices=_prices(services, tracked, loose, now),
+        lacking=lacking,
+    )
+
+
+def judge(services: Services, facts: Facts) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+    """A verdict for each lease and each loose box, and the metrics that could not be asked."""
+    costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
+    spent = spent_by_budget(facts.book, facts.leases, costs)
+    cases = [_case(facts, lease, costs[lease.id], spent) for lease in facts.leases]
+    curious = [case for case in cases if _could_end_for_idleness(case)]
+    evidence, lacking = _evidence(services, facts, curious)
+    judged = [replace(case, evidence=evidence.get(case.lease.id, case.evidence)) if case.lease else case for case in cases]
+    loose = [_loose_case(facts, box) for box in facts.loose]
+    return tuple(decide(case) for case in [*judged, *loose]), lacking
+
+
+def spent_by_budget(
+    book: BudgetBook, leases: Sequence[Lease], costs: Mapping[str, Cost]
+) -> dict[str, Decimal]:
+    """What each budget's period has cost: closed leases (limit − left − open holds) and the meters of open ones."""
+    spent: dict[str, Decimal] = {}
+    for state in book.states:
+        open_charges = [
+            (charge.amount_usd, costs[lease.id].accrued_usd)
+            for lease in leases
+            for charge in lease.charges
+            if (charge.budget, charge.period_key) == (state.budget.name, state.period_key)
+        ]
+        held = sum((hold for hold, _ in open_charges), ZERO)
+        accrued = sum((cost for _, cost in open_charges), ZERO)
+        spent[state.budget.name] = state.budget.limit_usd - state.left_usd - held + accrued
+    return spent
+
+
+def _regions(
+    services: Services, policy: Policy, leases: Sequence[Lease], account: Account, only: tuple[str, str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if only:
+        return (only[0],), ()
+    lacking: tuple[str, ...] = ()
+    regions = services.regions
+    if regions is None:
+        try:
+            regions = services.compute.regions()
+        except Unavailable as error:
+            known = {services.home_region, *account.first_sights, *(lease.region for lease in leases)}
+            regions, lacking = tuple(sorted(known)), (f"DescribeRegions: {error.detail}",)
+    if policy.scope.regions == "all":
+        return regions, lacking
+    wanted = {*policy.scope.regions, *(lease.region for lease in leases)}
+    return tuple(region for region in regions if region in wanted), lacking
+
+
+def _ran_before(services: Services, account: Account, sight: Sight) -> dict[str, frozenset[str]]:
+    """Region → what ran there before Curfew came; nothing once the account is armed."""
+    if services.is_armed or account.armed_at:
+        return dict.fromkeys((view.region for view in sight.views), frozenset[str]())
+    return {
+        view.region: _first_sight_ids(view, account.first_sights[view.region])
+        for view in sight.views
+        if view.region in account.first_sights
+    }
+
+
+def _first_sight_ids(view: RegionView, first: FirstSight) -> frozenset[str]:
+    """Also what had started by then and only showed up later: DescribeInstances is eventually consistent."""
+    late = {i.id for i in view.instances if i.launched_at is not None and i.launched_at <= first.at}
+    return first.instance_ids | late
+
+
+def _prices(
+    services: Services, leases: Sequence[Lease], loose: Sequence[Unleased], now: datetime
+) -> PriceBook:
+    runs = [run for lease in leases for run in lease.runs if run.is_spot and run.zone]
+    zones = {(run.zone, run.instance_type) for run in runs if run.zone}
+    zones |= {(b.instance.zone, b.instance.type) for b in loose if b.instance.is_spot and b.instance.zone}
+    if not zones:
+        return services.prices.on_demand()
+    since = min([now - SPOT_HISTORY, *(run.started_at for run in runs)])
+    return services.prices.book(zones, since=since, now=now)
+
+
+def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) -> Case:
+    owned = facts.owned(lease)
+    charged = {(charge.budget, charge.period_key) for charge in lease.charges}
+    return Case(
+        now=facts.now,
+        policy=facts.policy,
+        lease=lease,
+        instances=owned.live,
+        spot_requests=owned.spot_requests,
+        evidence=unknown("not asked yet: it has not run long enough to be idle"),
+        cost=cost,
+        budgets=tuple(s for s in facts.book.states if (s.budget.name, s.period_key) in charged),
+        spent_usd=spent,
+        obstacle=_obstacle(facts, lease, owned.live),
+    )
+
+
+def _obstacle(facts: Facts, lease: Lease, live: Sequence[Instance]) -> str | None:
+    for instance in live:
+        fleet_type = facts.sight.fleet_type(instance.region, instance.fleet_id) if instance.fleet_id else None
+        found = obstacle(instance, fleet_type, own_fleet_id=lease.fleet_id)
+        if found:
+            return found
+    return None
+
+
+def _loose_case(facts: Facts, box: Unleased) -> Case:
+    """A box without a lease, priced by the hour so that the report can say what it costs."""
+    instance = box.instance
+    run = Run(
+        instance_id=instance.id,
+        instance_type=instance.type,
+        zone=instance.zone,
+        is_spot=instance.is_spot,
+        started_at=facts.now,
+    )
+    hourly = facts.prices.hourly_usd(run, facts.now) + PUBLIC_IPV4_USD_PER_HOUR if instance.is_running else ZERO
+    return Case(
+        now=facts.now,
+        policy=facts.policy,
+        lease=None,
+        instances=(instance,),
+        evidence=unknown("not asked: no lease covers it"),
+        cost=Cost(hourly_usd=hourly, ceiling_usd=hourly),
+        unleased_because=box.because,
+    )
+
+
+def _could_end_for_idleness(case: Case) -> bool:
+    """Whether asking CloudWatch, which costs money, could change the verdict now."""
+    if case.lease is None or not case.running or case.lease.status is not Status.ACTIVE or case.obstacle:
+        return False
+    if decide(case).effect is Effect.END:
+        return False
+    idle = case.idle_policy
+    started = max((i.launched_at for i in case.running if i.launched_at), default=case.lease.requested_at)
+    return case.now >= started + max(idle.after, idle.after_launch) - min(idle.warn_before, idle.after)
+
+
+def _evidence(
+    services: Services, facts: Facts, cases: Sequence[Case]
+) -> tuple[dict[str, Evidence], tuple[str, ...]]:
+    series: dict[str, tuple[Series, ...]] = {}
+    lacking: list[str] = []
+    for region in sorted({i.region for case in cases for i in case.running}):
+        asking = [case for case in cases if any(i.region == region for i in case.running)]
+        window = max(max(case.idle_policy.after for case in asking), SHORTEST_WINDOW) + LATE_SAMPLES
+        ids = [i.id for case in asking for i in case.running if i.region == region]
+        try:
+            series |= services.metrics.gpu_use(region, ids, since=facts.now - window, until=facts.now)
+        except Unavailable as error:
+            lacking.append(f"GetMetricData {region}: {error.detail}")
+    return {
+        case.lease.id: combine(
+            of_box(
+                series.get(instance.id, ()),
+                idle=case.idle_policy,
+                running_since=instance.launched_at or facts.now,
+                now=facts.now,
+            )
+            for instance in case.running
+        )
+        for case in cases
+        if case.lease
+    }, tuple(lacking)
