@@ -82,6 +82,16 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
     )
 
 
+def obstacle_of(facts: Facts, lease: Lease) -> str | None:
+    """The controller of one of its boxes that would start another and can't be disarmed yet."""
+    for instance in facts.owned(lease).live:
+        fleet_type = facts.sight.fleet_type(instance.region, instance.fleet_id) if instance.fleet_id else None
+        found = obstacle(instance, fleet_type, own_fleet_id=lease.fleet_id)
+        if found:
+            return found
+    return None
+
+
 def judge(services: Services, facts: Facts) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
     """A verdict for each lease and each loose box, and the metrics that could not be asked."""
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
@@ -173,17 +183,8 @@ def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) 
         cost=cost,
         budgets=tuple(s for s in facts.book.states if (s.budget.name, s.period_key) in charged),
         spent_usd=spent,
-        obstacle=_obstacle(facts, lease, owned.live),
+        obstacle=obstacle_of(facts, lease),
     )
-
-
-def _obstacle(facts: Facts, lease: Lease, live: Sequence[Instance]) -> str | None:
-    for instance in live:
-        fleet_type = facts.sight.fleet_type(instance.region, instance.fleet_id) if instance.fleet_id else None
-        found = obstacle(instance, fleet_type, own_fleet_id=lease.fleet_id)
-        if found:
-            return found
-    return None
 
 
 def _loose_case(facts: Facts, box: Unleased) -> Case:

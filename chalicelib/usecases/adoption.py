@@ -1,0 +1,90 @@
+"""Put boxes that nobody launched through Curfew under a lease, once each, however many sweeps find them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from chalicelib.domain import notices
+from chalicelib.domain.adoption import adopt
+from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
+from chalicelib.domain.instance import Instance
+from chalicelib.domain.lease import Lease
+from chalicelib.domain.tracking import track
+from chalicelib.ports import FirstSight, Services
+from chalicelib.usecases.gather import Facts
+
+ASSUMED_GIB = 100
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The facts with the new leases among them, and their ids."""
+
+    facts: Facts
+    lease_ids: tuple[str, ...]
+
+
+def record_first_sights(services: Services, facts: Facts) -> None:
+    """Remember what ran in a region when it was first seen whole; an event's look at one box is no first sight."""
+    if facts.only is not None:
+        return
+    for view in facts.sight.views:
+        if view.status == "ok" and view.region not in facts.account.first_sights:
+            ids = frozenset(instance.id for instance in view.instances if not instance.is_gone)
+            services.store.record_first_sight(view.region, FirstSight(at=facts.now, instance_ids=ids))
+
+
+def adopt_loose(services: Services, facts: Facts) -> Adopted:
+    """Adopt every box that is to be adopted. Its lease and hold are one conditional write."""
+    wanted = [box.instance for box in facts.loose if box.because is None]
+    gib = _volumes(services, wanted)
+    new = []
+    for instance in wanted:
+        lease = _adopt(services, facts, instance, gib.get(instance.id, ASSUMED_GIB))
+        if lease:
+            new.append(lease)
+    owned = {instance_id for lease in new for instance_id in lease.instance_ids}
+    loose = tuple(box for box in facts.loose if box.instance.id not in owned)
+    stored = {**facts.stored, **{lease.id: lease for lease in new}}
+    tracked = tuple(track(lease, facts.sight, facts.now, only=facts.only) for lease in new)
+    facts = replace(facts, leases=(*facts.leases, *tracked), loose=loose, stored=stored)
+    return Adopted(facts=facts, lease_ids=tuple(lease.id for lease in new))
+
+
+def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: int) -> Lease | None:
+    """None where another sweep was first: its lease is read by the next look."""
+    book = facts.book
+    for _ in range(TRIES):
+        lease = adopt(
+            instance,
+            spot_requests=facts.sight.spot_requests,
+            storage_gib=storage_gib,
+            states=book.states,
+            policy=facts.policy,
+            prices=facts.prices,
+            now=facts.now,
+        )
+        told = notices.adopted(
+            lease,
+            instance_type=instance.type,
+            hourly_usd=facts.prices.ceiling_usd(lease.runs[0]),
+            now=facts.now,
+        )
+        try:
+            return services.store.open_lease(lease, revision=book.revision, notices=[told])
+        except (BudgetExceeded, Stale):
+            if services.store.lease(lease.id):
+                return None
+            book = services.store.budgets(facts.now)
+    return services.store.open_lease(lease, revision=book.revision, allow_overdraft=True, notices=[told])
+
+
+def _volumes(services: Services, instances: list[Instance]) -> Mapping[str, int]:
+    """Disk sizes, for the storage part of the meter; a size that can't be had is assumed, not taken for nothing."""
+    gib: dict[str, int] = {}
+    for region in sorted({instance.region for instance in instances}):
+        try:
+            gib |= services.compute.volume_gib(region, [i.id for i in instances if i.region == region])
+        except Unavailable:
+            continue
+    return gib

@@ -1,0 +1,161 @@
+"""End what a person names: a lease, a spot request or an instance. One use case, one receipt."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from chalicelib.domain.adoption import NOBODY, adopt
+from chalicelib.domain.errors import NotFound, Refused, Stale
+from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.domain.lease import Hold, Lease, Origin, Receipt, RequestType, Status
+from chalicelib.domain.meter import measure
+from chalicelib.domain.receipts import receipt_of
+from chalicelib.ports import Services
+from chalicelib.usecases import teardown
+from chalicelib.usecases.gather import Facts, gather, obstacle_of
+
+REMEMBERED_FOR = timedelta(days=31)
+
+
+def end_lease(services: Services, lease_id: str, *, by: str) -> Receipt:
+    """End a lease now. Ending a closed one answers its receipt again. Raises NotFound, Refused."""
+    lease = services.store.lease(lease_id)
+    if lease is None:
+        raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
+    if lease.status is Status.CLOSED:
+        return _receipt_of_closed(services, lease)
+    facts = gather(services, services.clock.now())
+    return _end(services, facts, _found(facts, lambda other: other.id == lease_id) or lease, by=by)
+
+
+def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Receipt:
+    """Cancel a spot request AND terminate what it runs, whoever made it, also when it is cancelled already."""
+    facts = gather(services, services.clock.now())
+    lease = _found(facts, lambda other: spot_request_id in other.spot_request_ids)
+    if lease is None:
+        request = next((r for r in facts.sight.spot_requests if r.id == spot_request_id), None)
+        instance = _instance_of(facts, spot_request_id)
+        if request is None or (instance is None and not request.is_armed):
+            closed = _closed(services, lambda other: spot_request_id in other.spot_request_ids)
+            if closed:
+                return _receipt_of_closed(services, closed)
+        if request is None:
+            raise _unknown(spot_request_id)
+        facts, lease = _take_over(services, facts, instance, request)
+    return _end(services, facts, lease, by=by)
+
+
+def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
+    """End an instance and whatever would restart it. Raises Refused where its lease runs others beside it."""
+    facts = gather(services, services.clock.now())
+    lease = _found(facts, lambda other: instance_id in other.instance_ids)
+    if lease is None:
+        loose = next((box.instance for box in facts.loose if box.instance.id == instance_id), None)
+        if loose is None:
+            closed = _closed(services, lambda other: instance_id in other.instance_ids)
+            if closed is None:
+                raise _unknown(instance_id)
+            return _receipt_of_closed(services, closed)
+        facts, lease = _take_over(services, facts, loose, None)
+    beside = [i.id for i in facts.owned(lease).live if i.id != instance_id]
+    if beside:
+        raise Refused(
+            f"{instance_id} is one of {len(beside) + 1} boxes of {lease.id}, which end together; nothing was ended. "
+            f"DELETE /leases/{lease.id} ends them all",
+            slug="shared-lease",
+            lease=lease.id,
+            instance_ids=beside,
+        )
+    return _end(services, facts, lease, by=by)
+
+
+def _end(services: Services, facts: Facts, lease: Lease, *, by: str) -> Receipt:
+    """Begin or take up the teardown of an open lease, and answer how far it has come."""
+    _refuse_if_it_would_come_back(facts, lease)
+    owned = facts.owned(lease)
+    if lease.status is Status.ENDING:
+        claimed = teardown.resume(services, lease, owned, facts.now)
+    else:
+        why = teardown.Why(cause="requested", reason=f"{by} asked for it", figures={})
+        claimed = teardown.begin(services, lease, why, owned, facts.now)
+    if claimed is None:
+        return _being_ended(services, facts, lease.id, facts.now)
+    return teardown.carry_out(
+        services, [claimed], sight=facts.sight, policy=facts.policy, prices=facts.prices, now=facts.now
+    )[0]
+
+
+def _being_ended(services: Services, facts: Facts, lease_id: str, now: datetime) -> Receipt:
+    """Somebody else is at it: answer what is recorded by now."""
+    lease = services.store.lease(lease_id)
+    if lease is None or lease.ending is None:
+        raise Stale(f"lease {lease_id} changed while it was to be ended; nothing was ended, ask again")
+    if lease.status is Status.CLOSED:
+        return _receipt_of_closed(services, lease)
+    return receipt_of(lease, measure(lease, facts.prices, now), status="ending", ended_at=None)
+
+
+def _found(facts: Facts, matches: Callable[[Lease], bool]) -> Lease | None:
+    return next((lease for lease in facts.leases if matches(lease)), None)
+
+
+def _instance_of(facts: Facts, spot_request_id: str) -> Instance | None:
+    live = [i for i in facts.sight.instances if i.spot_request_id == spot_request_id and not i.is_gone]
+    return live[0] if live else None
+
+
+def _refuse_if_it_would_come_back(facts: Facts, lease: Lease) -> None:
+    obstacle = obstacle_of(facts, lease)
+    if obstacle:
+        raise Refused(f"nothing was ended, it goes on billing: {obstacle}", slug="controller")
+
+
+def _receipt_of_closed(services: Services, lease: Lease) -> Receipt:
+    receipt = services.store.receipt(lease.id)
+    if receipt is None:
+        raise NotFound(f"lease {lease.id} is closed and has no receipt: its launch started nothing")
+    return receipt
+
+
+def _closed(services: Services, matches: Callable[[Lease], bool]) -> Lease | None:
+    """What was ended before: found in the records for a month."""
+    since = services.clock.now() - REMEMBERED_FOR
+    return next((lease for lease in services.store.closed_leases(since=since) if matches(lease)), None)
+
+
+def _unknown(wanted: str) -> NotFound:
+    return NotFound(f"{wanted} is neither in a region Curfew sweeps nor in its records; nothing was ended")
+
+
+def _take_over(
+    services: Services, facts: Facts, instance: Instance | None, request: SpotRequest | None
+) -> tuple[Facts, Lease]:
+    """A lease without a hold for what nobody leased, so that its end is recorded and resumed like any other."""
+    if instance is not None:
+        lease = adopt(
+            instance,
+            spot_requests=facts.sight.spot_requests,
+            storage_gib=0,
+            states=(),
+            policy=facts.policy,
+            prices=facts.prices,
+            now=facts.now,
+        )
+    elif request is not None:
+        lease = Lease(
+            id=f"lease-{request.id}",
+            owner=NOBODY,
+            region=request.region,
+            origin=Origin.ADOPTED,
+            request_type=RequestType(request.type),
+            status=Status.ACTIVE,
+            requested_at=facts.now,
+            expires_at=facts.now,
+            hold=Hold(),
+            spot_request_ids=(request.id,),
+        )
+    else:
+        raise ValueError("neither an instance nor a spot request was given")
+    _refuse_if_it_would_come_back(facts, lease)
+    lease = services.store.open_lease(lease, revision=facts.book.revision, allow_overdraft=True)
+    return replace(facts, leases=(*facts.leases, lease)), lease

@@ -1,0 +1,194 @@
+"""The sweep: observe → adopt → price → decide → plan → act → record → notify.
+
+Every scheduled one does a full pass; an event's looks at its own instance only. Two at once do nothing twice: each
+lease is claimed by a conditional write before anything is called.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain import notices
+from chalicelib.domain.case import Finding, Verdict
+from chalicelib.domain.errors import Stale
+from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
+from chalicelib.domain.plan import Plan, plan
+from chalicelib.ports import Services, SweepRecord
+from chalicelib.usecases import teardown
+from chalicelib.usecases.adoption import adopt_loose, record_first_sights
+from chalicelib.usecases.deliver import deliver
+from chalicelib.usecases.gather import Facts, gather, judge
+from chalicelib.usecases.recover import recover_launches
+
+
+def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = None) -> SweepRecord:
+    """One pass over the account, or over one box (`only`: region, instance id). Answers what was seen and done."""
+    now = services.clock.now()
+    facts = gather(services, now, only=only)
+    facts = recover_launches(services, facts)
+    record_first_sights(services, facts)
+    adopted = adopt_loose(services, facts)
+    facts = adopted.facts
+    verdicts, lacking = judge(services, facts)
+    intent = plan(verdicts, facts.policy)
+    receipts = _end(services, facts, intent)
+    _keep_what_changed(services, facts, intent, receipts)
+    record = _record(services, facts, intent, receipts, trigger, (*facts.lacking, *lacking))
+    record = replace(record, adopted=adopted.lease_ids)
+    services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
+    undelivered = deliver(services)
+    return replace(record, lacking=(*record.lacking, f"notices: {undelivered}")) if undelivered else record
+
+
+def arm(services: Services) -> datetime:
+    """Guard also what ran before Curfew came. Answers since when the account is armed."""
+    now = services.clock.now()
+    services.store.arm(now)
+    return services.store.account().armed_at or now
+
+
+def _end(services: Services, facts: Facts, intent: Plan) -> list[Receipt]:
+    """Claim and tear down: what was left half done first, then what this sweep decided, costliest first."""
+    claimed: list[Lease | None] = [
+        teardown.resume(services, lease, facts.owned(lease), facts.now)
+        for lease in facts.leases
+        if lease.status is Status.ENDING and not _is_unseen(facts, lease)
+    ]
+    for verdict in intent.ends:
+        if verdict.case.lease and verdict.ruling:
+            ruling = verdict.ruling
+            why = teardown.Why(cause=ruling.rule, reason=ruling.reason, figures=ruling.figures)
+            claimed.append(
+                teardown.begin(services, verdict.case.lease, why, facts.owned(verdict.case.lease), facts.now)
+            )
+    why = teardown.Why(cause="gone", reason="its boxes are gone: it was ended outside Curfew", figures={})
+    claimed += [
+        teardown.begin(services, lease, why, facts.owned(lease), facts.now)
+        for lease in facts.leases
+        if _is_over(facts, lease)
+    ]
+    return teardown.carry_out(
+        services,
+        [lease for lease in claimed if lease],
+        sight=facts.sight,
+        policy=facts.policy,
+        prices=facts.prices,
+        now=facts.now,
+    )
+
+
+def _is_unseen(facts: Facts, lease: Lease) -> bool:
+    """An event looked at another region, or at one box of a lease whose others it did not see."""
+    return facts.only is not None and not facts.owned(lease).live
+
+
+def _is_over(facts: Facts, lease: Lease) -> bool:
+    """Nothing of it is left, in a region that answered, and nothing is armed that would start it again."""
+    owned = facts.owned(lease)
+    comes_back = lease.request_type is RequestType.PERSISTENT and any(r.is_armed for r in owned.spot_requests)
+    return (
+        facts.only is None
+        and lease.status is Status.ACTIVE
+        and lease.region in facts.sight.seen_regions
+        and owned.is_empty
+        and bool(lease.instance_ids)
+        and not comes_back
+    )
+
+
+def _keep_what_changed(
+    services: Services, facts: Facts, intent: Plan, receipts: Sequence[Receipt]
+) -> None:
+    """Write the leases whose ids, runs or warnings changed, each with what people are told of it."""
+    ended = {receipt.lease_id for receipt in receipts}
+    warned = _by_lease(intent.warnings)
+    taken_back = _by_lease(intent.taken_back)
+    for lease in facts.leases:
+        if lease.id in ended or lease.status is Status.ENDING:
+            continue
+        changed, told = lease, []
+        for verdict, finding in taken_back.get(lease.id, []):
+            told.append(notices.taken_back(changed, finding, verdict.case.now))
+            rest = {rule: at for rule, at in changed.warned_at.items() if rule != finding.rule}
+            changed = replace(changed, warned_at=rest)
+        for verdict, finding in warned.get(lease.id, []):
+            told.append(notices.warned(changed, verdict, finding))
+            changed = replace(changed, warned_at={**changed.warned_at, finding.rule: verdict.case.now})
+        if changed != facts.stored.get(lease.id):
+            _save(services, changed, told)
+
+
+def _save(services: Services, lease: Lease, told: Sequence[notices.Notice]) -> None:
+    try:
+        services.store.save_lease(lease, notices=told)
+    except Stale:
+        return  # somebody changed it meanwhile: the next sweep decides on what it is now
+
+
+def _by_lease(
+    pairs: Sequence[tuple[Verdict, Finding]],
+) -> dict[str, list[tuple[Verdict, Finding]]]:
+    grouped: dict[str, list[tuple[Verdict, Finding]]] = {}
+    for verdict, finding in pairs:
+        if verdict.case.lease:
+            grouped.setdefault(verdict.case.lease.id, []).append((verdict, finding))
+    return grouped
+
+
+def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[notices.Notice]:
+    """What the sweep itself has to tell: what it could not see, what it spares, what waits."""
+    told = [
+        notices.reported(verdict.case.instances[0].id, finding, facts.now)
+        for verdict in verdicts
+        for finding in verdict.findings
+        if verdict.case.lease is None and facts.policy.unleased.effect != "ignore"
+    ]
+    told += [
+        notices.spared(verdict.case.lease, finding, facts.now)
+        for verdict, finding in intent.spared
+        if verdict.case.lease
+    ]
+    failed = {view.region: view.error or "" for view in facts.sight.views if view.status == "failed"}
+    if failed:
+        told.append(notices.incomplete(failed, facts.now))
+    if intent.deferred:
+        told.append(notices.deferred(intent.deferred, facts.policy.limits.idle_ends_per_sweep, facts.now))
+    return told
+
+
+def _record(  # noqa: PLR0913 (a record is made of what every phase left)
+    services: Services,
+    facts: Facts,
+    intent: Plan,
+    receipts: Sequence[Receipt],
+    trigger: str,
+    lacking: tuple[str, ...],
+) -> SweepRecord:
+    finished_at = services.clock.now()
+    reported = [
+        {"instance_id": box.instance.id, "region": box.instance.region, "reason": box.because}
+        for box in facts.loose
+        if box.because and facts.policy.unleased.effect != "ignore"
+    ]
+    reported += [
+        {"lease": verdict.case.lease.id, "region": verdict.case.lease.region, "reason": str(finding.spared_by)}
+        for verdict, finding in intent.spared
+        if verdict.case.lease
+    ]
+    return SweepRecord(
+        id=f"{facts.now:%Y-%m-%dT%H:%M:%S.%fZ}-{trigger}",
+        started_at=facts.now,
+        finished_at=finished_at,
+        trigger=trigger,
+        is_complete=facts.only is None and facts.is_complete,
+        is_dry_run=services.is_dry_run,
+        regions={v.region: v.status if v.status == "ok" else f"{v.status}: {v.error}" for v in facts.sight.views},
+        seen=sum(1 for lease in facts.leases for i in facts.owned(lease).live) + len(facts.loose),
+        leases=len(facts.leases),
+        ended=tuple(r.lease_id for r in receipts if r.status != "ending"),
+        ending=tuple(r.lease_id for r in receipts if r.status == "ending"),
+        warned=tuple(v.case.lease.id for v, _ in intent.warnings if v.case.lease),
+        deferred=tuple(v.case.lease.id for v in intent.deferred if v.case.lease),
+        reported=tuple(reported),
+        lacking=lacking,
+    )

@@ -1,0 +1,252 @@
+"""Teardown: the resumable steps that end leases: cancel requests → terminate → verify → close, release the hold.
+
+Each phase is recorded before the next begins and every call is idempotent, so a process that dies anywhere leaves a
+lease in `ending` that the next sweep takes up where it stands.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chalicelib.domain import notices
+from chalicelib.domain.errors import Stale, Unavailable
+from chalicelib.domain.instance import Sight
+from chalicelib.domain.lease import Lease, Receipt, Status, Step
+from chalicelib.domain.meter import PriceBook, measure
+from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
+from chalicelib.domain.policy import Policy
+from chalicelib.domain.receipts import receipt_of
+from chalicelib.domain.tracking import Holdings, holdings, track
+from chalicelib.ports import Outcome, Services
+
+DRY_RUN = "dry-run"
+PROTECTED = "OperationNotPermitted"
+MAX_REGIONS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """The reason of an end: the rule (or `requested`), a sentence, and the figures."""
+
+    cause: str
+    reason: str
+    figures: Mapping[str, str]
+
+
+def begin(services: Services, lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease | None:
+    """Record the intent and claim the lease; None where somebody else was first."""
+    ending = begin_ending(
+        lease, cause=why.cause, reason=why.reason, figures=dict(why.figures), owned=owned, now=now
+    )
+    return _save(services, ending)
+
+
+def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> Lease | None:
+    """Claim an ending that was left; None where its writer may still be at it."""
+    if is_claimed(lease, now):
+        return None
+    return _save(services, continue_ending(lease, owned, now=now))
+
+
+def carry_out(  # noqa: PLR0913 (what to end, and everything it is judged by)
+    services: Services,
+    leases: Sequence[Lease],
+    *,
+    sight: Sight,
+    policy: Policy,
+    prices: PriceBook,
+    now: datetime,
+) -> list[Receipt]:
+    """Act on claimed leases, costliest first as given, region by region side by side; verify and close what is proven.
+
+    Returns a receipt for each: `done`, `ending` where AWS has not finished, or `dry-run`.
+    """
+    regions: dict[str, list[Lease]] = {}
+    for lease in leases:
+        regions.setdefault(lease.region, []).append(lease)
+    if not regions:
+        return []
+
+    def end_region(region: str) -> list[Receipt]:
+        acted = _act(services, region, regions[region], policy, now)
+        seen = _verify(services, region, acted, sight)
+        return [_conclude(services, lease, seen, prices, now) for lease in acted]
+
+    with ThreadPoolExecutor(max_workers=min(len(regions), MAX_REGIONS_AT_ONCE)) as pool:
+        return [receipt for receipts in pool.map(end_region, regions) for receipt in receipts]
+
+
+def _act(
+    services: Services, region: str, leases: Sequence[Lease], policy: Policy, now: datetime
+) -> list[Lease]:
+    """Cancel every request, then terminate the instances of those leases whose requests are all cancelled."""
+    cancelled = [
+        _answered(lease, CANCEL, outcomes, now, _is_cancelled)
+        for outcomes in [services.compute.cancel_spot_requests(region, _targets(leases, CANCEL))]
+        for lease in leases
+    ]
+    disarmed = [lease for lease in cancelled if not pending(lease, CANCEL) or _is_dry(lease)]
+    outcomes = dict(services.compute.terminate(region, _targets(disarmed, TERMINATE)))
+    for instance_id in [i for i, outcome in outcomes.items() if outcome.answer == PROTECTED]:
+        outcomes[instance_id] = _unshield(services, region, instance_id, policy)
+    ready = {lease.id for lease in disarmed}
+    return [
+        _answered(lease, TERMINATE, outcomes, now, _is_terminated) if lease.id in ready else lease
+        for lease in cancelled
+    ]
+
+
+def _unshield(services: Services, region: str, instance_id: str, policy: Policy) -> Outcome:
+    """A box whose termination is refused: protection is lifted if the policy says so, else the box is stopped."""
+    if policy.teardown.lift_termination_protection:
+        lifted = services.compute.lift_termination_protection(region, instance_id)
+        if not lifted.accepted:
+            return lifted
+        return services.compute.terminate(region, [instance_id])[instance_id]
+    stopped = services.compute.stop(region, [instance_id])[instance_id]
+    word = "stopped instead" if stopped.accepted else f"could not be stopped either ({stopped.answer})"
+    return Outcome(
+        accepted=False,
+        answer=f"{PROTECTED}: termination protection is on, {word}; set teardown.lift_termination_protection "
+        "or switch it off",
+    )
+
+
+def _targets(leases: Iterable[Lease], action: str) -> list[str]:
+    return list(dict.fromkeys(target for lease in leases for target in pending(lease, action)))
+
+
+def _answered(
+    lease: Lease,
+    action: str,
+    outcomes: Mapping[str, Outcome],
+    now: datetime,
+    is_proof: Callable[[Outcome], bool],
+) -> Lease:
+    """The lease with AWS's answers in its steps; `is_proof` tells an answer that settles the step."""
+    for target in pending(lease, action):
+        outcome = outcomes.get(target)
+        step = next(s for s in lease.ending.steps if (s.action, s.target) == (action, target)) if lease.ending else None
+        if outcome is None or step is None:
+            continue
+        lease = lease.with_step(
+            replace(
+                step,
+                tried=step.tried + 1,
+                answer=outcome.answer,
+                done_at=now if is_proof(outcome) else None,
+            )
+        )
+    return lease
+
+
+def _is_cancelled(outcome: Outcome) -> bool:
+    """CancelSpotInstanceRequests answers with the state it left the request in; an unknown id can start nothing."""
+    return outcome.accepted or outcome.is_absent
+
+
+def _is_terminated(outcome: Outcome) -> bool:
+    """Only `terminated` is proof; `shutting-down` no longer bills but is waited for, and an unknown id may be a box
+    that is too new to be seen."""
+    return outcome.accepted and outcome.answer == "terminated"
+
+
+def _is_dry(lease: Lease) -> bool:
+    steps = lease.ending.steps if lease.ending else ()
+    return any(step.answer == DRY_RUN for step in steps)
+
+
+def _verify(services: Services, region: str, leases: Sequence[Lease], before: Sight) -> Sight:
+    """Look again after acting; if that look fails the one before it stands, and nothing is closed on it alone."""
+    if not any(step.tried for lease in leases if lease.ending for step in lease.ending.steps):
+        return before
+    after = services.compute.observe([region])
+    return Sight(after) if after[0].status == "ok" else Sight(())
+
+
+def _conclude(
+    services: Services, lease: Lease, sight: Sight, prices: PriceBook, now: datetime
+) -> Receipt:
+    """Close the lease if nothing of it is left to start or to bill; else keep how far it has come."""
+    lease = track(lease, sight, now)
+    owned = holdings(lease, sight, now)
+    lease = _proven(lease, sight, owned, now)
+    cost = measure(lease, prices, now)
+    if _is_dry(lease):
+        return _rehearsed(services, lease, prices, now)
+    done = lease.region in sight.seen_regions and not _open_steps(lease) and owned.is_empty
+    if not done:
+        told = [notices.stuck(lease, now)] if _is_refused(lease) else []
+        _save(services, _unclaimed(lease, now), told)
+        return receipt_of(lease, cost, status="ending", ended_at=None)
+    ended_at = max((run.ended_at for run in lease.runs if run.ended_at), default=now)
+    closed = replace(lease, status=Status.CLOSED, closed_at=now)
+    cost = measure(closed, prices, now)
+    closed = replace(closed, final_usd=cost.accrued_usd)
+    receipt = receipt_of(closed, cost, status="done", ended_at=ended_at)
+    try:
+        services.store.close_lease(closed, receipt=receipt, notices=[notices.ended(receipt, now)])
+    except Stale:
+        return services.store.receipt(lease.id) or replace(receipt, status="ending")
+    _sweep_up(services, closed)
+    return receipt
+
+
+def _proven(lease: Lease, sight: Sight, owned: Holdings, now: datetime) -> Lease:
+    """Settle terminations by what is seen: the instance is terminated, or has been missing for too long to be late."""
+    states = {instance.id: instance.state for instance in sight.instances}
+    for step in _open_steps(lease):
+        gone = states.get(step.target) == "terminated" or (
+            step.target in owned.vanished and step.target not in states
+        )
+        if step.action == TERMINATE and gone:
+            lease = lease.with_step(replace(step, done_at=now, answer=states.get(step.target, "gone")))
+    return lease
+
+
+def _open_steps(lease: Lease) -> list[Step]:
+    return [step for step in lease.ending.steps if not step.done_at] if lease.ending else []
+
+
+def _is_refused(lease: Lease) -> bool:
+    """AWS said no to something, as opposed to not having finished yet."""
+    waiting = {"", "shutting-down", "stopping", "pending", "running"}
+    return any(step.tried and step.answer not in waiting for step in _open_steps(lease))
+
+
+def _rehearsed(services: Services, lease: Lease, prices: PriceBook, now: datetime) -> Receipt:
+    """A dry run ends here: the receipt says what would have been done, and the lease goes on as before."""
+    receipt = receipt_of(lease, measure(lease, prices, now), status=DRY_RUN, ended_at=None)
+    going_on = replace(lease, status=Status.ACTIVE, ending=None)
+    _save(services, going_on, [notices.ended(receipt, now)], receipt)
+    return receipt
+
+
+def _unclaimed(lease: Lease, now: datetime) -> Lease:
+    """Free for the next sweep: this writer is done with it."""
+    if lease.ending is None:
+        return lease
+    return replace(lease, ending=replace(lease.ending, claimed_until=now))
+
+
+def _save(
+    services: Services,
+    lease: Lease,
+    told: Sequence[notices.Notice] = (),
+    receipt: Receipt | None = None,
+) -> Lease | None:
+    try:
+        return services.store.save_lease(lease, notices=told, receipt=receipt)
+    except Stale:
+        return None
+
+
+def _sweep_up(services: Services, lease: Lease) -> None:
+    """Launch templates are free: one that can't be deleted is no reason to keep a lease open."""
+    if lease.fleet_id is None and not lease.attempts:
+        return
+    try:
+        services.compute.delete_launch_template(lease.region, lease.id)
+    except Unavailable:
+        return
