@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any, ClassVar
 
+import boto3
 import pytest
 
 from tests.architecture.sources import ROOT
@@ -19,6 +21,10 @@ pytestmark = pytest.mark.slow
 
 RESOURCES: dict[str, Any] = json.loads((ROOT / ".chalice" / "resources.json").read_text())
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
+
+
+# What Lambda's Python runtime has on its path, and pydantic's native half.
+LAMBDAS_OWN = ("boto3", "botocore", "dateutil", "jmespath", "pydantic_core", "s3transfer", "six", "urllib3")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,32 @@ def test_the_zip_holds_all_of_the_product_and_nothing_else_of_the_repository(pac
     }
     assert shipped == ours | {"app.py"}
     assert {name for name in top if (ROOT / name).exists()} == {"app.py", "chalicelib"}
+
+
+def test_the_shipped_code_imports_with_nothing_but_what_lambda_brings(
+    packaged: Path, template: dict[str, Any], tmp_path: Path
+) -> None:
+    """Every handler is there, from the zip and boto3 alone, with no setting in the environment and none read."""
+    shipped, lambdas_own = tmp_path / "shipped", tmp_path / "lambdas_own"
+    with zipfile.ZipFile(packaged / "deployment.zip") as archive:
+        archive.extractall(shipped)
+    lambdas_own.mkdir()
+    for name in LAMBDAS_OWN:
+        (found,) = (path for path in Path(boto3.__file__).parents[1].iterdir() if path.stem == name)
+        (lambdas_own / found.name).symlink_to(found)
+    # This machine's processor may not be the function's: its own pydantic_core stands in for the shipped one.
+    shutil.rmtree(shipped / "pydantic_core")
+    handlers = [properties["Handler"] for properties in packaging.functions(template).values()]
+    code = f"import sys; sys.path[:0] = {[str(shipped), str(lambdas_own)]}; import app; print({', '.join(handlers)})"
+    outcome = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=tmp_path,
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr
 
 
 def test_every_function_is_declared_with_its_policy_and_its_queue(template: dict[str, Any]) -> None:
