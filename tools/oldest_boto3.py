@@ -12,9 +12,9 @@ NOT_NEEDED = ("boto3", "boto3-stubs", "cfn-lint", "import-linter", "mypy", "ruff
 
 
 def oldest_requirements(pins: list[str], oldest: str) -> list[str]:
-    """The pins with boto3 at `oldest` and without the linters."""
+    """The pins with boto3 and its botocore at `oldest`, and without the linters."""
     kept = [pin for pin in pins if re.match(r"[a-z]", pin) and re.split(r"[\[=]", pin)[0] not in NOT_NEEDED]
-    return [*kept, f"boto3=={oldest}"]
+    return [*kept, f"boto3=={oldest}", f"botocore=={oldest}"]
 
 
 def main() -> None:
