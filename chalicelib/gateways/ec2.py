@@ -1,0 +1,147 @@
+"""EC2 as the use cases know it: looking (`ec2_observe`), starting (`ec2_launch`) and ending (`ec2_end`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.domain.instance import RegionView
+from chalicelib.domain.lease import Attempt, LaunchOrder
+from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe
+from chalicelib.gateways.aws import AWS_ERRORS, Aws, code_of, unavailable
+from chalicelib.ports import Image, LaunchAnswer, Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import ImageTypeDef
+
+NO_SUCH_IMAGE = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
+VALUES_A_FILTER = 200
+
+
+class Ec2Compute:
+    """EC2 in every region."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+        self._known_regions: tuple[str, ...] = ()
+
+    def regions(self) -> tuple[str, ...]:
+        """The regions this account can use; the last known where EC2 does not say now."""
+        try:
+            answer = self._aws.ec2(self._aws.home_region).describe_regions()
+        except AWS_ERRORS as error:
+            if not self._known_regions:
+                raise unavailable("listing regions", error) from error
+        else:
+            names = (region.get("RegionName") for region in answer.get("Regions") or [])
+            self._known_regions = tuple(sorted(name for name in names if name))
+        return self._known_regions
+
+    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
+        """Look at regions side by side."""
+        return ec2_observe.observe(self._aws, regions, only=only)
+
+    def image(self, region: str, image_id: str) -> Image | None:
+        """An AMI, or None where the region has none of that id."""
+        try:
+            answer = self._aws.ec2(region).describe_images(ImageIds=[image_id])
+        except AWS_ERRORS as error:
+            if isinstance(error, ClientError) and code_of(error) in NO_SUCH_IMAGE:
+                return None
+            raise unavailable(f"describing image {image_id} in {region}", error) from error
+        images = answer.get("Images") or []
+        return _to_image(image_id, images[0]) if images else None
+
+    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
+        """GiB of all volumes attached to each instance."""
+        sizes: dict[str, int] = dict.fromkeys(instance_ids, 0)
+        ids = list(sizes)
+        paginator = self._aws.ec2(region).get_paginator("describe_volumes")
+        try:
+            for start in range(0, len(ids), VALUES_A_FILTER):
+                some = {"Name": "attachment.instance-id", "Values": ids[start : start + VALUES_A_FILTER]}
+                for page in paginator.paginate(Filters=[some]):  # type: ignore[list-item]
+                    for volume in page.get("Volumes") or []:
+                        _add_volume(sizes, volume)
+        except AWS_ERRORS as error:
+            raise unavailable(f"describing volumes in {region}", error) from error
+        return sizes
+
+    def attempts(
+        self,
+        order: LaunchOrder,
+        *,
+        lease_id: str,
+        owner: str,
+        price_caps: Mapping[str, Decimal],
+        image: Image,
+        expires_at: datetime,
+        valid_until: datetime,
+        now: datetime,
+    ) -> Iterable[Attempt]:
+        """The calls that may serve an order, best first."""
+        return ec2_attempts.attempts(
+            order,
+            lease_id=lease_id,
+            owner=owner,
+            price_caps=price_caps,
+            image=image,
+            expires_at=expires_at,
+            valid_until=valid_until,
+            now=now,
+        )
+
+    def launch(self, attempt: Attempt) -> LaunchAnswer:
+        """Make one recorded call."""
+        return ec2_launch.launch(self._aws, attempt)
+
+    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+        """What recorded attempts have started."""
+        return ec2_launch.find_launched(self._aws, region, lease_id=lease_id, tokens=tokens)
+
+    def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Cancel each request."""
+        return ec2_end.cancel_spot_requests(self._aws, region, ids)
+
+    def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Terminate each instance."""
+        return ec2_end.terminate(self._aws, region, ids)
+
+    def lift_termination_protection(self, region: str, instance_id: str) -> Outcome:
+        """Switch DisableApiTermination off."""
+        return ec2_end.lift_termination_protection(self._aws, region, instance_id)
+
+    def stop(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Stop each instance."""
+        return ec2_end.stop(self._aws, region, ids)
+
+    def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
+        """Tag instances."""
+        ec2_end.tag(self._aws, region, ids, tags)
+
+    def delete_launch_template(self, region: str, lease_id: str) -> None:
+        """Remove what a launch left behind."""
+        ec2_end.delete_launch_template(self._aws, region, lease_id)
+
+
+def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
+    root_device = raw.get("RootDeviceName") or ""
+    sizes = {
+        mapping.get("DeviceName"): int(mapping["Ebs"].get("VolumeSize") or 0)
+        for mapping in raw.get("BlockDeviceMappings") or []
+        if mapping.get("Ebs")
+    }
+    root_gib = sizes.get(root_device, 0)
+    return Image(
+        id=image_id, root_device=root_device, root_gib=root_gib, other_gib=sum(sizes.values()) - root_gib
+    )
+
+
+def _add_volume(sizes: dict[str, int], volume: Mapping[str, Any]) -> None:
+    for attachment in volume.get("Attachments") or []:
+        if attachment.get("InstanceId") in sizes:
+            sizes[attachment["InstanceId"]] += int(volume.get("Size") or 0)

@@ -1,0 +1,136 @@
+"""Making a recorded launch call, and finding out what an earlier one came to.
+
+The same token again starts nothing new, so a call whose answer was lost is simply made again, by botocore or by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from chalicelib.domain.lease import Attempt
+from chalicelib.gateways.aws import ACTING, AWS_ERRORS, Aws, code_of, explain, is_settled, unavailable
+from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
+from chalicelib.gateways.ec2_observe import instances_of
+from chalicelib.ports import LaunchAnswer
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+    from chalicelib.domain.instance import Instance
+
+TEMPLATE_EXISTS = "InvalidLaunchTemplateName.AlreadyExistsException"
+VALUES_A_FILTER = 200
+
+
+def launch(aws: Aws, attempt: Attempt) -> LaunchAnswer:
+    """Make exactly the recorded call."""
+    ec2 = aws.ec2(attempt.region, ACTING)
+    try:
+        if attempt.operation == CREATE_FLEET:
+            return _launch_fleet(ec2, attempt)
+        return _run_instances(ec2, attempt)
+    except ParamValidationError as error:
+        return LaunchAnswer(outcome="refused", code="ParamValidationError", detail=explain(error))
+    except (ClientError, BotoCoreError) as error:
+        outcome = "refused" if surely_nothing_runs(error) else "unknown"
+        return LaunchAnswer(outcome=outcome, code=code_of(error), detail=explain(error))
+
+
+def surely_nothing_runs(error: BaseException) -> bool:
+    """Refused for what was asked; EC2's `Insufficient…Capacity` is such an answer although its status is 500."""
+    return is_settled(error) or is_capacity(code_of(error))
+
+
+def is_capacity(code: str) -> bool:
+    """EC2 has no room for it now: `InsufficientInstanceCapacity` and its siblings."""
+    return code.startswith("Insufficient") and code.endswith("Capacity")
+
+
+def _launch_fleet(ec2: EC2Client, attempt: Attempt) -> LaunchAnswer:
+    try:
+        ec2.create_launch_template(**attempt.parameters["launch_template"])
+    except ClientError as error:
+        if code_of(error) != TEMPLATE_EXISTS:
+            raise
+    answer = ec2.create_fleet(**attempt.parameters["fleet"])
+    fleet_id = answer.get("FleetId") or None
+    ids = tuple(
+        one for launched in answer.get("Instances") or [] for one in launched.get("InstanceIds") or []
+    )
+    if not ids:
+        code, detail = _refusals(answer.get("Errors") or [])
+        return LaunchAnswer(outcome="refused", fleet_id=fleet_id, code=code, detail=detail)
+    with suppress(*AWS_ERRORS):
+        found = _found(ec2, attempt.region, ("instance-id", ids))
+        return LaunchAnswer(
+            outcome="launched", instance_ids=ids, spot_request_ids=_request_ids(found), fleet_id=fleet_id
+        )
+    return LaunchAnswer(outcome="launched", instance_ids=ids, fleet_id=fleet_id)
+
+
+def _refusals(errors: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
+    """The first code, and each type and zone with the reason it was not launched there."""
+    reasons: dict[str, None] = {}
+    codes: list[str] = []
+    for error in errors:
+        overrides = (error.get("LaunchTemplateAndOverrides") or {}).get("Overrides") or {}
+        place = [
+            overrides.get("InstanceType"),
+            overrides.get("AvailabilityZone") or overrides.get("SubnetId"),
+        ]
+        codes.append(str(error.get("ErrorCode") or "Unknown"))
+        what = " in ".join(part for part in place if part) or "any type"
+        reasons[f"{what}: {codes[-1]} {error.get('ErrorMessage') or ''}".strip()] = None
+    if not codes:
+        return "NoInstances", "EC2 launched nothing and gave no reason"
+    return codes[0], "; ".join(reasons)
+
+
+def _run_instances(ec2: EC2Client, attempt: Attempt) -> LaunchAnswer:
+    answer = ec2.run_instances(**attempt.parameters)
+    found = list(instances_of({"Reservations": [answer]}, attempt.region))
+    return _launched(found, code="NoInstances")
+
+
+def find_launched(aws: Aws, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+    """What recorded attempts have started. A token proves it; the lease tag does only on a fleet's own instances."""
+    ec2 = aws.ec2(region)
+    try:
+        by_token = list(_found(ec2, region, ("client-token", tokens))) if tokens else []
+        by_tag = [
+            one
+            for one in _found(ec2, region, (f"tag:{LEASE_TAG}", [lease_id]))
+            if one.fleet_id and not one.is_gone
+        ]
+    except AWS_ERRORS as error:
+        raise unavailable(f"looking for what lease {lease_id} started in {region}", error) from error
+    return _launched(list({one.id: one for one in (*by_token, *by_tag)}.values()), code="NotFound")
+
+
+def _launched(found: Collection[Instance], *, code: str) -> LaunchAnswer:
+    if not found:
+        return LaunchAnswer(outcome="refused", code=code, detail="nothing was launched")
+    return LaunchAnswer(
+        outcome="launched",
+        instance_ids=tuple(one.id for one in found),
+        spot_request_ids=_request_ids(found),
+        fleet_id=next((one.fleet_id for one in found if one.fleet_id), None),
+    )
+
+
+def _request_ids(found: Iterable[Instance]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.spot_request_id for one in found if one.spot_request_id))
+
+
+def _found(ec2: EC2Client, region: str, narrow: tuple[str, Collection[str]]) -> Iterator[Instance]:
+    name, values = narrow[0], list(narrow[1])
+    paginator = ec2.get_paginator("describe_instances")
+    for start in range(0, len(values), VALUES_A_FILTER):
+        for page in paginator.paginate(
+            Filters=[{"Name": name, "Values": values[start : start + VALUES_A_FILTER]}]
+        ):
+            yield from instances_of(page, region)

@@ -1,0 +1,204 @@
+"""What runs: Describe calls of every region side by side, read without trusting any field to be there.
+
+A region either answers in full or is `denied` (for ever, by policy) or `failed` (this time): half an answer would let
+a box that exists be taken for one that is gone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.domain.instance import AT_REST, GONE, Instance, RegionView, SpotRequest
+from chalicelib.gateways.aws import AWS_ERRORS, DENIED, Aws, code_of, explain
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+REGIONS_AT_ONCE = 16
+PATIENCE_SECONDS = 25.0
+"""A region that has not answered by then is `failed`; the others are not kept waiting."""
+PAGE = 1000
+FLEETS_A_CALL = 50
+
+_ENDED_AT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
+_MANAGERS = (
+    ("eks:cluster-name", "EKS"),
+    ("eks:nodegroup-name", "EKS"),
+    ("aws:elasticmapreduce:", "EMR"),
+    ("aws:batch:", "Batch"),
+    ("AmazonECSManaged", "ECS"),
+    ("aws:ecs:", "ECS"),
+)
+
+
+def observe(
+    aws: Aws, regions: Collection[str], *, only: str | None = None, patience: float = PATIENCE_SECONDS
+) -> tuple[RegionView, ...]:
+    """Look at regions side by side, in the order given. Never raises."""
+    pool = ThreadPoolExecutor(max_workers=REGIONS_AT_ONCE, thread_name_prefix="observe")
+    try:
+        looks = {region: pool.submit(_look, aws, region, only) for region in regions}
+        wait(looks.values(), timeout=patience)
+        return tuple(_view(region, look, patience) for region, look in looks.items())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _view(region: str, look: Future[RegionView], patience: float) -> RegionView:
+    if not look.done():
+        return RegionView(region=region, status="failed", error=f"no answer within {patience:g} s")
+    error = look.exception()
+    if error is None:
+        return look.result()
+    status = "denied" if code_of(error) in DENIED else "failed"
+    return RegionView(region=region, status=status, error=explain(error))
+
+
+def _look(aws: Aws, region: str, only: str | None) -> RegionView:
+    ec2 = aws.ec2(region)
+    instances = tuple(_instances(ec2, region, only))
+    spot_requests = _spot_requests(ec2, region, only, instances)
+    return RegionView(
+        region=region,
+        instances=instances,
+        spot_requests=spot_requests,
+        fleet_types=_fleet_types(
+            ec2, {one.fleet_id for one in instances if one.fleet_id and not one.is_gone}
+        ),
+    )
+
+
+def _instances(ec2: EC2Client, region: str, only: str | None) -> Iterator[Instance]:
+    narrow: Any = {"Filters": [{"Name": "instance-id", "Values": [only]}]} if only else {}
+    for page in ec2.get_paginator("describe_instances").paginate(
+        **narrow, PaginationConfig={"PageSize": PAGE}
+    ):
+        yield from instances_of(page, region)
+
+
+def _spot_requests(
+    ec2: EC2Client, region: str, only: str | None, instances: tuple[Instance, ...]
+) -> tuple[SpotRequest, ...]:
+    """All of a region; or, for one instance, those that name it and the one it names."""
+    if only is None:
+        return tuple(_described_requests(ec2, region))
+    found = list(_described_requests(ec2, region, ("instance-id", only)))
+    named = {instance.spot_request_id for instance in instances if instance.spot_request_id}
+    for request_id in sorted(named - {request.id for request in found}):
+        found += _described_requests(ec2, region, ("spot-instance-request-id", request_id))
+    return tuple(found)
+
+
+def _described_requests(ec2: EC2Client, region: str, *filters: tuple[str, str]) -> Iterator[SpotRequest]:
+    narrow: Any = (
+        {"Filters": [{"Name": name, "Values": [value]} for name, value in filters]} if filters else {}
+    )
+    paginator = ec2.get_paginator("describe_spot_instance_requests")
+    for page in paginator.paginate(**narrow, PaginationConfig={"PageSize": PAGE}):
+        for raw in page.get("SpotInstanceRequests") or []:
+            if raw.get("SpotInstanceRequestId"):
+                yield to_spot_request(raw, region)
+
+
+def _fleet_types(ec2: EC2Client, fleet_ids: Collection[str]) -> Mapping[str, str]:
+    """The types of fleets, asked by id because instant ones are listed no other way; what fails is left out."""
+    types: dict[str, str] = {}
+    ids = sorted(fleet_ids)
+    for start in range(0, len(ids), FLEETS_A_CALL):
+        with suppress(*AWS_ERRORS):
+            answer = ec2.describe_fleets(FleetIds=ids[start : start + FLEETS_A_CALL])
+            for raw in answer.get("Fleets") or []:
+                if raw.get("FleetId") and raw.get("Type"):
+                    types[raw["FleetId"]] = raw["Type"]
+    return types
+
+
+def instances_of(answer: Mapping[str, Any], region: str) -> Iterator[Instance]:
+    """The instances of a DescribeInstances answer."""
+    for reservation in answer.get("Reservations") or []:
+        for raw in reservation.get("Instances") or []:
+            if raw.get("InstanceId"):
+                yield to_instance(raw, region)
+
+
+def to_instance(raw: Mapping[str, Any], region: str) -> Instance:
+    """One instance of an answer."""
+    tags = to_tags(raw)
+    state = _at(raw, "State", "Name") or "unknown"
+    request_id = raw.get("SpotInstanceRequestId") or None
+    return Instance(
+        id=raw["InstanceId"],
+        region=region,
+        type=raw.get("InstanceType") or "unknown",
+        state=state,
+        zone=_at(raw, "Placement", "AvailabilityZone"),
+        lifecycle=raw.get("InstanceLifecycle") or ("spot" if request_id else "on-demand"),
+        launched_at=raw.get("LaunchTime"),
+        ended_at=_ended_at(raw) if state in GONE | AT_REST else None,
+        spot_request_id=request_id,
+        fleet_id=tags.get("aws:ec2:fleet-id"),
+        spot_fleet_id=tags.get("aws:ec2spot:fleet-request-id"),
+        group=tags.get("aws:autoscaling:groupName"),
+        managed_by=_managed_by(raw, tags),
+        client_token=raw.get("ClientToken") or None,
+        image_id=raw.get("ImageId"),
+        key_name=raw.get("KeyName"),
+        public_ip=raw.get("PublicIpAddress"),
+        tags=tags,
+    )
+
+
+def to_spot_request(raw: Mapping[str, Any], region: str) -> SpotRequest:
+    """One spot request of an answer; without a state it is taken for one that can start a box."""
+    return SpotRequest(
+        id=raw["SpotInstanceRequestId"],
+        region=region,
+        state=raw.get("State") or "active",
+        status_code=_at(raw, "Status", "Code") or "",
+        type=raw.get("Type") or "one-time",
+        instance_id=raw.get("InstanceId") or None,
+        instance_type=_at(raw, "LaunchSpecification", "InstanceType"),
+        zone=raw.get("LaunchedAvailabilityZone")
+        or _at(raw, "LaunchSpecification", "Placement", "AvailabilityZone"),
+        max_price=raw.get("SpotPrice") or None,
+        created_at=raw.get("CreateTime"),
+        valid_until=raw.get("ValidUntil"),
+        tags=to_tags(raw),
+    )
+
+
+def to_tags(raw: Mapping[str, Any]) -> dict[str, str]:
+    """AWS's list of pairs as a dict."""
+    return {tag["Key"]: tag.get("Value") or "" for tag in raw.get("Tags") or [] if tag.get("Key")}
+
+
+def _managed_by(raw: Mapping[str, Any], tags: Mapping[str, str]) -> str | None:
+    """The AWS service that runs an instance, which would replace or defend it."""
+    if _at(raw, "Operator", "Managed"):
+        return str(_at(raw, "Operator", "Principal") or "AWS")
+    return next(
+        (service for prefix, service in _MANAGERS if any(key.startswith(prefix) for key in tags)), None
+    )
+
+
+def _ended_at(raw: Mapping[str, Any]) -> datetime | None:
+    """When it stopped running, which EC2 says only in words: `User initiated (2026-11-23 05:09:39 GMT)`."""
+    match = _ENDED_AT.search(raw.get("StateTransitionReason") or "")
+    if match is None:
+        return None
+    with suppress(ValueError):
+        return datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+    return None
+
+
+def _at(raw: Mapping[str, Any], *path: str) -> Any:
+    """A value inside an answer, or None where any part of the path is missing."""
+    value: Any = raw
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
