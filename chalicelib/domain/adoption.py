@@ -25,7 +25,7 @@ from chalicelib.domain.money import (
 )
 from chalicelib.domain.policy import Policy, ScopePolicy
 from chalicelib.domain.shields import PROTECT_TAG, is_protected
-from chalicelib.domain.tracking import owned_by
+from chalicelib.domain.tracking import is_being_launched, owned_by
 
 OWNER_TAG = "curfew:owner"
 PROJECT_TAG = "curfew:project"
@@ -72,7 +72,7 @@ def unleased(
         for instance in sight.instances
         if not instance.is_gone
         and in_scope(instance, policy.scope)
-        and not any(owned_by(lease, instance) for lease in leases)
+        and not any(owned_by(lease, instance) or is_being_launched(lease, instance) for lease in leases)
     )
 
 

@@ -33,8 +33,8 @@ class Plan:
 
 
 def plan(verdicts: Sequence[Verdict], policy: Policy) -> Plan:
-    """Sort verdicts into intents; the leases in `ending` already are not asked again."""
-    open_verdicts = [v for v in verdicts if v.case.lease and v.case.lease.status is not Status.ENDING]
+    """Sort verdicts into intents. Launches in flight and leases that are ending already are left alone."""
+    open_verdicts = [v for v in verdicts if v.case.lease and v.case.lease.status is Status.ACTIVE]
     ends = sorted(
         (verdict for verdict in open_verdicts if verdict.effect is Effect.END),
         key=lambda verdict: verdict.case.cost.hourly_usd,
@@ -113,7 +113,14 @@ def continue_ending(lease: Lease, owned: Holdings, *, now: datetime) -> Lease:
     for instance_id in (*lease.instance_ids, *sorted(live - set(lease.instance_ids))):
         known = steps.get((TERMINATE, instance_id))
         if known is None:
-            steps[TERMINATE, instance_id] = Step(action=TERMINATE, target=instance_id, region=lease.region)
+            is_over = instance_id in owned.gone or instance_id in owned.vanished
+            steps[TERMINATE, instance_id] = Step(
+                action=TERMINATE,
+                target=instance_id,
+                region=lease.region,
+                done_at=now if is_over else None,
+                answer="terminated" if is_over else "",
+            )
         elif known.done_at and instance_id in live:
             steps[TERMINATE, instance_id] = replace(known, done_at=None)
     ordered = sorted(steps.values(), key=lambda step: step.action != CANCEL)

@@ -11,17 +11,20 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
-from chalicelib.domain.lease import Lease, Run
+from chalicelib.domain.lease import Lease, Run, Status
 
 MISSING_FOR = timedelta(minutes=5)
+LEASE_TAG = "curfew:lease"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """What a lease owns, as seen now. `live`: not gone; `vanished`: ids missing for too long to be late."""
+    """What a lease owns, as seen now. `live`: not gone; `gone`: seen terminated; `missing`: not in the answer;
+    `vanished`: missing for too long to be late."""
 
     live: tuple[Instance, ...]
     spot_requests: tuple[SpotRequest, ...]
+    gone: tuple[str, ...]
     missing: tuple[str, ...]
     vanished: tuple[str, ...]
 
@@ -38,6 +41,17 @@ def owned_by(lease: Lease, instance: Instance) -> bool:
         or (instance.spot_request_id is not None and instance.spot_request_id in lease.spot_request_ids)
         or (instance.fleet_id is not None and instance.fleet_id == lease.fleet_id)
     )
+
+
+def is_being_launched(lease: Lease, instance: Instance) -> bool:
+    """Whether an instance looks like what a launch in flight has just started, before its answer is recorded.
+
+    The tag is believed only while the lease is `requested`: copied later, it proves nothing.
+    """
+    if lease.status is not Status.REQUESTED or lease.region != instance.region:
+        return False
+    tokens = {attempt.token for attempt in lease.attempts}
+    return instance.client_token in tokens or instance.tags.get(LEASE_TAG) == lease.id
 
 
 def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None) -> Lease:
@@ -60,6 +74,7 @@ def holdings(lease: Lease, sight: Sight, now: datetime) -> Holdings:
     return Holdings(
         live=tuple(instance for instance in seen if not instance.is_gone),
         spot_requests=tuple(r for r in sight.spot_requests if r.id in lease.spot_request_ids),
+        gone=tuple(instance.id for instance in seen if instance.state == "terminated"),
         missing=tuple(lease.missing_since),
         vanished=vanished,
     )

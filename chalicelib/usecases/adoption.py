@@ -8,7 +8,7 @@ from chalicelib.domain.adoption import adopt
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.tracking import track
+from chalicelib.domain.tracking import is_being_launched, owned_by, track
 from chalicelib.ports import FirstSight, Services
 from chalicelib.usecases.gather import Facts
 
@@ -36,7 +36,7 @@ def record_first_sights(services: Services, facts: Facts) -> None:
 
 def adopt_loose(services: Services, facts: Facts) -> Adopted:
     """Adopt every box that is to be adopted. Its lease and hold are one conditional write."""
-    wanted = [box.instance for box in facts.loose if box.because is None]
+    wanted = _still_loose(services, [box.instance for box in facts.loose if box.because is None])
     gib = _volumes(services, wanted)
     new = []
     for instance in wanted:
@@ -49,6 +49,14 @@ def adopt_loose(services: Services, facts: Facts) -> Adopted:
     tracked = tuple(track(lease, facts.sight, facts.now, only=facts.only) for lease in new)
     facts = replace(facts, leases=(*facts.leases, *tracked), loose=loose, stored=stored)
     return Adopted(facts=facts, lease_ids=tuple(lease.id for lease in new))
+
+
+def _still_loose(services: Services, instances: list[Instance]) -> list[Instance]:
+    """Without what a launch or another sweep has put under a lease since the leases were read."""
+    if not instances:
+        return []
+    leases = services.store.open_leases()
+    return [i for i in instances if not any(owned_by(one, i) or is_being_launched(one, i) for one in leases)]
 
 
 def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: int) -> Lease | None:

@@ -20,7 +20,7 @@ from chalicelib.domain.lease import Lease, Run, Status
 from chalicelib.domain.meter import Cost, PriceBook, measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
 from chalicelib.domain.policy import Policy
-from chalicelib.domain.tracking import Holdings, holdings, owned_by, track
+from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.ports import Account, FirstSight, Services
 
 LATE_SAMPLES = timedelta(minutes=5)
@@ -44,6 +44,10 @@ class Facts:
     prices: PriceBook
     lacking: tuple[str, ...] = field(default=())
 
+    def in_focus(self, lease: Lease) -> bool:
+        """Whether this look may judge a lease: an event's sees one box only."""
+        return self.only is None or self.only in lease.instance_ids
+
     def owned(self, lease: Lease) -> Holdings:
         """What of a lease is there now."""
         return holdings(lease, self.sight, self.now)
@@ -61,8 +65,6 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
     stored = services.store.open_leases()
     regions, lacking = _regions(services, policy, stored, account, only)
     sight = Sight(services.compute.observe(regions, only=only[1] if only else None))
-    if only:
-        stored = tuple(lease for lease in stored if any(owned_by(lease, i) for i in sight.instances))
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
     loose = unleased(
         sight, tracked, policy=policy, ran_before=_ran_before(services, account, sight), now=now
@@ -96,7 +98,7 @@ def judge(services: Services, facts: Facts) -> tuple[tuple[Verdict, ...], tuple[
     """A verdict for each lease and each loose box, and the metrics that could not be asked."""
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
     spent = spent_by_budget(facts.book, facts.leases, costs)
-    cases = [_case(facts, lease, costs[lease.id], spent) for lease in facts.leases]
+    cases = [_case(facts, lease, costs[lease.id], spent) for lease in facts.leases if facts.in_focus(lease)]
     curious = [case for case in cases if _could_end_for_idleness(case)]
     evidence, lacking = _evidence(services, facts, curious)
     judged = [replace(case, evidence=evidence.get(case.lease.id, case.evidence)) if case.lease else case for case in cases]

@@ -21,14 +21,15 @@ def recover_launches(services: Services, facts: Facts) -> Facts:
     """The facts with every abandoned launch resolved, where that can be known by now."""
     if facts.only is not None:
         return facts
-    leases: list[Lease] = []
-    for lease in facts.leases:
-        resolved = _recover(services, facts, lease) if _is_abandoned(lease, facts) else lease
-        if resolved:
-            leases.append(resolved)
-    kept = {lease.id: facts.stored.get(lease.id, lease) for lease in leases}
-    stored = {**kept, **{lease.id: lease for lease in leases if lease.id in facts.stored and lease.version != facts.stored[lease.id].version}}
-    return replace(facts, leases=tuple(leases), stored=stored)
+    resolved = {
+        lease.id: _recover(services, facts, lease) for lease in facts.leases if _is_abandoned(lease, facts)
+    }
+    leases = [resolved.get(lease.id, lease) for lease in facts.leases]
+    return replace(
+        facts,
+        leases=tuple(lease for lease in leases if lease),
+        stored={**facts.stored, **{lease.id: lease for lease in resolved.values() if lease}},
+    )
 
 
 def _is_abandoned(lease: Lease, facts: Facts) -> bool:

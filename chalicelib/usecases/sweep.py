@@ -52,7 +52,7 @@ def _end(services: Services, facts: Facts, intent: Plan) -> list[Receipt]:
     claimed: list[Lease | None] = [
         teardown.resume(services, lease, facts.owned(lease), facts.now)
         for lease in facts.leases
-        if lease.status is Status.ENDING and not _is_unseen(facts, lease)
+        if lease.status is Status.ENDING and facts.in_focus(lease)
     ]
     for verdict in intent.ends:
         if verdict.case.lease and verdict.ruling:
@@ -75,11 +75,6 @@ def _end(services: Services, facts: Facts, intent: Plan) -> list[Receipt]:
         prices=facts.prices,
         now=facts.now,
     )
-
-
-def _is_unseen(facts: Facts, lease: Lease) -> bool:
-    """An event looked at another region, or at one box of a lease whose others it did not see."""
-    return facts.only is not None and not facts.owned(lease).live
 
 
 def _is_over(facts: Facts, lease: Lease) -> bool:

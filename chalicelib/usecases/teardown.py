@@ -81,11 +81,8 @@ def _act(
     services: Services, region: str, leases: Sequence[Lease], policy: Policy, now: datetime
 ) -> list[Lease]:
     """Cancel every request, then terminate the instances of those leases whose requests are all cancelled."""
-    cancelled = [
-        _answered(lease, CANCEL, outcomes, now, _is_cancelled)
-        for outcomes in [services.compute.cancel_spot_requests(region, _targets(leases, CANCEL))]
-        for lease in leases
-    ]
+    answers = services.compute.cancel_spot_requests(region, _targets(leases, CANCEL))
+    cancelled = [_answered(lease, CANCEL, answers, now, _is_cancelled) for lease in leases]
     disarmed = [lease for lease in cancelled if not pending(lease, CANCEL) or _is_dry(lease)]
     outcomes = dict(services.compute.terminate(region, _targets(disarmed, TERMINATE)))
     for instance_id in [i for i, outcome in outcomes.items() if outcome.answer == PROTECTED]:

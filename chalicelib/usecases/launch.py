@@ -1,0 +1,244 @@
+"""Launch under a lease: quote → admit → hold → record the attempt → call → record the answer.
+
+A crash anywhere leaves nothing, or a hold and things that the next sweep finds by the recorded token.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+
+from chalicelib.domain import notices
+from chalicelib.domain.admission import Admission, admit, price_cap_usd
+from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale
+from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, Status
+from chalicelib.domain.meter import PriceBook, measure
+from chalicelib.domain.policy import Policy
+from chalicelib.ports import Image, LaunchAnswer, Services
+from chalicelib.usecases.gather import spent_by_budget
+from chalicelib.usecases.recover import give_up, launched
+
+ADMISSION_TRIES = 10
+REPLAYS = 2
+NO_CAPACITY_CODES = frozenset(
+    {
+        "InsufficientInstanceCapacity",
+        "InsufficientCapacity",
+        "InsufficientCapacityOnOutpost",
+        "SpotMaxPriceTooLow",
+        "UnfulfillableCapacity",
+        "MaxSpotInstanceCountExceeded",
+        "Unsupported",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a launch would cost at most, and everything that speaks against it."""
+
+    hold: Hold
+    price_caps: Mapping[str, Decimal]
+    objections: tuple[CurfewError, ...]
+    prices_as_of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    """What a launch is admitted on."""
+
+    policy: Policy
+    image: Image
+    prices: PriceBook
+    admission: Admission
+    revision: int
+
+    def storage_gib(self, order: LaunchOrder) -> int:
+        return (order.volume_gib or self.image.root_gib) + self.image.other_gib
+
+
+def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
+    """The hold of an order and what speaks against it; nothing is held, nothing launched."""
+    terms = _terms(services, order, owner, services.clock.now())
+    return Quote(
+        hold=terms.admission.hold,
+        price_caps=_caps(order, terms.prices),
+        objections=terms.admission.objections,
+        prices_as_of=terms.prices.as_of,
+    )
+
+
+def launch(
+    services: Services, order: LaunchOrder, *, owner: str, idempotency_key: str, body_hash: str
+) -> Lease:
+    """Launch an order under a new lease; the same key again answers the same lease.
+
+    Returns it `active`, or `requested` while AWS's answer is not known. Raises BudgetExceeded, NoCapacity, Refused.
+    """
+    now = services.clock.now()
+    lease_id = f"lease-{sha256(f'{owner}/{idempotency_key}'.encode()).hexdigest()[:17]}"
+    known = services.store.lease(lease_id)
+    if known:
+        return _answer_again(known, body_hash)
+    lease, terms = _hold(services, order, owner=owner, lease_id=lease_id, body_hash=body_hash, now=now)
+    if terms is None:
+        return lease
+    try:
+        return _start(services, lease, order, terms, now)
+    except Refused as refusal:
+        failure = {"slug": refusal.slug, "detail": refusal.detail, **refusal.extra}
+        give_up(services, services.store.lease(lease_id) or lease, failure)
+        raise
+
+
+def _answer_again(lease: Lease, body_hash: str) -> Lease:
+    """The answer a key has had before."""
+    if lease.body_hash != body_hash:
+        raise Refused(
+            f"this Idempotency-Key was used with another body for {lease.id}; nothing was launched. Send a new key",
+            slug="idempotency-key-reused",
+            lease=lease.id,
+        )
+    if lease.failure is not None:
+        members = {key: value for key, value in lease.failure.items() if key not in {"slug", "detail"}}
+        kind = NoCapacity if lease.failure["slug"] == NoCapacity.slug else Refused
+        raise kind(str(lease.failure["detail"]), slug=str(lease.failure["slug"]), **members)
+    return lease
+
+
+def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) -> _Terms:
+    policy, _ = services.store.policy()
+    image = services.compute.image(order.region, order.image)
+    if image is None:
+        raise Refused(
+            f"image {order.image} is not in {order.region}; nothing was launched. AMI ids differ by region",
+            slug="image-not-found",
+        )
+    if order.volume_gib is not None and order.volume_gib < image.root_gib:
+        raise Refused(
+            f"volume_gib {order.volume_gib} is smaller than the image's root volume of {image.root_gib} GiB",
+            slug="volume-too-small",
+        )
+    book = services.store.budgets(now)
+    leases = services.store.open_leases()
+    prices = services.prices.on_demand()
+    admission = admit(
+        order,
+        owner=owner,
+        storage_gib=(order.volume_gib or image.root_gib) + image.other_gib,
+        states=book.covering(owner=owner, project=order.project),
+        spent_usd=spent_by_budget(book, leases, {one.id: measure(one, prices, now) for one in leases}),
+        open_leases=leases,
+        policy=policy,
+        prices=prices,
+    )
+    return _Terms(policy=policy, image=image, prices=prices, admission=admission, revision=book.revision)
+
+
+def _hold(  # noqa: PLR0913 (the key, the order and whose it is)
+    services: Services, order: LaunchOrder, *, owner: str, lease_id: str, body_hash: str, now: datetime
+) -> tuple[Lease, _Terms | None]:
+    """The lease with its hold on every budget in scope, in one transaction; no terms where another call made it."""
+    for _ in range(ADMISSION_TRIES):
+        terms = _terms(services, order, owner, now)
+        if terms.admission.objections:
+            raise terms.admission.objections[0]
+        lease = Lease(
+            id=lease_id,
+            owner=owner,
+            project=order.project,
+            region=order.region,
+            origin=Origin.LAUNCHED,
+            request_type=order.request_type,
+            status=Status.REQUESTED,
+            requested_at=now,
+            expires_at=now + order.lasts_for,
+            hold=terms.admission.hold,
+            charges=terms.admission.charges,
+            order=order,
+            body_hash=body_hash,
+            storage_gib=terms.storage_gib(order),
+        )
+        try:
+            return services.store.open_lease(lease, revision=terms.revision), terms
+        except Stale:
+            known = services.store.lease(lease_id)
+            if known:
+                return _answer_again(known, body_hash), None
+    raise Stale("the budgets kept changing while the launch was admitted; nothing was launched, ask again")
+
+
+def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, now: datetime) -> Lease:
+    """Make the attempts in order until one has started something; refusals are kept, for the answer."""
+    refused: list[LaunchAnswer] = []
+    for attempt in services.compute.attempts(
+        order,
+        lease_id=lease.id,
+        owner=lease.owner,
+        price_caps=_caps(order, terms.prices),
+        image=terms.image,
+        expires_at=lease.expires_at,
+        valid_until=now + terms.policy.lease.max_for,
+        now=now,
+    ):
+        lease = services.store.save_lease(replace(lease, attempts=(*lease.attempts, attempt)))
+        answer = _launch(services, attempt)
+        if answer.outcome == "unknown":
+            return lease
+        if answer.outcome == "launched":
+            return _keep(services, _answered(lease, answer), answer, now)
+        refused.append(answer)
+        lease = services.store.save_lease(_answered(lease, answer))
+    raise _nothing_started(order, refused)
+
+
+def _launch(services: Services, attempt: Attempt) -> LaunchAnswer:
+    """The recorded call; a lost answer is asked for again with the same token, which starts nothing new."""
+    answer = services.compute.launch(attempt)
+    for _ in range(REPLAYS):
+        if answer.outcome != "unknown":
+            break
+        answer = services.compute.launch(attempt)
+    return answer
+
+
+def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:
+    last = replace(lease.attempts[-1], outcome=answer.outcome, detail=answer.detail)
+    return replace(lease, attempts=(*lease.attempts[:-1], last))
+
+
+def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime) -> Lease:
+    """Record what runs. If the lease was ended meanwhile, what has started ends with it."""
+    owner_of_it = launched(lease, answer)
+    try:
+        return services.store.save_lease(
+            replace(owner_of_it, launched_at=now), notices=[notices.launched(owner_of_it, now)]
+        )
+    except Stale:
+        services.compute.cancel_spot_requests(lease.region, answer.spot_request_ids)
+        services.compute.terminate(lease.region, answer.instance_ids)
+        raise Stale(f"lease {lease.id} was changed while it was launched; what had started was ended") from None
+
+
+def _caps(order: LaunchOrder, prices: PriceBook) -> dict[str, Decimal]:
+    return {name: price_cap_usd(order, name, prices) for name in order.instance_types}
+
+
+def _nothing_started(order: LaunchOrder, answers: list[LaunchAnswer]) -> Refused:
+    """Every attempt was refused: for want of capacity, or for a reason that the caller can mend."""
+    tried = [{"code": answer.code, "detail": answer.detail} for answer in answers]
+    what = f"{', '.join(order.instance_types)} in {order.region}"
+    if all(answer.code in NO_CAPACITY_CODES for answer in answers):
+        return NoCapacity(
+            f"EC2 has no spot capacity for {what} within the price cap; nothing runs and nothing is held. Allow more "
+            "instance_types, another region or a later time",
+            tried=tried,
+        )
+    return Refused(
+        f"EC2 refused to launch {what}: {answers[0].code}: {answers[0].detail}. Nothing runs and nothing is held",
+        slug="launch-refused",
+        tried=tried,
+    )
+
+

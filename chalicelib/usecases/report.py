@@ -1,0 +1,110 @@
+"""Report: what is there, what it costs, and what would happen to it now, judged just as the sweep judges."""
+
+from dataclasses import dataclass, replace
+
+from chalicelib.domain.case import Verdict
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.domain.lease import Lease, Receipt
+from chalicelib.domain.meter import Cost, measure
+from chalicelib.domain.tracking import owned_by
+from chalicelib.ports import Page, Services
+from chalicelib.usecases.gather import Facts, gather, judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseReport:
+    """A lease with its meter, its verdict (None once it is closed), its boxes and its receipt."""
+
+    lease: Lease
+    cost: Cost
+    verdict: Verdict | None
+    instances: tuple[Instance, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceReport:
+    """A box, whose it is, what it costs and what would happen to it."""
+
+    instance: Instance
+    lease: Lease | None
+    cost: Cost
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotRequestReport:
+    """A spot request and the lease it belongs to."""
+
+    request: SpotRequest
+    lease: Lease | None
+
+
+def leases(services: Services, *, limit: int, cursor: str | None) -> Page[LeaseReport]:
+    """Open and closed leases, newest first."""
+    page = services.store.leases(limit=limit, cursor=cursor)
+    facts = gather(services, services.clock.now())
+    verdicts = _verdicts(services, facts)
+    return Page(tuple(_report(services, facts, verdicts, lease) for lease in page.items), page.next)
+
+
+def lease(services: Services, lease_id: str) -> LeaseReport:
+    """One lease. Raises NotFound."""
+    found = services.store.lease(lease_id)
+    if found is None:
+        raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
+    if not found.is_open:
+        return _closed(services, found)
+    facts = gather(services, services.clock.now())
+    alone = replace(facts, leases=tuple(one for one in facts.leases if one.id == lease_id), loose=())
+    verdicts = _verdicts(services, alone) if alone.leases else {}
+    return _report(services, facts, verdicts, found)
+
+
+def instances(services: Services) -> tuple[InstanceReport, ...]:
+    """Every box in scope that is not gone, leased or not, the costliest first."""
+    facts = gather(services, services.clock.now())
+    verdicts, _ = judge(services, facts)
+    reports = [
+        InstanceReport(instance=instance, lease=v.case.lease, cost=v.case.cost, verdict=v)
+        for v in verdicts
+        for instance in v.case.instances
+    ]
+    return tuple(sorted(reports, key=lambda report: report.cost.hourly_usd, reverse=True))
+
+
+def spot_requests(services: Services) -> tuple[SpotRequestReport, ...]:
+    """Every spot request EC2 still shows, ours or not, newest first."""
+    facts = gather(services, services.clock.now())
+    reports = [SpotRequestReport(request=r, lease=_lease_of(facts, r)) for r in facts.sight.spot_requests]
+    return tuple(sorted(reports, key=lambda report: (report.request.created_at or facts.now, report.request.id), reverse=True))
+
+
+def spot_request(services: Services, spot_request_id: str) -> SpotRequestReport:
+    """One spot request. Raises NotFound."""
+    found = [report for report in spot_requests(services) if report.request.id == spot_request_id]
+    if not found:
+        raise NotFound(f"no spot request {spot_request_id!r} is in a region Curfew sweeps; GET /spot-requests lists them")
+    return found[0]
+
+
+def _verdicts(services: Services, facts: Facts) -> dict[str, Verdict]:
+    verdicts, _ = judge(services, facts)
+    return {verdict.case.lease.id: verdict for verdict in verdicts if verdict.case.lease}
+
+
+def _report(services: Services, facts: Facts, verdicts: dict[str, Verdict], lease: Lease) -> LeaseReport:
+    if not lease.is_open:
+        return _closed(services, lease)
+    verdict = verdicts.get(lease.id)
+    boxes = tuple(instance for instance in facts.sight.instances if owned_by(lease, instance))
+    tracked = verdict.case.lease if verdict and verdict.case.lease else lease
+    cost = verdict.case.cost if verdict else measure(lease, facts.prices, facts.now)
+    return LeaseReport(lease=tracked, cost=cost, verdict=verdict, instances=boxes)
+
+
+def _closed(services: Services, lease: Lease) -> LeaseReport:
+    receipt = services.store.receipt(lease.id)
+    cost = Cost(compute_usd=lease.final_usd) if lease.final_usd is not None else Cost()
+    return LeaseReport(lease=lease, cost=cost, verdict=None, receipts=(receipt,) if receipt else ())
