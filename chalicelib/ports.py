@@ -229,9 +229,17 @@ class Store(Protocol):
     def save_lease(self, lease: Lease, *, notices: Sequence[Notice] = (), receipt: Receipt | None = None) -> Lease:
         """Write an open lease over version `lease.version`; the lease with its new version. Raises Stale."""
 
-    def rehold(self, lease: Lease, *, before: Sequence[Charge], revision: int, notices: Sequence[Notice] = ()) -> Lease:
-        """Write a lease whose charges changed from `before`, moving each budget by the difference. Raises
-        BudgetExceeded, Stale."""
+    def rehold(
+        self,
+        lease: Lease,
+        *,
+        before: Sequence[Charge],
+        revision: int,
+        allow_overdraft: bool = False,
+        notices: Sequence[Notice] = (),
+    ) -> Lease:
+        """Write a lease whose charges changed from `before`, moving each budget by the difference; `allow_overdraft`
+        also past its limit. Raises BudgetExceeded, Stale."""
 
     def close_lease(self, lease: Lease, *, receipt: Receipt | None, notices: Sequence[Notice] = ()) -> Lease:
         """Write the lease as closed, give back hold − final cost on every budget it was charged to, and keep the

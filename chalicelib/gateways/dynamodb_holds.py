@@ -1,0 +1,114 @@
+"""What a lease takes from its budgets and gives back: sums alone, the same for every store.
+
+A budget's period keeps what is *used*: holds of open leases and costs of closed ones. What is left is the limit less
+that, so a changed limit moves no period. Amounts finer than a micro-dollar are rounded up: a budget never reads fuller
+than it is.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+from chalicelib.domain.admission import no_room
+from chalicelib.domain.budget import Budget, BudgetState
+from chalicelib.domain.errors import BudgetExceeded, Stale
+from chalicelib.domain.lease import Charge, Lease
+from chalicelib.domain.money import ZERO, show
+
+MICRO = Decimal("0.000001")
+
+Moves = Mapping["BudgetPeriod", Decimal]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BudgetPeriod:
+    """One budget in one period."""
+
+    budget: str
+    period_key: str
+
+
+def rounded(amount: Decimal) -> Decimal:
+    """As it is, or up to the next micro-dollar where it is finer."""
+    up = amount.quantize(MICRO, rounding=ROUND_CEILING)
+    return amount if amount == up else up
+
+
+def taken(charges: Iterable[Charge]) -> dict[BudgetPeriod, Decimal]:
+    """What charges put on each budget and period."""
+    sums: dict[BudgetPeriod, Decimal] = {}
+    for charge in charges:
+        account = BudgetPeriod(charge.budget, charge.period_key)
+        sums[account] = sums.get(account, ZERO) + rounded(charge.amount_usd)
+    return sums
+
+
+def changed(*, before: Iterable[Charge], after: Iterable[Charge]) -> dict[BudgetPeriod, Decimal]:
+    """By how much each budget and period moves when charges are replaced; those that don't move are left out."""
+    old, new = taken(before), taken(after)
+    moves = {account: new.get(account, ZERO) - old.get(account, ZERO) for account in sorted({*old, *new})}
+    return {account: move for account, move in moves.items() if move}
+
+
+def settled(lease: Lease) -> dict[BudgetPeriod, Decimal]:
+    """By how much each budget and period moves when a lease closes: its final cost stays, the rest is given back.
+
+    On a budget where the hold was split over periods the cost fills the earliest first, and whatever it exceeds them by
+    stands on the last.
+    """
+    moves: dict[BudgetPeriod, Decimal] = {}
+    by_budget: dict[str, list[tuple[BudgetPeriod, Decimal]]] = {}
+    for account, held in sorted(taken(lease.charges).items()):
+        by_budget.setdefault(account.budget, []).append((account, held))
+    for parts in by_budget.values():
+        cost = rounded(lease.final_usd or ZERO)
+        for account, held in parts:
+            kept = cost if account is parts[-1][0] else min(cost, held)
+            moves[account] = kept - held
+            cost -= kept
+    return {account: move for account, move in moves.items() if move}
+
+
+def counts_the_same(one: Budget, other: Budget) -> bool:
+    """Whether what one definition has counted is right for the other: all but the limit and its thresholds agree."""
+    return (one.period, one.scope_kind, one.scope_value, one.services) == (
+        other.period,
+        other.scope_kind,
+        other.scope_value,
+        other.services,
+    )
+
+
+def too_much(
+    budget: Budget, account: BudgetPeriod, *, used: Decimal, asked: Decimal, is_new: bool
+) -> BudgetExceeded:
+    """The refusal of a hold (`is_new`) or of a higher one; names the budget, what is left and what was asked."""
+    left = budget.limit_usd - used
+    if is_new:
+        return no_room(BudgetState(budget=budget, period_key=account.period_key, left_usd=left), asked)
+    return BudgetExceeded(
+        f"budget {budget.name!r} has {show(max(left, ZERO))} left of {show(budget.limit_usd)} in "
+        f"{account.period_key}, the change could cost {show(asked)} more; nothing was changed",
+        budget=budget.name,
+        left_usd=str(left),
+        hold_usd=str(asked),
+    )
+
+
+def budgets_moved() -> Stale:
+    """A budget was created, changed or deleted since the caller read them."""
+    return Stale("the budgets changed meanwhile; nothing was written and nothing is held. Try again")
+
+
+def lease_exists(lease_id: str) -> Stale:
+    """A second lease of the same id."""
+    return Stale(
+        f"a lease {lease_id} exists already, open or closed; nothing was written and nothing more is held"
+    )
+
+
+def lease_moved(lease: Lease) -> Stale:
+    """The lease was written by somebody else, or closed, since the caller read it."""
+    return Stale(
+        f"lease {lease.id} changed after its version {lease.version} was read; nothing was written. Try again"
+    )

@@ -1,0 +1,360 @@
+"""The table's twin in memory: the Store port with the same semantics, and with accidents on demand.
+
+Thread-safe: each call holds one lock. Documents pass through the same JSON as in the table, so what can't be stored fails
+here too. `inject` makes a call fail before it does anything or after it has done it; `hook` is called around every call,
+outside the lock, so that a test can play the second writer.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.errors import NotFound, Stale
+from chalicelib.domain.lease import Charge, Lease, Receipt, Status
+from chalicelib.domain.money import ZERO
+from chalicelib.domain.notices import Notice
+from chalicelib.domain.policy import Policy
+from chalicelib.gateways import dynamodb_holds as holds
+from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
+from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_text
+from chalicelib.ports import Account, FirstSight, Page, SweepRecord
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Crash(BaseException):
+    """The process ends here: no `except Exception` catches it."""
+
+
+@dataclass(slots=True)
+class Accident:
+    """What happens to one call of a method, after `skip` calls went well."""
+
+    method: str
+    error: BaseException
+    after: bool
+    skip: int
+
+
+def _call(method: Callable[Concatenate["MemoryStore", P], R]) -> Callable[Concatenate["MemoryStore", P], R]:
+    @wraps(method)
+    def run(self: "MemoryStore", *args: P.args, **kwargs: P.kwargs) -> R:
+        accident = self._accident(method.__name__)
+        self.hook(method.__name__, "before")
+        if accident and not accident.after:
+            raise accident.error
+        with self._lock:
+            result = method(self, *args, **kwargs)
+        self.hook(method.__name__, "after")
+        if accident:
+            raise accident.error
+        return result
+
+    return cast("Callable[Concatenate[MemoryStore, P], R]", run)
+
+
+def _nothing(method: str, phase: str) -> None:
+    del method, phase
+
+
+@dataclass(slots=True)
+class _Waiting:
+    notice: Notice
+    due_at: datetime
+    claimed_until: datetime | None = None
+
+
+class MemoryStore:
+    """Implements chalicelib.ports.Store."""
+
+    def __init__(self) -> None:
+        self.hook: Callable[[str, str], None] = _nothing
+        self.calls: list[str] = []
+        self._lock = threading.RLock()
+        self._accidents: list[Accident] = []
+        self._policy: tuple[str, int] = (to_text(Policy()), 0)
+        self._sights: dict[str, FirstSight] = {}
+        self._armed_at: datetime | None = None
+        self._revision = 0
+        self._budgets: dict[str, Budget] = {}
+        self._used: dict[holds.BudgetPeriod, Decimal] = {}
+        self._open: dict[str, str] = {}
+        self._closed: dict[str, str] = {}
+        self._receipts: dict[str, str] = {}
+        self._sweeps: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._outbox: dict[str, _Waiting] = {}
+
+    def inject(self, method: str, error: BaseException, *, after: bool = False, skip: int = 0) -> None:
+        """Let one call of a method fail, after `skip` that go well: before it does anything, or (`after`) once it is
+        done, as when the answer is lost or the process dies."""
+        with self._lock:
+            self._accidents.append(Accident(method, error, after, skip))
+
+    def _accident(self, method: str) -> Accident | None:
+        with self._lock:
+            self.calls.append(method)
+            waiting = [accident for accident in self._accidents if accident.method == method]
+            for accident in waiting:
+                if accident.skip == 0:
+                    self._accidents.remove(accident)
+                    return accident
+                accident.skip -= 1
+        return None
+
+    # Policy and account
+
+    @_call
+    def policy(self) -> tuple[Policy, int]:
+        text, version = self._policy
+        return from_text(Policy, text), version
+
+    @_call
+    def put_policy(self, policy: Policy, *, if_version: int | None) -> int:
+        version = self._policy[1]
+        if if_version not in {None, version}:
+            raise Stale(
+                f"the policy is at version {version}, not {if_version}; nothing was written. Read it again"
+            )
+        self._policy = (to_text(policy), version + 1)
+        return version + 1
+
+    @_call
+    def account(self) -> Account:
+        return Account(first_sights=dict(self._sights), armed_at=self._armed_at)
+
+    @_call
+    def record_first_sight(self, region: str, sight: FirstSight) -> None:
+        self._sights.setdefault(region, sight)
+
+    @_call
+    def arm(self, at: datetime) -> None:
+        self._armed_at = self._armed_at or at
+
+    # Budgets
+
+    @_call
+    def budgets(self, now: datetime) -> BudgetBook:
+        states = tuple(
+            BudgetState(budget=budget, period_key=key, left_usd=budget.limit_usd - self._used_usd(name, key))
+            for name, budget in sorted(self._budgets.items())
+            for key in (budget.period_key(now),)
+        )
+        return BudgetBook(revision=self._revision, states=states)
+
+    @_call
+    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
+        self._expect_revision(revision)
+        known = self._budgets.get(budget.name)
+        if known is None or not holds.counts_the_same(known, budget):
+            self._used = {
+                account: usd for account, usd in self._used.items() if account.budget != budget.name
+            }
+        for key, amount in used.items():
+            self._used.setdefault(holds.BudgetPeriod(budget.name, key), holds.rounded(amount))
+        self._budgets[budget.name] = from_text(Budget, to_text(budget))
+        self._revision += 1
+
+    @_call
+    def delete_budget(self, name: str, *, revision: int) -> None:
+        self._expect_revision(revision)
+        if name not in self._budgets:
+            raise NotFound(f"there is no budget {name!r}")
+        del self._budgets[name]
+        self._revision += 1
+
+    def _expect_revision(self, revision: int) -> None:
+        if revision != self._revision:
+            raise holds.budgets_moved()
+
+    def _used_usd(self, budget: str, period_key: str) -> Decimal:
+        return self._used.get(holds.BudgetPeriod(budget, period_key), ZERO)
+
+    def _check_room(self, moves: holds.Moves, *, is_new: bool) -> None:
+        for account, amount in moves.items():
+            budget = self._budgets.get(account.budget)
+            if budget is None:
+                if amount >= 0:
+                    raise holds.budgets_moved()
+                continue
+            used = self._used_usd(account.budget, account.period_key)
+            if amount >= 0 and budget.limit_usd - used < amount:
+                raise holds.too_much(budget, account, used=used, asked=amount, is_new=is_new)
+
+    def _move(self, moves: holds.Moves) -> None:
+        for account, amount in moves.items():
+            used = self._used.get(account, ZERO)
+            if amount >= 0 or used >= -amount:
+                self._used[account] = used + amount
+
+    # Leases
+
+    @_call
+    def open_lease(
+        self, lease: Lease, *, revision: int, allow_overdraft: bool = False, notices: Sequence[Notice] = ()
+    ) -> Lease:
+        if lease.id in self._open or lease.id in self._closed:
+            raise holds.lease_exists(lease.id)
+        self._expect_revision(revision)
+        moves = holds.taken(lease.charges)
+        if not allow_overdraft:
+            self._check_room(moves, is_new=True)
+        written = self._keep(replace(lease, version=1))
+        self._move(moves)
+        self._tell(notices)
+        return written
+
+    @_call
+    def save_lease(
+        self, lease: Lease, *, notices: Sequence[Notice] = (), receipt: Receipt | None = None
+    ) -> Lease:
+        self._expect_version(lease)
+        written = self._keep(replace(lease, version=lease.version + 1))
+        self._keep_receipt(receipt)
+        self._tell(notices)
+        return written
+
+    @_call
+    def rehold(
+        self,
+        lease: Lease,
+        *,
+        before: Sequence[Charge],
+        revision: int,
+        allow_overdraft: bool = False,
+        notices: Sequence[Notice] = (),
+    ) -> Lease:
+        self._expect_version(lease)
+        self._expect_revision(revision)
+        moves = holds.changed(before=before, after=lease.charges)
+        if not allow_overdraft:
+            self._check_room(moves, is_new=False)
+        written = self._keep(replace(lease, version=lease.version + 1))
+        self._move(moves)
+        self._tell(notices)
+        return written
+
+    @_call
+    def close_lease(self, lease: Lease, *, receipt: Receipt | None, notices: Sequence[Notice] = ()) -> Lease:
+        if lease.closed_at is None:
+            raise ValueError(f"lease {lease.id} closes without closed_at")
+        self._expect_version(lease)
+        written = replace(lease, status=Status.CLOSED, version=lease.version + 1)
+        self._closed[lease.id] = to_text(written)
+        del self._open[lease.id]
+        moves = holds.settled(lease)
+        self._move({account: usd for account, usd in moves.items() if account in self._used})
+        self._keep_receipt(receipt)
+        self._tell(notices)
+        return written
+
+    @_call
+    def lease(self, lease_id: str) -> Lease | None:
+        text = self._open.get(lease_id) or self._closed.get(lease_id)
+        return from_text(Lease, text) if text else None
+
+    @_call
+    def open_leases(self) -> tuple[Lease, ...]:
+        return tuple(from_text(Lease, text) for _, text in sorted(self._open.items()))
+
+    @_call
+    def closed_leases(self, *, since: datetime) -> tuple[Lease, ...]:
+        closed = [(lease.closed_at, lease.id, lease) for lease in _all(Lease, self._closed.values())]
+        return tuple(lease for at, _, lease in sorted(closed, key=lambda row: row[:2]) if at and at >= since)
+
+    @_call
+    def leases(self, *, limit: int, cursor: str | None) -> Page[Lease]:
+        leases = _all(Lease, [*self._open.values(), *self._closed.values()])
+        return _page("LEASES", {stamped(one.requested_at, one.id): one for one in leases}, limit, cursor)
+
+    def _expect_version(self, lease: Lease) -> None:
+        text = self._open.get(lease.id)
+        if text is None or from_text(Lease, text).version != lease.version:
+            raise holds.lease_moved(lease)
+
+    def _keep(self, lease: Lease) -> Lease:
+        if not lease.is_open:
+            raise ValueError(f"lease {lease.id} is closed: close_lease writes it")
+        self._open[lease.id] = to_text(lease)
+        return lease
+
+    # Receipts, sweeps, notices
+
+    @_call
+    def receipt(self, lease_id: str) -> Receipt | None:
+        text = self._receipts.get(lease_id)
+        return from_text(Receipt, text) if text else None
+
+    @_call
+    def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
+        rows = {stamped(one.decided_at, one.lease_id): one for one in _all(Receipt, self._receipts.values())}
+        return _page("RECEIPTS", rows, limit, cursor)
+
+    def _keep_receipt(self, receipt: Receipt | None) -> None:
+        if receipt:
+            self._receipts[receipt.lease_id] = to_text(receipt)
+
+    @_call
+    def record_sweep(self, record: SweepRecord, *, notices: Sequence[Notice] = ()) -> None:
+        self._sweeps[stamped(record.started_at, record.id)] = to_text(record)
+        self._tell(notices)
+
+    @_call
+    def sweeps(self, *, limit: int, cursor: str | None) -> Page[SweepRecord]:
+        rows = {key: from_text(SweepRecord, text) for key, text in self._sweeps.items()}
+        return _page("SWEEPS", rows, limit, cursor)
+
+    def _tell(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            if notice.id not in self._told:
+                self._told.add(notice.id)
+                self._outbox[notice.id] = _Waiting(notice, due_at=notice.at)
+
+    @_call
+    def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
+        free = [
+            one
+            for one in sorted(self._outbox.values(), key=lambda one: stamped(one.notice.at, one.notice.id))
+            if one.due_at <= now and (one.claimed_until is None or one.claimed_until <= now)
+        ][:limit]
+        for one in free:
+            one.claimed_until = now + hold_for
+        return tuple(one.notice for one in free)
+
+    @_call
+    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
+        if sent:
+            self._outbox.pop(notice.id, None)
+        elif notice.id in self._outbox:
+            self._outbox[notice.id] = _Waiting(replace(notice, tries=notice.tries + 1), due_at=retry_at)
+
+    @_call
+    def waiting_notices(self) -> int:
+        return len(self._outbox)
+
+    # For tests that look behind the port
+
+    def outbox(self) -> tuple[Notice, ...]:
+        """Notices not sent yet, oldest first."""
+        with self._lock:
+            waiting = sorted(self._outbox.values(), key=lambda one: stamped(one.notice.at, one.notice.id))
+            return tuple(one.notice for one in waiting)
+
+
+def _all(kind: type[T], texts: Iterable[str]) -> list[T]:
+    return [from_text(kind, text) for text in texts]
+
+
+def _page(of: str, rows: Mapping[str, Any], limit: int, cursor: str | None) -> Page[Any]:
+    before = position(of, cursor) if cursor else None
+    keys = sorted((key for key in rows if before is None or key < before), reverse=True)
+    shown = keys[:limit]
+    more = len(keys) > limit
+    return Page(tuple(rows[key] for key in shown), make_cursor(of, shown[-1]) if more else None)
