@@ -1,0 +1,17 @@
+"""AWS on this machine: moto, and what moto leaves out of EC2's behaviour, on a virtual clock.
+
+How it is built, from the outside in:
+
+- `server`, `conductor`, `lambdas`: one process that serves the AWS port and Curfew's own API, and ticks the schedules
+  and events that app.py declares (`python -m localaws serve`).
+- `control`: the routes under `/_world`, a thin layer over `world.World`.
+- `endpoint`: one AWS call from bytes to bytes: faults, client tokens, then an operation of ours or moto.
+- `operations/`: the AWS operations this package answers itself, one file a family. Each takes the parsed parameters
+  and returns the answer in boto3's shape.
+- `boxes`, `spot`, `fleets`, `groups`: the rules of AWS, as state machines over the records of `model`.
+- `market`, `billing`, `load`: prices, bills and metrics as pure arithmetic.
+- `agenda`, `clock`: time. Nothing moves between two steps of the clock.
+
+A new AWS operation is a function registered in `operations/`; a new rule of AWS goes where its record is looked after.
+This package is for tests and demos and is never deployed.
+"""

@@ -1,0 +1,306 @@
+"""The life of an instance: pending, running, stopping, stopped, shutting-down, terminated.
+
+Sources: EC2 guide, "Amazon EC2 instance state changes" (which states there are, what they bill, and that terminated
+instances stay visible for about an hour) and botocore's TerminateInstances, StopInstances and RunInstances.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.utils import parse_user_data
+
+from localaws import backend
+from localaws.errors import AwsError
+from localaws.load import LoadHistory
+from localaws.model import STATE_CODES, Box, LaunchSpec, Market, Run, Volume
+
+if TYPE_CHECKING:
+    from localaws.world import World
+
+VISIBLE_AFTER_END = timedelta(hours=1)
+GROUP_TAG = "aws:autoscaling:groupName"
+USER_INITIATED = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
+BoxListener = Callable[[Box], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """Why a box is being launched; noted on it when moto has made it."""
+
+    market: Market = "on-demand"
+    spot: bool = False
+    cap_usd: Decimal | None = None
+    request_id: str | None = None
+    fleet_id: str | None = None
+    relaunched_by: str | None = None
+    relaunch_of: str | None = None
+
+
+class Boxes:
+    """Every instance there ever was, by id."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._by_id: dict[str, Box] = {}
+        self._volumes: dict[str, Volume] = {}
+        self._rng = random.Random(f"{world.seed}/boxes")
+        self._intent = Intent()
+        self.on_running: list[BoxListener] = []
+        self.on_stopped: list[BoxListener] = []
+        self.on_ended: list[BoxListener] = []
+
+    def __iter__(self) -> Iterator[Box]:
+        return iter(list(self._by_id.values()))
+
+    def of(self, box_id: str) -> Box:
+        return self._by_id[box_id]
+
+    def find(self, box_id: str, region: str | None = None) -> Box | None:
+        """The box, unless it is in another region or AWS no longer shows it."""
+        box = self._by_id.get(box_id)
+        if box is None or box.forgotten or (region is not None and box.region != region):
+            return None
+        return box
+
+    def ever(self, box_id: str, region: str) -> Box | None:
+        """The box, also when AWS no longer shows it."""
+        box = self._by_id.get(box_id)
+        return box if box and box.region == region else None
+
+    def launch(self, region: str, spec: LaunchSpec, zone: str, intent: Intent, count: int = 1) -> list[Box]:
+        """Start boxes in a zone, or raise the AWS error that says why not."""
+        instance_type = spec.params["InstanceType"]
+        if not self._world.market.has_capacity(zone, instance_type):
+            raise no_capacity(instance_type, zone)
+        with self.launching(intent):
+            reservation = self._moto_run(region, spec, zone, count)
+        return [self.of(instance.id) for instance in reservation.instances]
+
+    @contextmanager
+    def launching(self, intent: Intent) -> Iterator[None]:
+        """Whatever moto starts in here was started with this intent."""
+        before, self._intent = self._intent, intent
+        try:
+            yield
+        finally:
+            self._intent = before
+
+    def register(self, region: str, instance: Any) -> Box:
+        """Take over an instance that moto has just made."""
+        world, intent, now = self._world, self._intent, self._world.now
+        group = backend.ec2_backend(region).tags.get(instance.id, {}).get(GROUP_TAG)
+        instance.launch_time = now.replace(tzinfo=None)
+        for nic in instance.nics.values():
+            nic.attach_time = now.replace(tzinfo=None)
+        instance.spot_instance_request_id = intent.request_id
+        instance.lifecycle = "spot" if intent.spot else None
+        box = Box(
+            id=instance.id, region=region, zone=instance.availability_zone, type=instance.instance_type,
+            market="asg" if group and intent.market == "on-demand" else intent.market, moto=instance,
+            launched_at=now, load=LoadHistory(now), spot=intent.spot, cap_usd=intent.cap_usd,
+            request_id=intent.request_id, fleet_id=intent.fleet_id, group=group,
+            relaunched_by=intent.relaunched_by, relaunch_of=intent.relaunch_of,
+            public_ip=bool(instance.public_ip),
+        )
+        for _, device in instance.get_block_device_mapping:
+            volume = backend.ec2_backend(region).volumes[device.volume_id]
+            record = Volume(volume.id, int(volume.size), volume.volume_type or "gp3", now)
+            box.volumes.append(record)
+            self._volumes[record.id] = record
+        self._by_id[box.id] = box
+        self._set_state(box, "pending")
+        world.later(self._seconds(5, 25), lambda: self._run(box, 0))
+        return box
+
+    def stop(self, box: Box, by: str, *, reason: tuple[str, str] = USER_INITIATED, interrupted: bool = False) -> None:
+        """Begin to stop a running box; compute is no longer billed from here on."""
+        if box.state not in ("pending", "running"):
+            return
+        box.epoch += 1
+        epoch = box.epoch
+        self._close_run(box, interrupted)
+        self._explain(box, reason)
+        self._set_state(box, "stopping")
+        for listener in self.on_stopped:
+            listener(box)
+        self._world.later(self._seconds(10, 30), lambda: self._stopped(box, epoch))
+
+    def start(self, box: Box) -> None:
+        """Begin to start a stopped box; LaunchTime becomes this start."""
+        if box.state != "stopped":
+            return
+        box.epoch += 1
+        epoch = box.epoch
+        box.moto.launch_time = self._world.now.replace(tzinfo=None)
+        for nic in box.moto.nics.values():
+            nic.start()
+        box.reason = box.reason_code = box.reason_message = ""
+        self._set_state(box, "pending")
+        self._world.later(self._seconds(5, 25), lambda: self._run(box, epoch))
+
+    def end(self, box: Box, by: str, *, reason: tuple[str, str] = USER_INITIATED, interrupted: bool = False) -> None:
+        """Begin to terminate a box; nothing of it but its volumes is billed from here on. Ending twice is once."""
+        if not box.live:
+            return
+        box.epoch += 1
+        self._close_run(box, interrupted)
+        box.ended_at, box.ended_by = self._world.now, by
+        self._explain(box, reason)
+        self._set_state(box, "shutting-down")
+        for listener in self.on_ended:
+            listener(box)
+        self._world.later(self._seconds(10, 40), lambda: self._terminated(box))
+
+    def volume_deleted(self, volume_id: str) -> None:
+        volume = self._volumes.get(volume_id)
+        if volume is not None and volume.until is None:
+            volume.until = self._world.now
+
+    def _run(self, box: Box, epoch: int) -> None:
+        if box.state == "pending" and box.epoch == epoch:
+            box.runs.append(Run(self._world.now))
+            self._set_state(box, "running")
+            for listener in self.on_running:
+                listener(box)
+
+    def _stopped(self, box: Box, epoch: int) -> None:
+        if box.state == "stopping" and box.epoch == epoch:
+            for nic in box.moto.nics.values():
+                nic.stop()
+            self._set_state(box, "stopped")
+
+    def _terminated(self, box: Box) -> None:
+        box.moto.terminate()
+        self._set_state(box, "terminated")
+        self._world.later(VISIBLE_AFTER_END, lambda: self._forget(box))
+
+    def _forget(self, box: Box) -> None:
+        box.forgotten = True
+        reservations = backend.ec2_backend(box.region).reservations
+        for key, reservation in list(reservations.items()):
+            if box.moto in reservation.instances:
+                reservation.instances.remove(box.moto)
+                if not reservation.instances:
+                    del reservations[key]
+                return
+
+    def _close_run(self, box: Box, interrupted: bool) -> None:
+        if box.runs and box.runs[-1].end is None:
+            box.runs[-1].end = self._world.now
+            box.runs[-1].interrupted = interrupted
+
+    def _explain(self, box: Box, reason: tuple[str, str]) -> None:
+        box.reason_code, box.reason_message = reason
+        stamp = self._world.now.strftime("%Y-%m-%d %H:%M:%S GMT")
+        box.reason = f"User initiated ({stamp})" if reason == USER_INITIATED else f"Server initiated ({stamp})"
+
+    def _set_state(self, box: Box, state: str) -> None:
+        box.state = state
+        box.moto._state.name, box.moto._state.code = state, STATE_CODES[state]
+        self._world.events.state_change(self._world.now, box.region, box.id, state)
+
+    def _seconds(self, low: int, high: int) -> timedelta:
+        return timedelta(seconds=self._rng.randint(low, high))
+
+    def _moto_run(self, region: str, spec: LaunchSpec, zone: str, count: int) -> Any:
+        params = spec.params
+        moto = backend.ec2_backend(region)
+        nics = params.get("NetworkInterfaces", [])
+        subnet = None if any("SubnetId" in nic for nic in nics) else params.get("SubnetId") or default_subnet(region, zone)
+        options = {
+            "instance_type": params["InstanceType"],
+            "is_instance_type_default": True,  # spares a search through every type moto knows
+            "region_name": region,
+            "subnet_id": subnet,
+            "nics": nics,
+            "key_name": params.get("KeyName"),
+            "security_group_ids": list(params.get("SecurityGroupIds", [])),
+            "private_ip": params.get("PrivateIpAddress"),
+            "associate_public_ip": None,
+            "tags": {"instance": spec.tags, "volume": tag_map(params, "volume")},
+            "ebs_optimized": params.get("EbsOptimized", False),
+            "disable_api_termination": params.get("DisableApiTermination", False),
+            "disable_api_stop": params.get("DisableApiStop", False),
+            "instance_initiated_shutdown_behavior": params.get("InstanceInitiatedShutdownBehavior"),
+            "hibernation_options": params.get("HibernationOptions", {}),
+            "monitoring_state": "enabled" if params.get("Monitoring", {}).get("Enabled") else "disabled",
+            "metadata_options": params.get("MetadataOptions", {}),
+            "client_token": params.get("ClientToken", ""),
+            "block_device_mappings": block_devices(params.get("BlockDeviceMappings", [])),
+        }
+        reservation = moto.run_instances(
+            params["ImageId"], count, parse_user_data(params.get("UserData")), params.get("SecurityGroups", []), **options
+        )
+        profile = params.get("IamInstanceProfile")
+        for instance in reservation.instances if profile else ():
+            moto.associate_iam_instance_profile(
+                instance_id=instance.id, iam_instance_profile_name=profile.get("Name"),
+                iam_instance_profile_arn=profile.get("Arn"),
+            )
+        return reservation
+
+
+def no_capacity(instance_type: str, zone: str) -> AwsError:
+    """EC2's answer, a server error, when a zone has none of a type."""
+    return AwsError(
+        "InsufficientInstanceCapacity",
+        f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({zone}). "
+        "Our system will be working on provisioning additional capacity.",
+        status=500,
+    )
+
+
+def zones(region: str) -> list[str]:
+    """The zones of a region that have a default subnet, in order."""
+    subnets = backend.ec2_backend(region).subnets
+    return sorted(zone for zone, by_id in subnets.items() if any(s.default_for_az for s in by_id.values()))
+
+
+def default_subnet(region: str, zone: str) -> str:
+    for subnet in backend.ec2_backend(region).subnets.get(zone, {}).values():
+        if subnet.default_for_az:
+            return str(subnet.id)
+    raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
+
+
+def subnet_zone(region: str, subnet_id: str) -> str:
+    for zone, by_id in backend.ec2_backend(region).subnets.items():
+        if subnet_id in by_id:
+            return str(zone)
+    raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+
+
+def tag_map(params: dict[str, Any], resource_type: str) -> dict[str, str]:
+    """The tags that a launch asks for on one kind of resource."""
+    return {
+        tag["Key"]: tag.get("Value", "")
+        for spec in params.get("TagSpecifications", [])
+        if spec.get("ResourceType") == resource_type
+        for tag in spec.get("Tags", [])
+    }
+
+
+def block_devices(asked: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The volumes of a launch: the root volume always, 8 GiB gp3 and deleted with the box unless asked otherwise.
+
+    Other volumes outlive their box unless asked otherwise (botocore, EbsBlockDevice.DeleteOnTermination).
+    """
+    devices = []
+    root = {"DeviceName": "/dev/sda1", "Ebs": {}}
+    for device in asked:
+        if device.get("DeviceName") in ("/dev/sda1", "/dev/xvda"):
+            root = device
+        elif "Ebs" in device:
+            devices.append(device)
+    return [
+        {**device, "Ebs": {"VolumeSize": 8, "VolumeType": "gp3", "DeleteOnTermination": device is root, **device["Ebs"]}}
+        for device in [root, *devices]
+        if "Ebs" in device
+    ]

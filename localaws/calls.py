@@ -1,0 +1,60 @@
+"""The record of every call that changes something in EC2 or its groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from localaws.wire import CallId
+
+READING = ("Describe", "Get", "List", "Search")
+ID_FIELDS = (
+    "InstanceIds", "InstanceId", "SpotInstanceRequestIds", "SpotFleetRequestIds", "FleetIds", "FleetId", "Resources",
+    "VolumeId", "LaunchTemplateId", "LaunchTemplateName", "AutoScalingGroupName", "ImageId",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One call, in the order of its effect; `code` is None when it was done, `lost` when its answer never arrived."""
+
+    seq: int
+    at: datetime
+    service: str
+    region: str
+    operation: str
+    ids: list[str]
+    code: str | None
+    lost: bool
+
+
+class CallLog:
+    def __init__(self) -> None:
+        self._rows: list[CallRow] = []
+
+    def note(self, at: datetime, call: CallId, ids: list[str], code: str | None, lost: bool) -> None:
+        self._rows.append(CallRow(len(self._rows) + 1, at, call.service, call.region, call.operation, ids, code, lost))
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        return [asdict(row) for row in self._rows]
+
+
+def changes_something(call: CallId) -> bool:
+    return call.service in ("ec2", "autoscaling") and bool(call.operation) and not call.operation.startswith(READING)
+
+
+def ids_in(call: CallId, params: Mapping[str, Any], answer: Mapping[str, Any] | None) -> list[str]:
+    """What the call was about: the ids it names, or those it made."""
+    found: list[str] = []
+    if not call.operation.startswith(("Run", "Create", "Request")) or call.operation == "CreateTags":
+        for name in ID_FIELDS:
+            value = params.get(name)
+            found += value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    if answer:
+        found += [row["InstanceId"] for row in answer.get("Instances", []) if "InstanceId" in row]
+        found += [instance for row in answer.get("Instances", []) for instance in row.get("InstanceIds", [])]
+        found += [row["SpotInstanceRequestId"] for row in answer.get("SpotInstanceRequests", [])]
+        found += [answer["FleetId"]] if call.operation == "CreateFleet" and "FleetId" in answer else []
+    return found

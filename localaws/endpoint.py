@@ -1,0 +1,110 @@
+"""One AWS call from bytes to bytes: the fault that hits it, its client token, the operation, the record of it.
+
+Everything that reads or changes the world happens under the world's lock: moto's own threaded server loses updates.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from moto.core.exceptions import ServiceException
+
+from localaws import wire
+from localaws.calls import changes_something, ids_in
+from localaws.errors import AwsError
+from localaws.faults import Fault, as_aws_error
+from localaws.moto_app import MotoApp
+from localaws.operations import Call, operation_for
+from localaws.tokens import ClientTokens
+from localaws.wire import CallId, HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from localaws.world import World
+
+
+class Endpoint:
+    """AWS as a function from request to response."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._moto = MotoApp()
+        self._tokens = ClientTokens()
+
+    def handle(self, request: HttpRequest) -> HttpResponse:
+        call = wire.identify(request)
+        with self._world.lock:
+            fault = self._world.faults.strike(call) if call else None
+        if fault is not None and fault.delay_seconds:
+            time.sleep(fault.delay_seconds)
+        with self._world.lock:
+            if call is None:
+                return self._moto.handle(request)
+            return self._answer(call, request, fault if fault and fault.breaks else None)
+
+    def _answer(self, call: CallId, request: HttpRequest, fault: Fault | None) -> HttpResponse:
+        params = self._parameters(call, request)
+        lost = fault is not None and fault.lost_answer
+        if fault is not None and not lost:
+            problem = as_aws_error(fault, call, len(params.get("TransactItems", ())) or 1)
+            self._note(call, params, None, problem.code, False)
+            return wire.error(call, problem)
+        try:
+            response = self._perform(call, params, request, lost)
+        except AwsError as problem:
+            self._note(call, params, None, problem.code, lost)
+            response = wire.error(call, problem)
+        return self._lose(call, fault) if fault is not None and lost else response
+
+    def _perform(self, call: CallId, params: dict[str, Any], request: HttpRequest, lost: bool) -> HttpResponse:
+        known = self._tokens.replay(call, params)
+        if known is not None:
+            return known
+        operation = operation_for(call)
+        answer: Mapping[str, Any] | None = None
+        if operation is not None:
+            answer = _run(operation, Call(self._world, call.region, params))
+        if answer is None:
+            response = self._moto.handle(request)
+        else:
+            response = wire.result(call, answer)
+        if response.status < 300:
+            self._tokens.remember(call, params, response)
+        self._note(call, params, answer, None if response.status < 300 else _error_code(response), lost)
+        return response
+
+    def _parameters(self, call: CallId, request: HttpRequest) -> dict[str, Any]:
+        wanted = operation_for(call) is not None or changes_something(call)
+        if wanted and call.operation:
+            return wire.parameters(call, request)
+        if call.operation == "TransactWriteItems":
+            return dict(json.loads(request.body))
+        return {}
+
+    def _note(
+        self, call: CallId, params: dict[str, Any], answer: Mapping[str, Any] | None, code: str | None, lost: bool
+    ) -> None:
+        if changes_something(call):
+            self._world.calls.note(self._world.now, call, ids_in(call, params, answer), code, lost)
+
+    def _lose(self, call: CallId, fault: Fault) -> HttpResponse:
+        if fault.code == "drop":
+            return HttpResponse(0, dropped=True)
+        return wire.error(call, AwsError(fault.code or "InternalError", "The answer was lost", status=500))
+
+
+def _run(operation: Any, call: Call) -> Mapping[str, Any] | None:
+    if call.params.get("DryRun"):
+        raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
+    try:
+        return operation(call)  # type: ignore[no-any-return]
+    except ServiceException as problem:  # moto refused something on our behalf
+        raise AwsError(problem.code, problem.message) from problem
+
+
+def _error_code(response: HttpResponse) -> str:
+    text = response.body.decode(errors="replace")
+    start = text.find("<Code>")
+    return text[start + 6 : text.find("</Code>")] if start >= 0 else str(response.status)

@@ -1,0 +1,127 @@
+"""The records of the world: what AWS would know of each thing, and what only the truth knows.
+
+They are plain mutable records. The rules that change them live in `boxes`, `spot`, `fleets` and `groups`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from localaws.load import LoadHistory
+
+Market = Literal["on-demand", "one-time", "persistent", "maintain", "asg"]
+LIVE_STATES = frozenset({"pending", "running", "stopping", "stopped"})
+STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+
+@dataclass(slots=True)
+class Run:
+    """One stretch of `running`, which is what AWS bills compute for."""
+
+    start: datetime
+    end: datetime | None = None
+    interrupted: bool = False
+
+
+@dataclass(slots=True)
+class Volume:
+    """A volume that was attached at launch; it bills until it is deleted."""
+
+    id: str
+    gib: int
+    kind: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(slots=True)
+class LaunchSpec:
+    """Everything needed to start the same box again: RunInstances parameters in boto3's shape."""
+
+    params: dict[str, Any]
+    tags: dict[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class Box:
+    """One instance, from its launch to the end of time."""
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    market: Market
+    moto: Any
+    launched_at: datetime
+    load: LoadHistory
+    state: str = "pending"
+    spot: bool = False
+    cap_usd: Decimal | None = None
+    runs: list[Run] = field(default_factory=list)
+    volumes: list[Volume] = field(default_factory=list)
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    relaunched_by: str | None = None
+    relaunch_of: str | None = None
+    request_id: str | None = None
+    fleet_id: str | None = None
+    group: str | None = None
+    public_ip: bool = False
+    reason: str = ""
+    reason_code: str = ""
+    reason_message: str = ""
+    forgotten: bool = False
+    epoch: int = 0
+    """Counts starts and stops, so that an action planned for an earlier life of the box does nothing."""
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE_STATES
+
+
+@dataclass(slots=True, eq=False)
+class SpotRequest:
+    """One spot instance request."""
+
+    id: str
+    region: str
+    type: Literal["one-time", "persistent"]
+    created_at: datetime
+    spec: LaunchSpec
+    behaviour: str
+    cap_usd: Decimal | None
+    valid_until: datetime | None = None
+    state: str = "open"
+    status_code: str = "pending-evaluation"
+    status_at: datetime | None = None
+    box_id: str | None = None
+    zone: str | None = None
+    fleet_id: str | None = None
+    group: str | None = None
+    market: Market = "one-time"
+    relaunch_of: str | None = None
+    waiting: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Fleet:
+    """One EC2 Fleet."""
+
+    id: str
+    region: str
+    type: str
+    created_at: datetime
+    params: dict[str, Any]
+    target: int
+    candidates: list[LaunchSpec]
+    state: str = "active"
+    box_ids: list[str] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    instances: list[dict[str, Any]] = field(default_factory=list)
+    excess_policy: str = "termination"
+    valid_until: datetime | None = None
+    lost_box_id: str | None = None
+    refilling: bool = False

@@ -1,0 +1,68 @@
+"""moto's own server application, called without a socket."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from localaws.wire import HttpRequest, HttpResponse
+
+
+class MotoApp:
+    """Everything of AWS that this package does not answer itself."""
+
+    def __init__(self) -> None:
+        self._app = DomainDispatcherApplication(create_backend_app)
+
+    def handle(self, request: HttpRequest) -> HttpResponse:
+        status = 500
+        headers: dict[str, str] = {}
+
+        def start_response(line: str, answered: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+            nonlocal status
+            status = int(line.split()[0])
+            headers.update((name.lower(), value) for name, value in answered)
+            return lambda _: None
+
+        chunks: Iterable[bytes] = self._app(_environ(request), start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close:
+                close()
+        return HttpResponse(status, headers, body)
+
+
+def _environ(request: HttpRequest) -> dict[str, Any]:
+    url = urlsplit(request.url)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(url.path or "/"),
+        "QUERY_STRING": url.query,
+        "SERVER_NAME": url.hostname or "127.0.0.1",
+        "SERVER_PORT": str(url.port or 80),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_TYPE": request.headers.get("content-type", ""),
+        "CONTENT_LENGTH": str(len(request.body)),
+        "HTTP_HOST": request.headers.get("host", url.netloc),
+        "RAW_URI": f"{url.path or '/'}{'?' + url.query if url.query else ''}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": url.scheme or "http",
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers.items():
+        key = name.upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH", "HOST"):
+            environ[f"HTTP_{key}"] = value
+    return environ

@@ -1,0 +1,179 @@
+"""RunInstances, TerminateInstances, StopInstances, StartInstances."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from localaws import backend
+from localaws.boxes import Intent, tag_map
+from localaws.errors import AwsError
+from localaws.model import STATE_CODES, Box, LaunchSpec, SpotRequest
+from localaws.operations import Call, operation
+from localaws.operations.describe_instances import asked_boxes, instance
+from localaws.spot import pick_zone
+from localaws.templates import with_template
+
+MOST_IDS = 1000
+
+
+@operation("ec2", "RunInstances")
+def run_instances(call: Call) -> dict[str, Any]:
+    """Start boxes; with InstanceMarketOptions each gets a spot request that is linked with it both ways."""
+    params = with_template(call.region, call.params)
+    for name in ("ImageId", "InstanceType"):
+        if not params.get(name):
+            raise AwsError("MissingParameter", f"The request must contain the parameter {name}")
+    count = int(params.get("MaxCount", 1))
+    spec = LaunchSpec(params, tag_map(params, "instance") | params.get("TemplateTags", {}))
+    market = params.get("InstanceMarketOptions", {})
+    if market.get("MarketType") == "spot":
+        boxes = _run_spot(call, spec, market.get("SpotOptions", {}), count)
+    else:
+        zone = pick_zone(call.world, call.region, spec)
+        boxes = call.world.boxes.launch(call.region, spec, zone, Intent(), count)
+    return {
+        "ReservationId": f"r-{boxes[0].id[2:]}",
+        "OwnerId": boxes[0].moto.owner_id,
+        "Groups": [],
+        "Instances": [instance(box) for box in boxes],
+    }
+
+
+def _run_spot(call: Call, spec: LaunchSpec, options: dict[str, Any], count: int) -> list[Box]:
+    persistent = options.get("SpotInstanceType") == "persistent"
+    behaviour = options.get("InstanceInterruptionBehavior", "terminate")
+    valid_until = options.get("ValidUntil")
+    if persistent and behaviour not in ("stop", "hibernate"):
+        raise AwsError("InvalidParameterCombination",
+                       "RunInstances with a persistent Spot request needs the interruption behavior stop or hibernate")
+    if not persistent and (valid_until or behaviour != "terminate"):
+        raise AwsError("InvalidParameterCombination",
+                       "ValidUntil and the interruption behaviors stop and hibernate need a persistent Spot request")
+    if spec.params.get("DisableApiTermination"):
+        raise AwsError("InvalidParameterCombination", "DisableApiTermination can't be used with Spot Instances")
+    boxes: list[Box] = []
+    for _ in range(count):
+        request = call.world.spot.create(
+            call.region, spec, kind="persistent" if persistent else "one-time", behaviour=behaviour,
+            cap_usd=Decimal(options["MaxPrice"]) if options.get("MaxPrice") else None,
+            valid_until=aware(valid_until), tags=tag_map(spec.params, "spot-instances-request"),
+        )
+        boxes.append(fulfil_or_drop(call, request))
+    return boxes
+
+
+def fulfil_or_drop(call: Call, request: SpotRequest, zone: str | None = None) -> Box:
+    """Launch now; a launch that fails leaves no request behind."""
+    try:
+        return call.world.spot.fulfil(request, zone)
+    except Exception:
+        call.world.spot.drop(request)
+        raise
+
+
+def aware(when: datetime | None) -> datetime | None:
+    """A time of a request, which moto's parser leaves naive."""
+    return when.replace(tzinfo=UTC) if when is not None and when.tzinfo is None else when
+
+
+@operation("ec2", "TerminateInstances")
+def terminate_instances(call: Call) -> dict[str, Any]:
+    """At most 1,000 ids; one unknown id fails the call; a protected one shields its whole zone (botocore)."""
+    boxes = asked_boxes(call, _ids(call))
+    shielded = {box.zone for box in boxes if box.live and protected(box)}
+    before = {box.id: box.state for box in boxes}
+    for box in boxes:
+        if box.zone not in shielded:
+            call.world.boxes.end(box, by="TerminateInstances")
+    if shielded:
+        held = next(box.id for box in boxes if box.zone in shielded and protected(box))
+        raise AwsError("OperationNotPermitted", f"The instance '{held}' may not be terminated. Modify its "
+                                                "'disableApiTermination' instance attribute and try again.")
+    return {"TerminatingInstances": [_change(box, before[box.id]) for box in boxes]}
+
+
+def protected(box: Box) -> bool:
+    return str(box.moto.disable_api_termination).lower() == "true"
+
+
+@operation("ec2", "StopInstances")
+def stop_instances(call: Call) -> dict[str, Any]:
+    """On-demand boxes, and spot ones of a persistent request that is not cancelled (EC2 guide, "Stop a Spot Instance")."""
+    boxes = asked_boxes(call, _ids(call))
+    for box in boxes:
+        _check_stoppable(call, box)
+    before = {box.id: box.state for box in boxes}
+    for box in boxes:
+        call.world.boxes.stop(box, by="StopInstances")
+    return {"StoppingInstances": [_change(box, before[box.id]) for box in boxes]}
+
+
+def _check_stoppable(call: Call, box: Box) -> None:
+    if not box.live:
+        raise AwsError("IncorrectInstanceState", f"This instance '{box.id}' is not in a state from which it can be stopped.")
+    if not box.spot:
+        return
+    request = call.world.spot.find(box.request_id)
+    if request is None or request.type != "persistent":
+        raise AwsError("UnsupportedOperation", f"You can't stop the Spot Instance '{box.id}' because it is associated with a "
+                                               "one-time Spot Instance request. You can only stop Spot Instances associated "
+                                               "with persistent Spot Instance requests.")
+    if request.state == "cancelled":
+        raise AwsError("UnsupportedOperation", f"You can't stop the Spot Instance '{box.id}' because its Spot Instance "
+                                               f"request '{request.id}' is cancelled.")
+
+
+@operation("ec2", "StartInstances")
+def start_instances(call: Call) -> dict[str, Any]:
+    """Start stopped boxes; a spot box's request becomes active again."""
+    boxes = asked_boxes(call, _ids(call))
+    for box in boxes:
+        if box.state not in ("stopped", "pending", "running"):
+            raise AwsError("IncorrectInstanceState", f"The instance '{box.id}' is not in a state from which it can be started.")
+    before = {box.id: box.state for box in boxes}
+    for box in boxes:
+        if box.state == "stopped" and not call.world.market.has_capacity(box.zone, box.type):
+            raise AwsError("InsufficientInstanceCapacity", f"Insufficient capacity for {box.type} in {box.zone}.", status=500)
+        if box.state == "stopped":
+            call.world.boxes.start(box)
+            call.world.spot.start_requested(box)
+    return {"StartingInstances": [_change(box, before[box.id]) for box in boxes]}
+
+
+@operation("ec2", "ModifyInstanceAttribute")
+def modify_instance_attribute(call: Call) -> dict[str, Any] | None:
+    """moto does most attributes; the shutdown behaviour it lacks, and spot boxes can't be protected."""
+    params = call.params
+    box = asked_boxes(call, [params["InstanceId"]])[0]
+    behaviour = params.get("InstanceInitiatedShutdownBehavior", {}).get("Value")
+    if behaviour:
+        box.moto.instance_initiated_shutdown_behavior = behaviour
+        return {}
+    if box.spot and params.get("DisableApiTermination", {}).get("Value"):
+        raise AwsError("UnsupportedOperation", "The disableApiTermination attribute can't be modified for Spot Instances.")
+    return None
+
+
+def _ids(call: Call) -> list[str]:
+    ids = list(dict.fromkeys(call.params.get("InstanceIds", [])))
+    if not ids:
+        raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")
+    if len(ids) > MOST_IDS:
+        raise AwsError("InvalidParameterValue", f"At most {MOST_IDS} instance ids in one call, not {len(ids)}")
+    return ids
+
+
+def _change(box: Box, before: str) -> dict[str, Any]:
+    return {
+        "InstanceId": box.id,
+        "CurrentState": {"Code": STATE_CODES[box.state], "Name": box.state},
+        "PreviousState": {"Code": STATE_CODES[before], "Name": before},
+    }
+
+
+def volume_ids(box: Box) -> list[str]:
+    """The volumes of the box that still exist."""
+    existing = backend.ec2_backend(box.region).volumes
+    return [volume.id for volume in box.volumes if volume.id in existing]

@@ -1,0 +1,56 @@
+"""A boto3 session whose calls reach a world without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionClosedError
+
+from localaws.wire import HttpRequest
+
+if TYPE_CHECKING:
+    from localaws.world import World
+
+KEY = "testing"
+
+
+def session_for(world: World, region: str) -> boto3.Session:
+    session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=region)
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        response = world.endpoint.handle(_plain(request))
+        if response.dropped:
+            raise ConnectionClosedError(endpoint_url=request.url)
+        return AWSResponse(request.url, response.status, response.headers, _Raw(response.body))
+
+    session.events.register_first("before-send", answer)
+    return session
+
+
+def _plain(request: AWSPreparedRequest) -> HttpRequest:
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value) for name, value in request.headers.items()
+    }
+    body: Any = request.body
+    if hasattr(body, "read"):
+        body = body.read()
+    return HttpRequest(request.method, request.url, headers, body.encode() if isinstance(body, str) else body or b"")
+
+
+class _Raw:
+    """What AWSResponse reads its content from."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        if self._body:
+            body, self._body = self._body, b""
+            yield body
+
+    def read(self, *_: Any, **__: Any) -> bytes:
+        body, self._body = self._body, b""
+        return body

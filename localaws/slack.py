@@ -1,0 +1,36 @@
+"""The sink that stands in for Slack: keeps what was posted, or fails as asked."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from localaws.faults import Faults
+from localaws.wire import CallId
+
+POST = CallId("slack", "*", "post")
+
+
+class SlackSink:
+    """Messages in the order they came."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._messages: list[dict[str, Any]] = []
+
+    def post(self, at: datetime, body: bytes) -> int:
+        """The HTTP status of the answer: 200, or that of a fault with `service: slack`."""
+        fault = self._faults.strike(POST)
+        if fault is not None and not fault.lost_answer:
+            return int(fault.code) if fault.code.isdigit() else 500
+        try:
+            content: Any = json.loads(body)
+        except ValueError:
+            content = body.decode(errors="replace")
+        self._messages.append({"at": at, "body": content})
+        return 500 if fault is not None else 200
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return list(self._messages)

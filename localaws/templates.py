@@ -1,0 +1,48 @@
+"""Launch templates: their data under the parameters of a launch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localaws import backend
+from localaws.boxes import tag_map
+
+TEMPLATE_TAGS = "TemplateTags"
+
+
+def with_template(region: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a launch with its template's data where it says nothing itself.
+
+    Sources: botocore, RunInstancesRequest.LaunchTemplate ("Any additional parameters that you specify for the new
+    instance overwrite the corresponding parameters included in the launch template"). Tags of both are joined, and AWS adds
+    two of its own, here under `TemplateTags`.
+    """
+    asked = params.get("LaunchTemplate")
+    if not asked:
+        return params
+    version = backend.ec2_backend(region)._get_template_from_args(_known_version(region, asked))
+    data = {key: value for key, value in version.data.items() if key != "TagSpecifications"}
+    merged = {**data, **{key: value for key, value in params.items() if value not in ([], {}, None)}}
+    merged.pop("LaunchTemplate")
+    template = {"TagSpecifications": version.data.get("TagSpecifications", [])}
+    merged["TagSpecifications"] = _join(template, params)
+    merged[TEMPLATE_TAGS] = {
+        "aws:ec2launchtemplate:id": version.template.id, "aws:ec2launchtemplate:version": str(version.number),
+    }
+    return merged
+
+
+def _known_version(region: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """moto takes a number, `$Latest` or `$Default`; absent means the default."""
+    return {key: value for key, value in asked.items() if value}
+
+
+def _join(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+    kinds = {spec.get("ResourceType") for spec in first["TagSpecifications"] + second.get("TagSpecifications", [])}
+    return [
+        {
+            "ResourceType": kind,
+            "Tags": [{"Key": key, "Value": value} for key, value in (tag_map(first, kind) | tag_map(second, kind)).items()],
+        }
+        for kind in sorted(str(kind) for kind in kinds)
+    ]

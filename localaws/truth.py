@@ -1,0 +1,125 @@
+"""The truth as JSON: what `GET /_world` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from localaws import backend
+
+if TYPE_CHECKING:
+    from localaws.model import Box, Fleet, SpotRequest
+    from localaws.world import World
+
+
+def truth(world: World) -> dict[str, Any]:
+    """Every instance that ever ran, what controls them, what was billed, and who did what."""
+    instances = [box_row(world, box) for box in world.boxes]
+    return plain({
+        "now": world.now,
+        "regions": list(world.regions),
+        "instances": instances,
+        "spot_requests": [request_row(request) for request in world.spot],
+        "fleets": [fleet_row(world, fleet) for fleet in world.fleets],
+        "groups": group_rows(world),
+        "sold_out": [{"zone": zone, "type": kind} for zone, kind in world.market.sold_out()],
+        "billed_usd": sum((world.bill(box).total_usd for box in world.boxes), Decimal(0)),
+        "calls": world.calls.as_dicts(),
+    })
+
+
+def box_row(world: World, box: Box) -> dict[str, Any]:
+    """One instance."""
+    bill, level = world.bill(box), box.load.latest
+    return plain({
+        "id": box.id,
+        "region": box.region,
+        "zone": box.zone,
+        "type": box.type,
+        "market": box.market,
+        "state": box.state,
+        "launched_at": box.launched_at,
+        "running_since": box.runs[-1].start if box.runs and box.state == "running" else None,
+        "ended_at": box.ended_at,
+        "ended_by": box.ended_by,
+        "relaunched_by": box.relaunched_by,
+        "relaunch_of": box.relaunch_of,
+        "spot_request_id": box.request_id,
+        "fleet_id": box.fleet_id,
+        "group": box.group,
+        "tags": dict(backend.ec2_backend(box.region).tags.get(box.id, {})),
+        "gpu": level.gpu,
+        "cpu": level.cpu,
+        "metric_period": level.period,
+        "billed_usd": bill.total_usd,
+        "bill": {"compute_usd": bill.compute_usd, "storage_usd": bill.storage_usd, "ipv4_usd": bill.ipv4_usd},
+        "volumes": [
+            {"id": volume.id, "gib": volume.gib, "kind": volume.kind, "deleted_at": volume.until} for volume in box.volumes
+        ],
+    })
+
+
+def request_row(request: SpotRequest) -> dict[str, Any]:
+    """One spot request."""
+    return {
+        "id": request.id,
+        "region": request.region,
+        "type": request.type,
+        "state": request.state,
+        "status_code": request.status_code,
+        "status_at": request.status_at,
+        "instance_id": request.box_id,
+        "instance_type": request.spec.params.get("InstanceType"),
+        "zone": request.zone,
+        "max_price_usd": request.cap_usd,
+        "created_at": request.created_at,
+        "valid_until": request.valid_until,
+        "fleet_id": request.fleet_id,
+        "tags": dict(backend.ec2_backend(request.region).tags.get(request.id, {})),
+    }
+
+
+def fleet_row(world: World, fleet: Fleet) -> dict[str, Any]:
+    """One EC2 Fleet."""
+    return {
+        "id": fleet.id,
+        "region": fleet.region,
+        "type": fleet.type,
+        "state": fleet.state,
+        "target": fleet.target,
+        "created_at": fleet.created_at,
+        "valid_until": fleet.valid_until,
+        "instance_ids": list(fleet.box_ids),
+        "live_instance_ids": [box.id for box in world.fleets.live(fleet)],
+        "tags": dict(backend.ec2_backend(fleet.region).tags.get(fleet.id, {})),
+    }
+
+
+def group_rows(world: World) -> list[dict[str, Any]]:
+    """The Auto Scaling groups."""
+    return [
+        {
+            "name": group.name,
+            "region": region,
+            "desired": group.desired_capacity,
+            "min": group.min_size,
+            "max": group.max_size,
+            "instance_ids": [state.instance.id for state in group.instance_states],
+        }
+        for region, group in world.groups
+    ]
+
+
+def plain(value: Any) -> Any:
+    """The same in JSON's own types: times in ISO 8601 UTC, money as exact decimal strings."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value

@@ -1,0 +1,229 @@
+"""The world: one account of AWS on a virtual clock, in this process.
+
+    with World(regions=("us-east-1",), seed=1, start=datetime(2026, 3, 2, tzinfo=UTC)) as world:
+        ec2 = world.session().client("ec2")
+        box = world.start_box("g5.xlarge", market="persistent")
+        world.advance(timedelta(minutes=5))
+        world.truth()
+
+Inside the `with`, moto is empty and has this world behind its EC2, and the clock of the process stands at `world.now`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
+
+import boto3
+
+from localaws import backend, operations
+from localaws.agenda import Action, Agenda
+from localaws.billing import Bill, compute_usd, ipv4_usd, storage_usd
+from localaws.boxes import Boxes
+from localaws.calls import CallLog
+from localaws.clock import Clock
+from localaws.endpoint import Endpoint
+from localaws.errors import LocalAwsError
+from localaws.events import Event, EventBus
+from localaws.faults import Fault, Faults
+from localaws.fleets import Fleets
+from localaws.groups import Groups
+from localaws.load import Level
+from localaws.market import OnDemandPrices, SpotMarket
+from localaws.model import Box, Market
+from localaws.slack import SlackSink
+from localaws.spot import SpotRequests
+
+DEFAULT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
+DEFAULT_START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+_one_at_a_time = threading.Lock()
+
+
+class World:
+    """AWS with a clock, prices, load, faults and a truth. Everything it does happens under `lock`."""
+
+    def __init__(
+        self, *, regions: Iterable[str] = DEFAULT_REGIONS, seed: int = 0, start: datetime = DEFAULT_START,
+        relaunch_with_tags: bool = False,
+    ) -> None:
+        self.regions = tuple(regions)
+        self.home_region = self.regions[0]
+        self.seed = seed
+        self.lock = threading.RLock()
+        self._relaunch_with_tags = relaunch_with_tags
+        self._clock = Clock(start.replace(microsecond=0))
+        self._on_events: list[Any] = []
+        operations.load_all()
+
+    def __enter__(self) -> Self:
+        if not _one_at_a_time.acquire(blocking=False):
+            raise LocalAwsError("another World is open in this process: moto's state and the clock can't be shared")
+        self._clock.take_over()
+        self.start_over()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        backend.let_go()
+        self._clock.let_go()
+        _one_at_a_time.release()
+
+    def start_over(self) -> None:
+        """An empty account at the present time: no instances, tables, faults or messages; prices as at the beginning."""
+        with self.lock:
+            backend.take_over(self)
+            self._agenda = Agenda()
+            self.market = SpotMarket(self.seed, self.now, OnDemandPrices())
+            self.faults = Faults(self.seed)
+            self.calls = CallLog()
+            self.slack = SlackSink(self.faults)
+            self.events = EventBus()
+            for listener in self._on_events:
+                self.events.subscribe(listener)
+            self.boxes = Boxes(self)
+            self.spot = SpotRequests(self, relaunch_with_tags=self._relaunch_with_tags)
+            self.fleets = Fleets(self)
+            self.groups = Groups(self)
+            self.endpoint = Endpoint(self)
+
+    # Time
+
+    @property
+    def now(self) -> datetime:
+        return self._clock.now
+
+    def at(self, when: datetime, action: Action) -> None:
+        """Let something happen at a time; what is already past happens at the next move of the clock."""
+        self._agenda.add(max(when, self.now), action)
+
+    def later(self, after: timedelta, action: Action) -> None:
+        self.at(self.now + after, action)
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When something will happen next by itself."""
+        return self._agenda.next_at
+
+    def advance(self, by: timedelta) -> None:
+        """Move the clock on; everything that falls due happens at its own moment, in order."""
+        self.advance_to(self.now + by)
+
+    def advance_to(self, when: datetime) -> None:
+        with self.lock:
+            while (due := self._agenda.next_at) is not None and due <= when:
+                self._clock.move_to(max(due, self.now))
+                action = self._agenda.pop_due(self.now)
+                if action is not None:
+                    action()
+            self._clock.move_to(when)
+
+    # AWS
+
+    def session(self, region: str | None = None) -> boto3.Session:
+        """A boto3 session whose every call goes to this world, without a socket."""
+        from localaws.session import session_for
+
+        return session_for(self, region or self.home_region)
+
+    def on_event(self, listener: Any) -> None:
+        """Call `listener()` whenever EC2 has sent an event; `take_event` has it."""
+        self._on_events.append(listener)
+        self.events.subscribe(listener)
+
+    def take_event(self) -> Event | None:
+        with self.lock:
+            return self.events.take()
+
+    # What people and AWS do behind Curfew's back
+
+    def start_box(
+        self, instance_type: str = "g5.xlarge", *, market: Market = "on-demand", tags: Mapping[str, str] | None = None,
+        region: str | None = None, zone: str | None = None, **load: Any,
+    ) -> Box:
+        """Start one box outside Curfew; `load` is that of `set_load`."""
+        from localaws.starter import start_box
+
+        with self.lock:
+            box = start_box(self, region or self.home_region, instance_type, market, dict(tags or {}), zone)
+            if load:
+                self.set_load(box.id, **load)
+            return box
+
+    def set_load(self, box_id: str, **load: Any) -> Level:
+        """From now on: `gpu` (percent, one figure a GPU, or None: no samples), `cpu`, `period` (seconds between samples)."""
+        if isinstance(load.get("gpu"), list):
+            load["gpu"] = tuple(load["gpu"])
+        with self.lock:
+            return self.boxes.of(box_id).load.set(self.now, **load)
+
+    def interrupt(self, box_id: str) -> None:
+        """AWS takes a spot box back: the warning now, the end or stop in two minutes."""
+        with self.lock:
+            self.spot.interrupt(self.boxes.of(box_id))
+
+    def guest_shutdown(self, box_id: str) -> None:
+        """`shutdown -h now` inside the box (EC2 guide, "Change the instance initiated shutdown behavior")."""
+        with self.lock:
+            box = self.boxes.of(box_id)
+            reason = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")
+            if box.moto.instance_initiated_shutdown_behavior == "terminate":
+                self.boxes.end(box, by="guest-shutdown", reason=reason)
+            else:
+                self.boxes.stop(box, by="guest-shutdown", reason=reason)
+
+    def set_price(self, zone: str, instance_type: str, usd: Decimal | None) -> None:
+        """Pin a spot price from now on; None lets it move again."""
+        with self.lock:
+            self.market.curve(zone, instance_type).pin(self.now, usd)
+            for box in self.boxes:
+                if box.zone == zone and box.type == instance_type:
+                    self.spot.watch_price(box)
+
+    def set_capacity(self, zone: str, instance_type: str, available: bool) -> None:
+        """Let capacity of a type in a zone vanish or come back; `*` is any."""
+        with self.lock:
+            self.market.set_capacity(zone, instance_type, available)
+
+    def fault(self, **fault: Any) -> Fault:
+        """Let calls fail: `service`, `operation`, `region`, `rate`, `code`, `lost_answer`, `times`, `delay_seconds`."""
+        with self.lock:
+            return self.faults.add(Fault(**fault))
+
+    def clear_faults(self) -> None:
+        with self.lock:
+            self.faults.remove()
+
+    # The truth
+
+    def bill(self, box: Box) -> Bill:
+        """What AWS has billed for a box until now."""
+        if box.spot:
+            curve = self.market.curve(box.zone, box.type)
+            prices = curve.steps
+        else:
+            usd = self.market.on_demand.usd(box.type)
+
+            def prices(start: datetime, end: datetime) -> list[tuple[datetime, Decimal]]:
+                return [(start, usd)]
+
+        return Bill(
+            compute_usd(box.runs, prices, self.now),
+            storage_usd(box.volumes, self.now),
+            ipv4_usd(box.runs, self.now) if box.public_ip else Decimal(0),
+        )
+
+    def truth(self) -> dict[str, Any]:
+        """Everything there is and was, as `GET /_world` tells it."""
+        from localaws.truth import truth
+
+        with self.lock:
+            return truth(self)
+
+    def row(self, box_id: str) -> dict[str, Any]:
+        """One box of the truth."""
+        from localaws.truth import box_row
+
+        with self.lock:
+            return box_row(self, self.boxes.of(box_id))
