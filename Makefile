@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
-OLDEST := .venv-oldest-boto3
+OLDEST := $(VENV)/oldest-boto3
 
 .PHONY: help setup demo serve test check package test-oldest-boto3 clean
 
@@ -52,5 +52,5 @@ $(OLDEST)/.ready: requirements.txt requirements-dev.txt pyproject.toml tools/mak
 	@PYTHON=$(PYTHON) sh tools/make_venv.sh $(OLDEST) out/requirements-oldest-boto3.txt
 
 clean: ## remove everything the other targets made
-	rm -rf $(VENV) $(OLDEST) out .chalice/deployments .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) out .chalice/deployments .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
