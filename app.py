@@ -1,0 +1,247 @@
+"""Every trigger of Curfew: HTTP routes, the schedule, EC2's events. Each body hands over to one use case.
+
+All of them stand here: a schedule declared in a Blueprint deploys with a handler that never imports this file.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, SQSEvent
+
+from chalicelib import bootstrap
+from chalicelib.domain.errors import Stale
+from chalicelib.domain.lease import Receipt
+from chalicelib.domain.policy import Policy
+from chalicelib.usecases import budgets, end, extend, health, launch, policies, report
+from chalicelib.usecases import sweep as sweeping
+from chalicelib.web import budgets as budget_bodies
+from chalicelib.web import events, launches, logs, paging, receive, views
+from chalicelib.web.endpoint import Answer, Call, Door, as_problem
+from chalicelib.web.models import (
+    BudgetBody,
+    ExtendBody,
+    ForceQuery,
+    LaunchBody,
+    NoBody,
+    NoQuery,
+    PageQuery,
+    SweepBody,
+    WaitQuery,
+    length_of,
+)
+from chalicelib.web.problems import PreconditionFailed
+
+logs.set_up()
+app = Chalice(app_name="curfew", configure_logs=False)
+door = Door(app, services=bootstrap.services, settings=bootstrap.settings)
+ANY = ["*/*"]
+"""What a body is called is judged at the door, which answers problem+json."""
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(event: CloudWatchEvent) -> Any:
+    """Look at everything, every minute; what the event says does not matter."""
+    del event
+    record = views.sweep(sweeping.sweep(door.services(), trigger="schedule"))
+    logs.line("sweep", **record)
+    return record
+
+
+@app.on_sqs_message(queue="curfew-ec2-events", name="on_ec2_event", batch_size=10)
+def on_ec2_event(event: SQSEvent) -> None:
+    """Look at the instances that EC2 has news of, now instead of within a minute."""
+    services = door.services()
+    events.work_off(
+        [record.body for record in event],
+        lambda subject: sweeping.sweep(services, trigger="event", only=subject),
+    )
+
+
+@app.route("/spot-requests", methods=["POST"], content_types=ANY)
+@door.endpoint(body=LaunchBody, query=NoQuery)
+def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
+    """Launch under a lease, or with `dry_run` say what it would hold and what speaks against it."""
+    key = receive.idempotency_key(call.headers)
+    policy, _ = policies.current(call.services)
+    order = launches.order_of(call.body, policy=policy, home_region=call.services.home_region)
+    if call.body.dry_run:
+        return Answer(body=views.quote(launch.quote(call.services, order, owner=call.owner)))
+    lease = launch.launch(
+        call.services, order, owner=call.owner, idempotency_key=key, body_hash=launches.body_hash(call.body)
+    )
+    return launches.launched(call.services, lease)
+
+
+@app.route("/spot-requests", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=PageQuery)
+def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
+    """Every spot request seen, ours or not."""
+    page = paging.cut(report.spot_requests(call.services), lambda each: each.request.id, call.query)
+    return Answer(body=paging.listed(page, views.spot_request))
+
+
+@app.route("/spot-requests/{spot_request_id}", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def show_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
+    """One spot request."""
+    return Answer(body=views.spot_request(report.spot_request(call.services, spot_request_id)))
+
+
+@app.route("/spot-requests/{spot_request_id}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
+    """Cancel a request and terminate what it runs."""
+    return _ended(end.end_spot_request(call.services, spot_request_id, by=call.owner))
+
+
+@app.route("/leases", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=PageQuery)
+def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
+    """Open and closed leases, newest first."""
+    page = report.leases(call.services, limit=call.query.limit, cursor=call.query.cursor)
+    return Answer(body=paging.listed(page, views.lease))
+
+
+@app.route("/leases/{lease_id}", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=WaitQuery)
+def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
+    """One lease; with `wait`, once it is neither on its way up nor down."""
+    launches.wait_until_settled(call.services, lease_id, seconds=call.query.wait)
+    return Answer(body=views.lease(report.lease(call.services, lease_id)))
+
+
+@app.route("/leases/{lease_id}", methods=["PATCH"], content_types=ANY)
+@door.endpoint(body=ExtendBody, query=NoQuery)
+def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
+    """More or less time or money, within the budgets."""
+    hours = call.body.hours
+    lease = extend.extend(
+        call.services,
+        lease_id,
+        lasts_for=None if hours is None else length_of(hours),
+        budget_usd=call.body.budget_usd,
+        by=call.owner,
+    )
+    return Answer(body=views.lease(launches.report_of(call.services, lease)))
+
+
+@app.route("/leases/{lease_id}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
+    """End a lease now."""
+    return _ended(end.end_lease(call.services, lease_id, by=call.owner))
+
+
+@app.route("/instances", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=PageQuery)
+def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
+    """Every accelerator instance, leased or not."""
+    page = paging.cut(report.instances(call.services), lambda each: each.instance.id, call.query)
+    return Answer(body=paging.listed(page, views.instance))
+
+
+@app.route("/instances/{instance_id}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def end_instance(call: Call[NoBody, NoQuery], instance_id: str) -> Answer:
+    """End an instance and whatever would start it again."""
+    return _ended(end.end_instance(call.services, instance_id, by=call.owner))
+
+
+@app.route("/budgets", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=PageQuery)
+def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
+    """Every budget and where it stands."""
+    page = paging.cut(budgets.all_budgets(call.services), lambda each: each.budget.name, call.query)
+    return Answer(body=paging.listed(page, views.budget))
+
+
+@app.route("/budgets/{name}", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
+    """One budget and where it stands."""
+    return Answer(body=views.budget(budgets.one(call.services, name)))
+
+
+@app.route("/budgets/{name}", methods=["PUT"], content_types=ANY)
+@door.endpoint(body=BudgetBody, query=ForceQuery)
+def put_budget(call: Call[BudgetBody, ForceQuery], name: str) -> Answer:
+    """Create or change a budget; with `force` also below what is spent and held, and leases end until it fits."""
+    budget = budget_bodies.budget_of(name, call.body)
+    return Answer(body=views.budget(budgets.put(call.services, budget, force=call.query.force)))
+
+
+@app.route("/budgets/{name}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
+    """Remove a budget: what it held back is held back no more."""
+    budgets.delete(call.services, name)
+    return Answer(status=HTTPStatus.NO_CONTENT)
+
+
+@app.route("/policy", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
+    """The complete policy, its version in the ETag."""
+    policy, version = policies.current(call.services)
+    return Answer(body=views.policy(policy), headers={"ETag": f'"{version}"'})
+
+
+@app.route("/policy", methods=["PUT"], content_types=ANY)
+@door.endpoint(body=Policy, query=NoQuery)
+def put_policy(call: Call[Policy, NoQuery]) -> Answer:
+    """Replace the policy; with If-Match only that version."""
+    expected = receive.expected_version(call.headers)
+    try:
+        version = policies.replace(call.services, call.body, if_version=expected)
+    except Stale as error:
+        if expected is None:
+            raise
+        raise PreconditionFailed(f"{error.detail}; read GET /policy and its ETag again") from error
+    return Answer(body=views.policy(call.body), headers={"ETag": f'"{version}"'})
+
+
+@app.route("/sweeps", methods=["POST"], content_types=ANY)
+@door.endpoint(body=SweepBody, query=NoQuery)
+def sweep_now(call: Call[SweepBody, NoQuery]) -> Answer:
+    """Sweep at once; with `arm` put older boxes under leases too, with `dry_run` only say what would happen."""
+    services = bootstrap.rehearsal(call.services) if call.body.dry_run else call.services
+    armed_at = sweeping.arm(services) if call.body.arm else None
+    record = sweeping.sweep(services, trigger="request")
+    return Answer(body={**views.sweep(record), **({"armed_at": armed_at} if armed_at else {})})
+
+
+@app.route("/sweeps", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=PageQuery)
+def list_sweeps(call: Call[NoBody, PageQuery]) -> Answer:
+    """What was seen and done, newest first."""
+    page = call.services.store.sweeps(limit=call.query.limit, cursor=call.query.cursor)
+    return Answer(body=paging.listed(page, views.sweep))
+
+
+@app.route("/receipts", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=PageQuery)
+def list_receipts(call: Call[NoBody, PageQuery]) -> Answer:
+    """The proof of every end, newest first."""
+    page = call.services.store.receipts(limit=call.query.limit, cursor=call.query.cursor)
+    return Answer(body=paging.listed(page, views.receipt))
+
+
+@app.route("/health", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery, is_public=True)
+def show_health(call: Call[NoBody, NoQuery]) -> Answer:
+    """How well the account is guarded: one word for anybody, everything with a token."""
+    told = health.health(call.services)
+    return Answer(body=views.health(told) if call.caller else {"status": told.status})
+
+
+@app.middleware("http")
+def speak_problem_json(event: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Chalice's own refusals in the form of all others. Nothing rests on it."""
+    return as_problem(get_response(event), event)
+
+
+def _ended(receipt: Receipt) -> Answer:
+    """200 with the receipt, 202 while the end goes on."""
+    status = HTTPStatus.ACCEPTED if receipt.status == "ending" else HTTPStatus.OK
+    return Answer(status=status, body=views.receipt(receipt))

@@ -1,0 +1,182 @@
+"""The door every route goes through: who calls, what is sent, what comes back, and every way it can fail.
+
+One decorator does all of it, because Chalice's middleware never sees an exception that escapes a view. A view gets a
+`Call` and gives an `Answer`; whatever it raises becomes problem+json.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from http import HTTPStatus
+from typing import Concatenate, Generic, ParamSpec, TypeVar
+from urllib.parse import unquote
+
+from chalice.app import Chalice, Request, Response
+from pydantic import BaseModel
+
+from chalicelib.domain.errors import CurfewError, NotFound
+from chalicelib.ports import Services
+from chalicelib.settings import Settings
+from chalicelib.web import logs, receive
+from chalicelib.web.auth import caller_of
+from chalicelib.web.encode import JsonValue, plain
+from chalicelib.web.problems import (
+    MEDIA_TYPE,
+    MethodNotAllowed,
+    Problem,
+    Unauthorized,
+    problem_of,
+    problem_of_unexpected,
+)
+
+B = TypeVar("B", bound=BaseModel)
+Q = TypeVar("Q", bound=BaseModel)
+P = ParamSpec("P")
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@=+-]{0,254}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[B, Q]):
+    """One request, checked. `caller` is None only where a route is public and no token came."""
+
+    services: Services
+    settings: Settings
+    caller: str | None
+    body: B
+    query: Q
+    headers: Mapping[str, str]
+
+    @property
+    def owner(self) -> str:
+        """Who answers for what this call starts."""
+        if self.caller is None:
+            raise Unauthorized("this call needs an Authorization: Bearer <token> header")
+        return self.caller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a view gives back: any value that `plain` knows."""
+
+    body: object = None
+    status: int = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Door:
+    """Makes endpoints of views. Tests put their own services and settings in."""
+
+    def __init__(
+        self, app: Chalice, *, services: Callable[[], Services], settings: Callable[[], Settings]
+    ) -> None:
+        self._app = app
+        self.services = services
+        self.settings = settings
+
+    def endpoint(
+        self, *, body: type[B], query: type[Q], is_public: bool = False
+    ) -> Callable[[Callable[Concatenate[Call[B, Q], P], Answer]], Callable[P, Response]]:
+        """Wrap a view that takes this body and query; without `is_public` it needs a token."""
+
+        def decorate(view: Callable[Concatenate[Call[B, Q], P], Answer]) -> Callable[P, Response]:
+            @wraps(view)
+            def entered(*args: P.args, **path: P.kwargs) -> Response:
+                def proceed(request: Request, caller: str | None) -> Answer:
+                    call = Call(
+                        services=self.services(),
+                        settings=self.settings(),
+                        caller=caller,
+                        query=receive.query(request, query),
+                        body=receive.body(request, body),
+                        headers=request.headers,
+                    )
+                    return view(call, *args, **_readable(path))  # type: ignore[arg-type]
+
+                return self._respond(proceed, is_public=is_public)
+
+            return entered
+
+        return decorate
+
+    def _respond(self, proceed: Callable[[Request, str | None], Answer], *, is_public: bool) -> Response:
+        request = self._app.current_request
+        assert request is not None  # noqa: S101 (Chalice sets it before it calls a view)
+        began = time.monotonic()
+        caller = None
+        slug = None
+        try:
+            caller = self._admit(request, is_public=is_public)
+            response = _response(proceed(request, caller))
+        except CurfewError as error:
+            slug, response = error.slug, _problem(problem_of(error))
+        except Exception as error:  # noqa: BLE001 (the last door: whatever it is, it is logged and answered)
+            request_id = getattr(request.lambda_context, "aws_request_id", None)
+            logs.failure(
+                "request failed", error, method=request.method, path=request.path, request_id=request_id
+            )
+            slug, response = "internal-error", _problem(problem_of_unexpected(request_id))
+        logs.line(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            caller=caller,
+            problem=slug,
+            took_ms=round((time.monotonic() - began) * 1000),
+        )
+        return response
+
+    def _admit(self, request: Request, *, is_public: bool) -> str | None:
+        caller = caller_of(
+            request.headers.get("authorization"), admin_token_sha256=self.settings().admin_token_sha256
+        )
+        if caller is None and not is_public:
+            raise Unauthorized("this call needs an Authorization: Bearer <token> header; nothing was done")
+        return caller
+
+
+def _readable(path: Mapping[str, object]) -> dict[str, str]:
+    """Path parts, decoded: API Gateway has done that already, a local server has not."""
+    parts = {name: unquote(str(value)) for name, value in path.items()}
+    for value in parts.values():
+        if not _ID.fullmatch(value):
+            raise NotFound(f"nothing has the id {value[:80]!r}: ids are letters, digits and . _ : @ = + -")
+    return parts
+
+
+def _response(answer: Answer) -> Response:
+    text = "" if answer.status == HTTPStatus.NO_CONTENT else _json(answer.body)
+    return Response(
+        body=text,
+        status_code=int(answer.status),
+        headers={"Content-Type": "application/json", "Cache-Control": "no-store", **answer.headers},
+    )
+
+
+def _problem(problem: Problem) -> Response:
+    return Response(
+        body=_json(problem.body),
+        status_code=problem.status,
+        headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **problem.headers},
+    )
+
+
+def _json(value: object) -> str:
+    document: JsonValue = plain(value)
+    return json.dumps(document, separators=(",", ":"))
+
+
+def as_problem(response: Response, request: Request) -> Response:
+    """Chalice's own refusals (an unknown method) in the form of all others; everything else as it is."""
+    if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or not isinstance(response.body, dict):
+        return response
+    allowed = str(response.headers.get("Allow", ""))
+    problem = _problem(
+        problem_of(MethodNotAllowed(f"{request.path} does not take {request.method}; it takes {allowed}"))
+    )
+    problem.headers["Allow"] = allowed
+    return problem

@@ -1,0 +1,78 @@
+"""POST /spot-requests: from the body to an order, and from the lease to the answer."""
+
+import hashlib
+from http import HTTPStatus
+
+from chalicelib.domain.errors import NotFound, Refused, Unavailable
+from chalicelib.domain.lease import LaunchOrder, Lease, RequestType, Status
+from chalicelib.domain.meter import Cost
+from chalicelib.domain.policy import Policy
+from chalicelib.ports import Services
+from chalicelib.usecases import report
+from chalicelib.web import views
+from chalicelib.web.encode import duration
+from chalicelib.web.endpoint import Answer
+from chalicelib.web.models import LaunchBody, length_of
+
+MAX_WAIT_SECONDS = 23
+"""What `wait=25` comes to: the answer itself needs time too, and API Gateway gives 29 s."""
+
+
+def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrder:
+    """The order with every default filled in. Raises Refused where it would loosen the policy."""
+    idle_after = body.idle.after if body.idle else None
+    if idle_after is not None and idle_after > policy.idle.after:
+        raise Refused(
+            f"idle.after {duration(idle_after)} is longer than the policy's {duration(policy.idle.after)}, and a lease "
+            "may only tighten it; nothing was launched. Ask for a shorter time, or leave idle out",
+            slug="idle-looser",
+        )
+    return LaunchOrder(
+        instance_types=body.instance_types,
+        image=body.image,
+        region=body.region or home_region,
+        request_type=RequestType(body.request_type),
+        lasts_for=policy.lease.default_for if body.hours is None else length_of(body.hours),
+        target_capacity=body.target_capacity,
+        budget_usd=body.budget_usd,
+        max_price_usd_per_hour=body.max_price_usd_per_hour,
+        volume_gib=body.volume_gib,
+        egress_gb=body.egress_gb,
+        key_name=body.key_name,
+        subnet_id=body.subnet_id,
+        project=body.project,
+        idle_after=idle_after,
+        user_data=body.user_data,
+        instance_profile=body.instance_profile,
+    )
+
+
+def body_hash(body: LaunchBody) -> str:
+    """The same for every way to write the same wish: key order, white space, 5 or "5.00"."""
+    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+
+
+def launched(services: Services, lease: Lease) -> Answer:
+    """201 with the lease, 202 while it is still `requested`. What started is answered even if it can't be seen yet."""
+    return Answer(
+        status=HTTPStatus.ACCEPTED if lease.status is Status.REQUESTED else HTTPStatus.CREATED,
+        headers={"Location": f"/leases/{lease.id}"},
+        body=views.lease(report_of(services, lease)),
+    )
+
+
+def report_of(services: Services, lease: Lease) -> report.LeaseReport:
+    """What is known of a lease just written; its bare record where EC2 does not answer."""
+    try:
+        return report.lease(services, lease.id)
+    except (NotFound, Unavailable):
+        return report.LeaseReport(lease=lease, cost=Cost(), verdict=None, instances=(), receipts=())
+
+
+def wait_until_settled(services: Services, lease_id: str, *, seconds: int) -> None:
+    """Wait while a lease is on its way up or down, as long as asked and no call may take too long."""
+    for _ in range(min(seconds, MAX_WAIT_SECONDS)):
+        lease = services.store.lease(lease_id)
+        if lease is None or lease.status not in {Status.REQUESTED, Status.ENDING}:
+            return
+        services.clock.sleep(1)

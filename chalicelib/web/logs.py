@@ -1,0 +1,38 @@
+"""One JSON line for each request, sweep and event, on stderr. No header, body, query or token ever goes in."""
+
+import json
+import logging
+import re
+import sys
+import traceback
+from typing import Any
+
+from chalicelib.web.encode import plain
+
+LOG = logging.getLogger("curfew")
+_SECRETS = re.compile(r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|(?:token|secret|signature)=)[^\s'\"&)]+")
+
+
+def set_up() -> None:
+    """Send Curfew's lines to stderr, bare: Lambda adds the time."""
+    if not LOG.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        LOG.addHandler(handler)
+    LOG.propagate = False
+    LOG.setLevel(logging.INFO)
+
+
+def line(what: str, **facts: object) -> None:
+    """Write one line of facts."""
+    LOG.info(_compose("info", what, facts))
+
+
+def failure(what: str, error: BaseException, **facts: object) -> None:
+    """Write one line with the traceback in it, secrets struck out."""
+    told = "".join(traceback.format_exception(error))
+    LOG.error(_compose("error", what, {**facts, "traceback": _SECRETS.sub(r"\1…", told)}))
+
+
+def _compose(level: str, what: str, facts: Any) -> str:
+    return json.dumps({"level": level, "what": what, **plain(facts)}, default=str)

@@ -1,0 +1,258 @@
+"""What callers may send. Unknown fields are refused; a field's description is the hint in its 422.
+
+Fields and values of later milestones are absent, so that nothing asked for is silently ignored.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import ROUND_CEILING, Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    model_validator,
+)
+
+from chalicelib.domain.budget import DEFAULT_THRESHOLDS, Consequence, Period, ScopeKind
+from chalicelib.domain.policy import MAX_LENGTH
+
+REGION = r"^[a-z]{2,4}(-[a-z]+)+-\d+$"
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9._:/=+@-]{0,127}$"
+BUDGET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+MAX_USER_DATA = 16 * 1024
+MAX_HOURS = MAX_LENGTH // timedelta(hours=1)
+
+
+def _iso(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith("P"):
+        raise ValueError("has to be an ISO 8601 duration such as PT30M")
+    return value
+
+
+def _fits_user_data(text: str) -> str:
+    size = len(text.encode())
+    if size > MAX_USER_DATA:
+        raise ValueError(f"has {size} bytes, EC2 takes {MAX_USER_DATA} at most")
+    return text
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def canonical(amount: Decimal) -> str:
+    """5, "5" and 5.00 are one amount, and one idempotent body."""
+    return f"{amount.normalize():f}"
+
+
+Usd = Annotated[Decimal, Field(ge=0, le=10**9, max_digits=20, decimal_places=10), PlainSerializer(canonical)]
+SomeUsd = Annotated[
+    Decimal, Field(gt=0, le=10**9, max_digits=20, decimal_places=10), PlainSerializer(canonical)
+]
+Hours = Annotated[Decimal, Field(gt=0, le=MAX_HOURS), PlainSerializer(canonical)]
+IsoLength = Annotated[timedelta, BeforeValidator(_iso), Field(ge=timedelta(0), le=MAX_LENGTH)]
+Label = Annotated[str, Field(pattern=LABEL)]
+InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1,31}$")]
+Printable = r"^[\x20-\x7e]+$"
+
+
+def length_of(hours: Decimal) -> timedelta:
+    """Hours as a length, exact to the microsecond, never shorter than asked."""
+    return timedelta(microseconds=int((hours * 3_600_000_000).to_integral_value(ROUND_CEILING)))
+
+
+class Sent(BaseModel):
+    """What a caller sends: frozen, strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def hints(cls) -> Mapping[str, str]:
+        """What each field takes, in words."""
+        return {name: field.description or "" for name, field in cls.model_fields.items()}
+
+
+class NoBody(Sent):
+    """For calls without a body; an empty object passes."""
+
+
+class NoQuery(Sent):
+    """For calls without a query: an unknown `?dry_run=true` must not end something."""
+
+
+class PageQuery(Sent):
+    """Which part of a list."""
+
+    limit: int = Field(default=50, ge=1, le=200, description="how many items, 1 to 200")
+    cursor: str | None = Field(
+        default=None, min_length=1, max_length=2000, description="the `next` of the page before"
+    )
+
+
+class WaitQuery(Sent):
+    """How long to wait for a lease to settle."""
+
+    wait: int = Field(default=0, ge=0, le=25, description="whole seconds, 0 to 25")
+
+
+class ForceQuery(Sent):
+    """Whether leases may be ended to fit a lower limit."""
+
+    force: bool = Field(default=False, description="true or false")
+
+
+class IdleBody(Sent):
+    """A lease's own idle window."""
+
+    after: IsoLength
+
+
+class LaunchBody(Sent):
+    """POST /spot-requests."""
+
+    instance_types: Annotated[tuple[InstanceType, ...], AfterValidator(_each_once)] = Field(
+        min_length=1, max_length=20, description='a list of 1 to 20 types such as ["g4dn.xlarge"]'
+    )
+    image: str = Field(
+        pattern=r"^ami-[0-9a-z]{1,32}$",
+        description="the id of an AMI in that region, such as ami-0abcdef1234567890",
+    )
+    request_type: Literal["one-time", "persistent"] = Field(
+        default="one-time", description="one-time, or persistent (EC2 starts it again after an interruption)"
+    )
+    region: str | None = Field(
+        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
+    )
+    key_name: str | None = Field(
+        default=None,
+        pattern=Printable,
+        max_length=255,
+        description="the name of an EC2 key pair in that region",
+    )
+    subnet_id: str | None = Field(
+        default=None,
+        pattern=r"^subnet-[0-9a-z]{1,32}$",
+        description="such as subnet-0abc; default subnets when absent",
+    )
+    hours: Hours | None = Field(
+        default=None,
+        description="how long it may run, more than 0; the policy's lease.default_for when absent",
+    )
+    budget_usd: SomeUsd | None = Field(
+        default=None, description='what it may cost at most, in dollars such as "12.50", more than 0'
+    )
+    max_price_usd_per_hour: SomeUsd | None = Field(
+        default=None,
+        description='the most to pay for an hour, such as "0.40"; the on-demand price when absent',
+    )
+    volume_gib: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=65_536,
+        description="GiB of its root volume; the image's when absent",
+    )
+    egress_gb: int = Field(
+        default=50,
+        strict=True,
+        ge=0,
+        le=1_000_000,
+        description="GB of data transfer out that the hold covers",
+    )
+    target_capacity: int = Field(default=1, strict=True, ge=1, le=100, description="how many boxes, 1 to 100")
+    project: Label | None = Field(
+        default=None, description="letters, digits and . _ : / = + @ -, 128 at most"
+    )
+    on_end: Literal["terminate"] = Field(default="terminate", description="only terminate so far")
+    idle: IdleBody | None = Field(
+        default=None,
+        description='{"after": "PT30M"}: end it when idle that long; may only tighten the policy',
+    )
+    user_data: Annotated[str, AfterValidator(_fits_user_data)] | None = Field(
+        default=None, description="a script for its first boot, plain text, 16 KiB at most"
+    )
+    instance_profile: str | None = Field(
+        default=None, pattern=r"^[\w+=,.@/:-]{1,2048}$", description="the name or ARN of an instance profile"
+    )
+    dry_run: StrictBool = Field(default=False, description="true answers the quote and launches nothing")
+
+
+class ExtendBody(Sent):
+    """PATCH /leases/{id}."""
+
+    hours: Hours | None = Field(
+        default=None, description="the new total length counted from the launch, in hours, more than 0"
+    )
+    budget_usd: SomeUsd | None = Field(
+        default=None, description="the new most it may cost, in dollars, more than 0"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.hours is None and self.budget_usd is None:
+            raise ValueError("give hours, budget_usd, or both")
+        return self
+
+
+class ScopeBody(Sent):
+    """Whose leases a budget counts."""
+
+    kind: ScopeKind = ScopeKind.ACCOUNT
+    value: Label | None = None
+
+    @model_validator(mode="after")
+    def _value_fits_kind(self) -> Self:
+        if self.kind is ScopeKind.ACCOUNT and self.value is not None:
+            raise ValueError("value is for the kinds owner and project; the account has none")
+        if self.kind is not ScopeKind.ACCOUNT and self.value is None:
+            raise ValueError(f"value has to name the {self.kind}")
+        return self
+
+
+class ThresholdBody(Sent):
+    """What happens when that much of the limit is spent."""
+
+    at_percent: Annotated[Decimal, Field(ge=0, le=1000)]
+    do: Annotated[
+        tuple[Consequence, ...], Field(min_length=1), AfterValidator(lambda do: tuple(dict.fromkeys(do)))
+    ]
+
+
+class BudgetBody(Sent):
+    """PUT /budgets/{name}."""
+
+    limit_usd: Usd = Field(description='dollars for each period, such as "100" or 100.50')
+    period: Period = Field(default=Period.MONTHLY, description="monthly, daily or total, in UTC")
+    scope: ScopeBody = Field(
+        default=ScopeBody(),
+        description='{"kind": "account"}, or {"kind": "owner" or "project", "value": name}',
+    )
+    services: Literal["accelerators"] = Field(default="accelerators", description="only accelerators so far")
+    thresholds: tuple[ThresholdBody, ...] = Field(
+        default=tuple(ThresholdBody(at_percent=each.at_percent, do=each.do) for each in DEFAULT_THRESHOLDS),
+        max_length=20,
+        description='[{"at_percent": 80, "do": ["notify", "stop_launches", "end"]}], in percent of what is spent',
+    )
+
+
+class SweepBody(Sent):
+    """POST /sweeps."""
+
+    dry_run: StrictBool = Field(
+        default=False, description="true says what a sweep would do, and does nothing"
+    )
+    arm: StrictBool = Field(
+        default=False, description="true puts boxes that ran before Curfew came under leases as well"
+    )
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> Self:
+        if self.dry_run and self.arm:
+            raise ValueError("arming changes something, a dry run changes nothing: ask for one of them")
+        return self

@@ -1,0 +1,169 @@
+"""Every way a request can fail, as RFC 9457 problem+json; docs/problems.md says what each slug means.
+
+The domain's errors carry their slug; those that only HTTP knows stand here. A detail is a sentence for a person.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+
+from chalicelib.domain.errors import CurfewError, NotFound, Refused, Unavailable
+from chalicelib.web.encode import plain
+
+MEDIA_TYPE = "application/problem+json"
+
+TITLES: Mapping[str, str] = {
+    "bad-json": "The body is not JSON",
+    "budget-exceeded": "A budget has no room for this",
+    "budget-too-small": "budget_usd is too small to end the launch with",
+    "idle-looser": "idle may only tighten the policy",
+    "internal-error": "Curfew made a mistake",
+    "invalid": "The request says something it can't say",
+    "launches-stopped": "A budget has stopped launches",
+    "lease-limit": "The policy's lease limits forbid this",
+    "method-not-allowed": "This path does not take that method",
+    "no-capacity": "EC2 has no capacity for this now",
+    "not-found": "There is no such thing",
+    "precondition-failed": "It changed since you read it",
+    "price-unknown": "No price is known for this type",
+    "refused": "This can't be done now",
+    "stale": "Somebody else changed it first",
+    "unauthorized": "A valid token is needed",
+    "unavailable": "A service Curfew rests on did not answer",
+    "unsupported-media-type": "The body has to be JSON",
+}
+
+
+class WebError(CurfewError):
+    """A request that fails before any use case is asked. `status` is HTTP's."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    headers: Mapping[str, str] = {}
+
+
+class Unauthorized(WebError):
+    """No token, or one that is not known."""
+
+    slug = "unauthorized"
+    status = HTTPStatus.UNAUTHORIZED
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="curfew"'}
+
+
+class BadJson(WebError):
+    """A body that can't be read as a JSON object."""
+
+    slug = "bad-json"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class UnsupportedMediaType(WebError):
+    """A body that says it is something else than JSON."""
+
+    slug = "unsupported-media-type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class PreconditionFailed(WebError):
+    """If-Match names another version than the one in force; nothing was changed."""
+
+    slug = "precondition-failed"
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class MethodNotAllowed(WebError):
+    """The path exists and does not take this method."""
+
+    slug = "method-not-allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+class Invalid(WebError):
+    """What the schema forbids; `errors` has an entry for each bad field."""
+
+    slug = "invalid"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        names = ", ".join(dict.fromkeys(name for name, _ in errors if name))
+        super().__init__(
+            f"nothing was done: {names or 'the body'} can't be accepted as sent; errors says why, and what would be",
+            errors=[{"field": name, "detail": detail} for name, detail in errors],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What goes over the wire."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def problem_of(error: CurfewError) -> Problem:
+    """The document of an expected error."""
+    status = _status(error)
+    return Problem(
+        status=status,
+        headers=error.headers if isinstance(error, WebError) else {},
+        body={**plain(error.extra), **_members(error.slug, status, error.detail)},
+    )
+
+
+def problem_of_unexpected(request_id: str | None) -> Problem:
+    """The document of a mistake of ours: no internals, and where to look."""
+    detail = (
+        "Curfew failed by its own mistake. What was launched stays held and leased, and sweeps go on; "
+        "look at GET /leases before you try again"
+    )
+    body = _members("internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    return Problem(status=HTTPStatus.INTERNAL_SERVER_ERROR, body={"request_id": request_id, **body})
+
+
+def unknown_path(path: str) -> Problem:
+    """The document for a path without a route, for servers that answer those themselves."""
+    return problem_of(NotFound(f"there is nothing at {path}; the README lists every path"))
+
+
+def _members(slug: str, status: int, detail: str) -> dict[str, Any]:
+    title = TITLES.get(slug, slug.replace("-", " "))
+    return {"type": f"/problems/{slug}", "title": title, "status": int(status), "detail": detail}
+
+
+def _status(error: CurfewError) -> int:
+    match error:
+        case WebError():
+            return error.status
+        case NotFound():
+            return HTTPStatus.NOT_FOUND
+        case Refused():
+            return HTTPStatus.CONFLICT
+        case Unavailable():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def invalid_from(error: ValidationError, *, hints: Mapping[str, str]) -> Invalid:
+    """pydantic's findings as fields and sentences; `hints` says how to mend a field."""
+    return Invalid(
+        [_sentence(found, hints) for found in error.errors(include_url=False, include_context=True)]
+    )
+
+
+def _sentence(found: Any, hints: Mapping[str, str]) -> tuple[str, str]:
+    path = [str(part) for part in found["loc"]]
+    name = ".".join(path)
+    match found["type"]:
+        case "extra_forbidden":
+            known = ", ".join(hints) or "none"
+            detail = f"there is no field {path[-1]!r}" + (f"; known: {known}" if len(path) == 1 else "")
+        case "missing":
+            detail = "this field is required"
+        case _:
+            detail = str(found["msg"]).removeprefix("Value error, ")
+    hint = hints.get(path[0], "") if path and found["type"] != "extra_forbidden" else ""
+    return name, f"{detail}; {hint}" if hint else detail

@@ -1,0 +1,83 @@
+"""Reading a request: JSON whatever `curl -d` calls it, decimals without a detour over floats, queries as last given."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, NoReturn, TypeVar
+
+from chalice.app import Request
+from pydantic import BaseModel, ValidationError
+
+from chalicelib.web.models import Sent
+from chalicelib.web.problems import BadJson, Invalid, UnsupportedMediaType, invalid_from
+
+M = TypeVar("M", bound=BaseModel)
+
+_JSON_ENOUGH = re.compile(
+    r"application/([\w.-]+\+)?json|text/(json|plain)|application/(x-www-form-urlencoded|octet-stream)|\*/\*"
+)
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+def body(request: Request, model: type[M]) -> M:
+    """The body as the model has it; no body at all is an empty object. Raises BadJson, Invalid."""
+    raw = (
+        bytes(request.raw_body or b"") if not isinstance(request.raw_body, str) else request.raw_body.encode()
+    )
+    if not raw.strip():
+        return _checked(model, {})
+    media_type = str(request.headers.get("content-type", "*/*")).partition(";")[0].strip().lower()
+    if not _JSON_ENOUGH.fullmatch(media_type):
+        raise UnsupportedMediaType(
+            f"the body is called {media_type}; send JSON with Content-Type: application/json"
+        )
+    return _checked(model, _parsed(raw))
+
+
+def query(request: Request, model: type[M]) -> M:
+    """The query as the model has it; of a repeated key the last counts."""
+    return _checked(model, dict(request.query_params or {}))
+
+
+def idempotency_key(request_headers: Any) -> str | None:
+    """The Idempotency-Key header, if there is one. Raises Invalid."""
+    key = request_headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Invalid([("Idempotency-Key", "has to be 1 to 255 printable ASCII characters, such as a UUID")])
+    return None if key is None else str(key)
+
+
+def expected_version(request_headers: Any) -> int | None:
+    """The version that If-Match asks for: None for none or `*`, -1 for a tag that never was one of ours."""
+    tag = request_headers.get("if-match")
+    if tag is None or tag.strip() == "*":
+        return None
+    digits = re.fullmatch(r'(?:W/)?"?(\d{1,18})"?', tag.strip())
+    return int(digits.group(1)) if digits else -1
+
+
+def _checked(model: type[M], sent: Any) -> M:
+    try:
+        return model.model_validate(sent)
+    except ValidationError as error:
+        hints = model.hints() if issubclass(model, Sent) else dict.fromkeys(model.model_fields, "")
+        raise invalid_from(error, hints=hints) from error
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        document = json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
+        json.dumps(document, default=str, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadJson(f"the body can't be read as JSON ({_short(error)}); nothing was done") from error
+    if not isinstance(document, dict):
+        raise Invalid([("", "the body has to be a JSON object")])
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _short(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]

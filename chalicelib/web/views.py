@@ -1,0 +1,219 @@
+"""How the domain's records look to callers: one function a record, keys as the documents name them."""
+
+import shlex
+from collections.abc import Sequence
+
+from chalicelib.domain.budget import Budget
+from chalicelib.domain.case import Finding, Verdict
+from chalicelib.domain.errors import CurfewError
+from chalicelib.domain.evidence import Evidence
+from chalicelib.domain.instance import Instance
+from chalicelib.domain.lease import Charge, Hold, Lease, Receipt
+from chalicelib.domain.policy import Policy
+from chalicelib.ports import SweepRecord
+from chalicelib.usecases.budgets import BudgetReport
+from chalicelib.usecases.health import Health
+from chalicelib.usecases.launch import Quote
+from chalicelib.usecases.report import InstanceReport, LeaseReport, SpotRequestReport
+from chalicelib.web.encode import JsonValue, number, plain
+from chalicelib.web.problems import problem_of
+
+SSH_USER = "ec2-user"
+"""The user of Amazon Linux images. Curfew does not know the image's own: Ubuntu's is `ubuntu`, Debian's `admin`."""
+
+
+def lease(report: LeaseReport) -> JsonValue:
+    """The promise, its meter, its verdict and why."""
+    told, cost = report.lease, report.cost
+    accrued = told.final_usd if told.final_usd is not None else cost.accrued_usd
+    return plain(
+        {
+            "id": told.id,
+            "status": told.status,
+            "owner": told.owner,
+            "project": told.project,
+            "origin": told.origin,
+            "request_type": told.request_type,
+            "region": told.region,
+            "spot_request_ids": told.spot_request_ids,
+            "fleet_id": told.fleet_id,
+            "instance_ids": told.instance_ids,
+            "requested_at": told.requested_at,
+            "launched_at": told.launched_at,
+            "expires_at": told.expires_at,
+            "closed_at": told.closed_at,
+            "guest_deadline": None,
+            "hold_usd": told.hold.total_usd,
+            "hold": hold(told.hold),
+            "accrued_usd": accrued,
+            "hourly_usd": cost.hourly_usd,
+            "budgets": [charge(each) for each in told.charges],
+            "verdict": report.verdict and verdict(report.verdict),
+            "ssh": ssh(told, report.instances),
+            "failure": told.failure,
+            "receipts": [receipt(each) for each in report.receipts],
+        }
+    )
+
+
+def hold(told: Hold) -> JsonValue:
+    """The worst case in its parts."""
+    return plain(told)
+
+
+def charge(told: Charge) -> JsonValue:
+    """What a lease holds on one budget."""
+    return plain({"name": told.budget, "period_key": told.period_key, "held_usd": told.amount_usd})
+
+
+def verdict(told: Verdict) -> JsonValue:
+    """What should happen, and every rule's reason."""
+    return {"effect": plain(told.effect), "findings": [finding(each) for each in told.findings]}
+
+
+def finding(told: Finding) -> JsonValue:
+    """One rule's reason with its figures."""
+    return plain(told)
+
+
+def evidence(told: Evidence) -> JsonValue:
+    """What is known of a box's use."""
+    return plain(told)
+
+
+def ssh(told: Lease, instances: Sequence[Instance]) -> str | None:
+    """A command that is ready to paste, once a running box has an address."""
+    box = next((each for each in instances if each.public_ip and each.is_running), None)
+    if box is None:
+        return None
+    key_name = (told.order.key_name if told.order else None) or box.key_name
+    key = f"-i {shlex.quote(key_name + '.pem')} " if key_name else ""
+    return f"ssh {key}{SSH_USER}@{box.public_ip}"
+
+
+def instance(report: InstanceReport) -> JsonValue:
+    """One accelerator instance with its cost, evidence and verdict."""
+    box, owner = report.instance, report.lease
+    return plain(
+        {
+            "id": box.id,
+            "instance_type": box.type,
+            "region": box.region,
+            "zone": box.zone,
+            "state": box.state,
+            "lifecycle": box.lifecycle,
+            "launched_at": box.launched_at,
+            "public_ip": box.public_ip,
+            "spot_request_id": box.spot_request_id,
+            "fleet_id": box.fleet_id or box.spot_fleet_id,
+            "group": box.group,
+            "managed_by": box.managed_by,
+            "tags": box.tags,
+            "lease_id": owner and owner.id,
+            "owner": owner and owner.owner,
+            "project": owner and owner.project,
+            "accrued_usd": report.cost.accrued_usd,
+            "hourly_usd": report.cost.hourly_usd,
+            "evidence": evidence(report.verdict.case.evidence),
+            "verdict": verdict(report.verdict),
+        }
+    )
+
+
+def spot_request(report: SpotRequestReport) -> JsonValue:
+    """One spot request, ours or not, in AWS's words."""
+    request, owner = report.request, report.lease
+    return plain(
+        {
+            "id": request.id,
+            "request_type": request.type,
+            "region": request.region,
+            "zone": request.zone,
+            "state": request.state,
+            "status_code": request.status_code,
+            "instance_id": request.instance_id,
+            "instance_type": request.instance_type,
+            "max_price_usd_per_hour": request.max_price,
+            "created_at": request.created_at,
+            "valid_until": request.valid_until,
+            "tags": request.tags,
+            "lease_id": owner and owner.id,
+            "owner": owner and owner.owner,
+            "project": owner and owner.project,
+        }
+    )
+
+
+def receipt(told: Receipt) -> JsonValue:
+    """The proof of an end, its attempts inside."""
+    return plain(told)
+
+
+def sweep(told: SweepRecord) -> JsonValue:
+    """What one sweep saw and did."""
+    return plain(told)
+
+
+def budget(report: BudgetReport) -> JsonValue:
+    """A budget as it was put, and where it stands."""
+    return {
+        **_as_put(report.budget),
+        **plain(
+            {
+                "period_key": report.period_key,
+                "spent_usd": report.spent_usd,
+                "held_usd": report.held_usd,
+                "left_usd": report.left_usd,
+                "ending": report.ending,
+            }
+        ),
+    }
+
+
+def _as_put(told: Budget) -> dict[str, JsonValue]:
+    return {
+        "name": told.name,
+        "limit_usd": plain(told.limit_usd),
+        "period": told.period.value,
+        "scope": {"kind": told.scope_kind.value, "value": told.scope_value},
+        "services": told.services,
+        "thresholds": [
+            {"at_percent": number(each.at_percent), "do": [what.value for what in each.do]}
+            for each in told.thresholds
+        ],
+    }
+
+
+def policy(told: Policy) -> JsonValue:
+    """The bare, complete document; what is neither money nor a length is a number."""
+    document = plain(told)
+    document["idle"]["gpu_below_percent"] = number(told.idle.gpu_below_percent)
+    document["idle"]["coverage"] = number(told.idle.coverage)
+    return document
+
+
+def quote(told: Quote) -> JsonValue:
+    """What a launch would hold, and everything that speaks against it (nothing: it would be admitted)."""
+    return plain(
+        {
+            "dry_run": True,
+            "would_launch": not told.objections,
+            "hold_usd": told.hold.total_usd,
+            "hold": hold(told.hold),
+            "price_caps_usd_per_hour": told.price_caps,
+            "spot_usd_per_hour": told.spot_usd,
+            "prices_as_of": told.prices_as_of,
+            "objections": [objection(each) for each in told.objections],
+        }
+    )
+
+
+def objection(told: CurfewError) -> JsonValue:
+    """The problem that the launch itself would answer."""
+    return plain(problem_of(told).body)
+
+
+def health(told: Health) -> JsonValue:
+    """How well the account is guarded, and what is missing, with what mends it."""
+    last = told.last_complete_sweep
+    return {**plain(told), "last_complete_sweep": last and sweep(last)}
