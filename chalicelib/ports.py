@@ -238,8 +238,8 @@ class Store(Protocol):
         allow_overdraft: bool = False,
         notices: Sequence[Notice] = (),
     ) -> Lease:
-        """Write a lease whose charges changed from `before`, moving each budget by the difference; `allow_overdraft`
-        also past its limit. Raises BudgetExceeded, Stale."""
+        """Write a lease whose charges changed from `before`, moving each budget by the difference. Raises
+        BudgetExceeded (never with `allow_overdraft`), Stale."""
 
     def close_lease(self, lease: Lease, *, receipt: Receipt | None, notices: Sequence[Notice] = ()) -> Lease:
         """Write the lease as closed, give back hold − final cost on every budget it was charged to, and keep the

@@ -1,0 +1,67 @@
+"""Health: whether the guard itself works, what it lacks, and the command that mends it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chalicelib.domain.policy import NOT_ENFORCED
+from chalicelib.ports import Services, SweepRecord
+
+SILENT_AFTER = timedelta(minutes=5)
+RECENT = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """`ok`; `degraded`: it guards, but something is missing; `failing`: no complete sweep for `SILENT_AFTER`."""
+
+    status: str
+    mode: str
+    armed: bool
+    last_complete_sweep: SweepRecord | None
+    regions: Mapping[str, str]
+    missing: tuple[Mapping[str, str], ...]
+    not_enforced: tuple[str, ...]
+    waiting_notices: int
+    open_leases: int
+
+
+def health(services: Services) -> Health:
+    """Look at the records of the last sweeps, never at AWS: it must answer when AWS does not."""
+    now = services.clock.now()
+    recent = services.store.sweeps(limit=RECENT, cursor=None).items
+    whole = [record for record in recent if record.trigger != "event"]
+    complete = next((record for record in whole if record.is_complete), None)
+    is_silent = complete is None or now - complete.started_at > SILENT_AFTER
+    missing = (*services.missing, *_no_budget(services), *_spoken_ill_of(whole[:1]))
+    return Health(
+        status="failing" if is_silent else "degraded" if missing else "ok",
+        mode="dry-run" if services.is_dry_run else "enforce",
+        armed=services.is_armed or services.store.account().armed_at is not None,
+        last_complete_sweep=complete,
+        regions=whole[0].regions if whole else {},
+        missing=missing,
+        not_enforced=NOT_ENFORCED,
+        waiting_notices=services.store.waiting_notices(),
+        open_leases=len(services.store.open_leases()),
+    )
+
+
+def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:
+    if services.store.budgets(services.clock.now()).states:
+        return ()
+    return (
+        {
+            "what": "a budget",
+            "why": "no budget means no limit beyond each lease's own",
+            "fix": 'curl -X PUT $CURFEW/budgets/account -d \'{"limit_usd": "100", "period": "monthly"}\'',
+        },
+    )
+
+
+def _spoken_ill_of(last: tuple[SweepRecord, ...]) -> tuple[Mapping[str, str], ...]:
+    return tuple(
+        {"what": lacking.partition(":")[0], "why": lacking, "fix": "see docs/runbook.md"}
+        for record in last
+        for lacking in record.lacking
+    )
