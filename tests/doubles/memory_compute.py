@@ -1,0 +1,284 @@
+"""EC2 in memory, as far as Compute shows it, and doors for tests to set it up, break it and look inside.
+
+It behaves as AWS does where it matters: a persistent request whose instance is terminated before the request is
+cancelled starts another one, cancelling leaves the instance running, a client token starts things once.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from threading import RLock
+from typing import Any, NoReturn, TypeVar
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.instance import GONE, RegionView
+from chalicelib.domain.lease import Attempt, LaunchOrder
+from chalicelib.gateways import ec2_attempts
+from chalicelib.gateways.aws import DENIED, THROTTLES
+from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
+from tests.doubles.memory_ec2 import MemoryEc2
+from tests.doubles.memory_ports import (
+    MemoryClock,
+    MemoryMetrics,
+    MemoryNotifier,
+    MemoryPrices,
+)
+from tests.doubles.memory_records import Box, Request
+
+__all__ = [
+    "Box",
+    "Call",
+    "MemoryClock",
+    "MemoryCompute",
+    "MemoryMetrics",
+    "MemoryNotifier",
+    "MemoryPrices",
+    "Request",
+]
+
+T = TypeVar("T")
+LOOKS = frozenset({"regions", "observe", "image", "volume_gib", "find_launched"})
+REFUSALS = (
+    "Insufficient",
+    "Invalid",
+    "Unauthorized",
+    "Unsupported",
+    "Spot",
+    "Max",
+    "Idempotent",
+    "OperationNot",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the port, named by its method."""
+
+    operation: str
+    region: str
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Failure:
+    operation: str
+    region: str | None
+    times: int
+    code: str
+    takes_effect: bool
+
+
+def _no_hook(when: str, call: Call) -> None:
+    del when, call
+
+
+class MemoryCompute:
+    """Compute in memory. `calls` has every call in order; `on_call(when, call)` is told `before` and `after` each and
+    may raise, as a process that dies there would."""
+
+    def __init__(
+        self, clock: Clock, regions: Collection[str] = ("eu-west-1", "us-east-1", "us-west-2")
+    ) -> None:
+        self.ec2 = MemoryEc2(clock)
+        self.names = tuple(regions)
+        self.calls: list[Call] = []
+        self.on_call: Callable[[str, Call], None] = _no_hook
+        self._failures: list[_Failure] = []
+        self._answers: dict[tuple[str, str], tuple[Mapping[str, Any], LaunchAnswer]] = {}
+        self._lock = RLock()
+
+    # -- for tests ------------------------------------------------------------------------------------------------
+
+    @property
+    def acts(self) -> list[Call]:
+        """The calls that change something, in order."""
+        return [call for call in self.calls if call.operation not in LOOKS]
+
+    def start(self, instance_type: str = "g5.xlarge", region: str = "us-east-1", **facts: Any) -> str:
+        """Start a box behind Curfew's back; `market` is `on-demand`, `one-time` or `persistent`. Its id."""
+        return self.ec2.start(instance_type, region, **facts).id
+
+    def box(self, instance_id: str) -> Box:
+        """The truth about an instance."""
+        self.ec2.settle()
+        return self.ec2.boxes[instance_id]
+
+    def request(self, request_id: str) -> Request:
+        """The truth about a spot request."""
+        self.ec2.settle()
+        return self.ec2.requests[request_id]
+
+    @property
+    def alive(self) -> list[Box]:
+        """Everything that runs or is stopped now."""
+        self.ec2.settle()
+        return [box for box in self.ec2.boxes.values() if box.state not in GONE]
+
+    def fail(
+        self,
+        operation: str,
+        region: str | None = None,
+        times: int = 1,
+        *,
+        code: str = "ServiceUnavailable",
+        takes_effect: bool = False,
+    ) -> None:
+        """The next so many calls of an operation (in a region, or in any) answer an error; with `takes_effect` the
+        answer alone is lost."""
+        self._failures.append(_Failure(operation, region, times, code, takes_effect))
+
+    def mend(self) -> None:
+        """No more scripted failures."""
+        self._failures.clear()
+
+    # -- the port -------------------------------------------------------------------------------------------------
+
+    def regions(self) -> tuple[str, ...]:
+        return self._call("regions", "", (), lambda: self.names, _unavailable)
+
+    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
+        return tuple(self._observe(region, only) for region in regions)
+
+    def _observe(self, region: str, only: str | None) -> RegionView:
+        def failed(code: str) -> RegionView:
+            return RegionView(region=region, status="denied" if code in DENIED else "failed", error=code)
+
+        ids = (only,) if only else ()
+        return self._call("observe", region, ids, lambda: self.ec2.view(region, only), failed)
+
+    def image(self, region: str, image_id: str) -> Image | None:
+        return self._call("image", region, (image_id,), lambda: self.ec2.images.get(image_id), _unavailable)
+
+    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
+        def sizes() -> dict[str, int]:
+            return {one: self.ec2.gib(one) for one in instance_ids}
+
+        return self._call("volume_gib", region, instance_ids, sizes, _unavailable)
+
+    def attempts(
+        self,
+        order: LaunchOrder,
+        *,
+        lease_id: str,
+        owner: str,
+        price_caps: Mapping[str, Decimal],
+        image: Image,
+        expires_at: datetime,
+        valid_until: datetime,
+        now: datetime,
+    ) -> Iterable[Attempt]:
+        return ec2_attempts.attempts(
+            order,
+            lease_id=lease_id,
+            owner=owner,
+            price_caps=price_caps,
+            image=image,
+            expires_at=expires_at,
+            valid_until=valid_until,
+            now=now,
+        )
+
+    def launch(self, attempt: Attempt) -> LaunchAnswer:
+        def failed(code: str) -> LaunchAnswer:
+            is_refusal = code.startswith(REFUSALS) and code not in THROTTLES
+            return LaunchAnswer(outcome="refused" if is_refusal else "unknown", code=code, detail=code)
+
+        return self._call(
+            "launch", attempt.region, (attempt.token,), lambda: self._launch_once(attempt), failed
+        )
+
+    def _launch_once(self, attempt: Attempt) -> LaunchAnswer:
+        """The same token with the same parameters gives the same answer, with others a refusal."""
+        key = (attempt.region, attempt.token)
+        if key in self._answers:
+            parameters, answer = self._answers[key]
+            if parameters != attempt.parameters:
+                return LaunchAnswer(
+                    outcome="refused", code="IdempotentParameterMismatch", detail="other parameters"
+                )
+            return answer
+        answer = self.ec2.launch(attempt)
+        if answer.outcome == "launched":
+            self._answers[key] = (attempt.parameters, answer)
+        return answer
+
+    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+        return self._call(
+            "find_launched",
+            region,
+            (lease_id,),
+            lambda: self.ec2.find(region, lease_id, tokens),
+            _unavailable,
+        )
+
+    def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        return self._each("cancel_spot_requests", region, ids, self.ec2.cancel)
+
+    def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        return self._each("terminate", region, ids, self.ec2.terminate)
+
+    def stop(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        return self._each("stop", region, ids, self.ec2.stop)
+
+    def lift_termination_protection(self, region: str, instance_id: str) -> Outcome:
+        return self._each("lift_termination_protection", region, [instance_id], self.ec2.lift)[instance_id]
+
+    def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
+        def put() -> None:
+            for one in ids:
+                self.ec2.boxes[one].tags.update(tags)
+
+        self._call("tag", region, ids, put, _unavailable)
+
+    def delete_launch_template(self, region: str, lease_id: str) -> None:
+        def delete() -> None:
+            self.ec2.templates.discard((region, ec2_attempts.template_name(lease_id)))
+
+        self._call("delete_launch_template", region, (lease_id,), delete, _unavailable)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _each(
+        self, operation: str, region: str, ids: Collection[str], act: Callable[[str, str], Outcome]
+    ) -> Mapping[str, Outcome]:
+        def failed(code: str) -> Mapping[str, Outcome]:
+            return {
+                one: Outcome(accepted=False, answer=code, is_absent=code.endswith(".NotFound")) for one in ids
+            }
+
+        return self._call(operation, region, ids, lambda: {one: act(region, one) for one in ids}, failed)
+
+    def _call(
+        self,
+        operation: str,
+        region: str,
+        ids: Collection[str],
+        act: Callable[[], T],
+        failed: Callable[[str], T],
+    ) -> T:
+        call = Call(operation, region, tuple(ids))
+        self.calls.append(call)
+        self.on_call("before", call)
+        with self._lock:
+            self.ec2.settle()
+            failure = self._next_failure(operation, region)
+            if failure is None:
+                answer = act()
+            else:
+                if failure.takes_effect:
+                    act()
+                answer = failed(failure.code)
+        self.on_call("after", call)
+        return answer
+
+    def _next_failure(self, operation: str, region: str) -> _Failure | None:
+        for failure in self._failures:
+            if failure.operation == operation and failure.region in {None, region} and failure.times > 0:
+                failure.times -= 1
+                return failure
+        return None
+
+
+def _unavailable(code: str) -> NoReturn:
+    raise Unavailable(f"EC2: {code}", code=code)

@@ -1,0 +1,151 @@
+"""Clock, Metrics, Prices and Notifier in memory."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.evidence import Series
+from chalicelib.domain.meter import PriceBook
+from chalicelib.domain.notices import Notice
+
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+ON_DEMAND = {
+    "g4dn.xlarge": Decimal("0.526"),
+    "g5.xlarge": Decimal("1.006"),
+    "g5.12xlarge": Decimal("5.672"),
+    "p3.2xlarge": Decimal("3.06"),
+    "p5.48xlarge": Decimal("55.04"),
+}
+
+
+class MemoryClock:
+    """Stands still until it is moved; sleeping moves it."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.at = now
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move on, and tell the new time."""
+        self.at += by
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+
+class MemoryMetrics:
+    """GPU duty cycles as they were put in with `load`."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
+        self.failing: set[str] = set()
+        self._samples: dict[str, dict[datetime, float]] = {}
+
+    def load(
+        self,
+        instance_id: str,
+        percent: float | Iterable[float],
+        *,
+        since: datetime,
+        until: datetime,
+        every: timedelta = MINUTE,
+    ) -> None:
+        """Samples from `since` up to, not at, `until`: one value for all, or one each as long as they last."""
+        values = None if isinstance(percent, (int, float)) else iter(percent)
+        samples = self._samples.setdefault(instance_id, {})
+        at = since
+        while at < until:
+            value = float(percent) if isinstance(percent, (int, float)) else next(values or iter(()), None)
+            if value is None:
+                return
+            samples[at] = value
+            at += every
+
+    def forget(self, instance_id: str, *, since: datetime = LONG_AGO) -> None:
+        """A hole: what was sampled since then is missing."""
+        kept = {at: value for at, value in self._samples.get(instance_id, {}).items() if at < since}
+        self._samples[instance_id] = kept
+
+    def fail(self, region: str) -> None:
+        """The region's CloudWatch answers errors from now on; `failing.discard(region)` mends it."""
+        self.failing.add(region)
+
+    def gpu_use(
+        self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
+    ) -> Mapping[str, tuple[Series, ...]]:
+        self.calls.append((region, tuple(instance_ids)))
+        if region in self.failing:
+            raise Unavailable(f"CloudWatch in {region}: InternalServiceFault")
+        found = {
+            one: tuple(
+                (at, value) for at, value in sorted(self._samples.get(one, {}).items()) if since <= at < until
+            )
+            for one in instance_ids
+        }
+        return {one: (Series(source="GPU", samples=samples),) for one, samples in found.items() if samples}
+
+
+class MemoryPrices:
+    """A small price table, and spot histories as they were put in with `set_spot`."""
+
+    def __init__(self, on_demand: Mapping[str, Decimal] | None = None, *, as_of: str = "2026-11-01") -> None:
+        self.table = dict(ON_DEMAND if on_demand is None else on_demand)
+        self.as_of = as_of
+        self.is_down = False
+        self.calls: list[tuple[tuple[str, str], ...]] = []
+        self._spot: dict[tuple[str, str], dict[datetime, Decimal]] = {}
+
+    def set_spot(self, zone: str, instance_type: str, usd: str | Decimal, *, at: datetime = START) -> None:
+        """The spot price from a moment on."""
+        self._spot.setdefault((zone, instance_type), {})[at] = Decimal(usd)
+
+    def on_demand(self) -> PriceBook:
+        return PriceBook(on_demand=self.table, as_of=self.as_of)
+
+    def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
+        self.calls.append(tuple(zones))
+        known = (
+            {}
+            if self.is_down
+            else {key: _in_force(self._spot[key], since, now) for key in zones if key in self._spot}
+        )
+        return PriceBook(
+            on_demand=self.table, as_of=self.as_of, spot={key: path for key, path in known.items() if path}
+        )
+
+
+def _in_force(
+    points: Mapping[datetime, Decimal], since: datetime, now: datetime
+) -> tuple[tuple[datetime, Decimal], ...]:
+    """The price in force at `since`, and every change up to `now`."""
+    first = max((at for at in points if at <= since), default=since)
+    return tuple((at, usd) for at, usd in sorted(points.items()) if first <= at <= now)
+
+
+class MemoryNotifier:
+    """Keeps what it was told to send."""
+
+    def __init__(self, *, is_configured: bool = True) -> None:
+        self.sent: list[Notice] = []
+        self.tried: list[Notice] = []
+        self.is_configured = is_configured
+        self._failures = 0
+
+    def fail(self, times: int = 1) -> None:
+        """The next so many sends fail."""
+        self._failures = times
+
+    def send(self, notice: Notice) -> None:
+        self.tried.append(notice)
+        if self._failures > 0:
+            self._failures -= 1
+            raise Unavailable("Slack answered 500")
+        self.sent.append(notice)
