@@ -1,0 +1,97 @@
+"""Where am I: the only reader of the environment. Wrong settings fail at the first call, naming the variable and the fix."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+HEX_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+
+
+class SettingsError(Exception):
+    """A variable is missing or wrong; the message names it and the fix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says. Optional ones are None: that feature is off, and /health says so."""
+
+    table: str
+    admin_token_sha256: str = field(repr=False)
+    home_region: str
+    regions: tuple[str, ...] | None
+    mode: str
+    armed: bool
+    slack_webhook_url: str | None = field(repr=False)
+    slack_webhook_parameter: str | None
+    public_url: str | None
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Nothing is ended and nothing launched."""
+        return self.mode == "dry-run"
+
+    def missing(self) -> tuple[Mapping[str, str], ...]:
+        """What is not set up or not built, each with why it matters and the command that mends it."""
+        lacking: list[Mapping[str, str]] = []
+        if not (self.slack_webhook_url or self.slack_webhook_parameter):
+            lacking.append(
+                {
+                    "what": "slack",
+                    "why": "CURFEW_SLACK_WEBHOOK_URL is not set: nobody is warned",
+                    "fix": "deploy with the parameter SlackWebhookUrl, see docs/deploy.md",
+                }
+            )
+        if self.is_dry_run:
+            lacking.append(
+                {
+                    "what": "enforcement",
+                    "why": "CURFEW_MODE is dry-run: boxes that should end are reported and go on billing",
+                    "fix": "deploy with the parameter Mode=enforce once the receipts look right",
+                }
+            )
+        lacking.append(
+            {
+                "what": "independent ends",
+                "why": "the expire function, EventBridge timers and a deadline inside the box are not built yet: while "
+                "Curfew itself is down, leases do not end",
+                "fix": "watch GET /health; a persistent request starts nothing new after lease.max_for (ValidUntil)",
+            }
+        )
+        return tuple(lacking)
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment. Raises SettingsError."""
+    env = os.environ if environ is None else environ
+    mode = env.get("CURFEW_MODE", "").strip() or "dry-run"
+    if mode not in {"enforce", "dry-run"}:
+        raise SettingsError(f"CURFEW_MODE is {mode!r}; it is 'enforce' or 'dry-run'")
+    armed = env.get("CURFEW_ARMED", "").strip().lower() or "false"
+    if armed not in {"true", "false"}:
+        raise SettingsError(f"CURFEW_ARMED is {armed!r}; it is 'true' or 'false'")
+    token = _required(env, "CURFEW_ADMIN_TOKEN_SHA256").lower()
+    if not HEX_SHA256.match(token):
+        raise SettingsError(
+            "CURFEW_ADMIN_TOKEN_SHA256 is not a SHA-256 in hex; make it with: printf %s \"$TOKEN\" | sha256sum"
+        )
+    regions = env.get("CURFEW_REGIONS", "").strip() or "all"
+    named = tuple(dict.fromkeys(name.strip() for name in regions.split(",") if name.strip()))
+    return Settings(
+        table=_required(env, "CURFEW_TABLE"),
+        admin_token_sha256=token,
+        home_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+        regions=None if regions == "all" else named,
+        mode=mode,
+        armed=armed == "true",
+        slack_webhook_url=env.get("CURFEW_SLACK_WEBHOOK_URL", "").strip() or None,
+        slack_webhook_parameter=env.get("CURFEW_SLACK_WEBHOOK_PARAMETER", "").strip() or None,
+        public_url=env.get("CURFEW_PUBLIC_URL", "").strip() or None,
+    )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "").strip()
+    if not value:
+        raise SettingsError(f"{name} is not set: Curfew can't start without it, see docs/deploy.md")
+    return value
