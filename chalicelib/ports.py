@@ -18,7 +18,6 @@ from chalicelib.domain.meter import PriceBook
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 
-
 T = TypeVar("T")
 
 
@@ -221,12 +220,16 @@ class Store(Protocol):
     def delete_budget(self, name: str, *, revision: int) -> None:
         """Remove a budget. Raises Stale, NotFound."""
 
-    def open_lease(self, lease: Lease, *, revision: int, allow_overdraft: bool = False, notices: Sequence[Notice] = ()) -> Lease:
+    def open_lease(
+        self, lease: Lease, *, revision: int, allow_overdraft: bool = False, notices: Sequence[Notice] = ()
+    ) -> Lease:
         """Write a new lease and put its charges on the budgets, all or nothing. Raises BudgetExceeded (its `extra`
         names the budget), Stale when the budgets changed since `revision` or a lease of that id exists, open or
         closed."""
 
-    def save_lease(self, lease: Lease, *, notices: Sequence[Notice] = (), receipt: Receipt | None = None) -> Lease:
+    def save_lease(
+        self, lease: Lease, *, notices: Sequence[Notice] = (), receipt: Receipt | None = None
+    ) -> Lease:
         """Write an open lease over version `lease.version`; the lease with its new version. Raises Stale."""
 
     def rehold(
@@ -273,7 +276,7 @@ class Store(Protocol):
         """Take notices that are due for sending, oldest first; others won't get them for `hold_for`."""
 
     def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
-        """Forget a sent notice (its id is remembered, so that it can't be told again), or make it due at `retry_at`."""
+        """Forget a sent notice (its id stays known, so it can't be told again), or make it due at `retry_at`."""
 
     def waiting_notices(self) -> int:
         """How many notices have not been sent."""
@@ -306,5 +309,3 @@ class Services:
     is_armed: bool = False
     is_dry_run: bool = False
     missing: tuple[Mapping[str, Any], ...] = ()
-
-

@@ -1,4 +1,4 @@
-"""Where am I: the only reader of the environment. Wrong settings fail at the first call, naming the variable and the fix."""
+"""Where am I: the only reader of the environment. A wrong setting fails at the first call, named with its fix."""
 
 import os
 import re
@@ -73,7 +73,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     token = _required(env, "CURFEW_ADMIN_TOKEN_SHA256").lower()
     if not HEX_SHA256.match(token):
         raise SettingsError(
-            "CURFEW_ADMIN_TOKEN_SHA256 is not a SHA-256 in hex; make it with: printf %s \"$TOKEN\" | sha256sum"
+            'CURFEW_ADMIN_TOKEN_SHA256 is not a SHA-256 in hex; make it with: printf %s "$TOKEN" | sha256sum'
         )
     regions = env.get("CURFEW_REGIONS", "").strip() or "all"
     named = tuple(dict.fromkeys(name.strip() for name in regions.split(",") if name.strip()))

@@ -75,7 +75,7 @@ class Admission:
     objections: tuple[CurfewError, ...]
 
 
-def admit(  # noqa: PLR0913 (each argument is one fact the answer rests on)
+def admit(
     order: LaunchOrder,
     *,
     owner: str,
@@ -105,9 +105,7 @@ def admit(  # noqa: PLR0913 (each argument is one fact the answer rests on)
         for state in states
         if Consequence.STOP_LAUNCHES in state.budget.crossed(spent_usd.get(state.budget.name, ZERO))
     ]
-    return Admission(
-        hold=hold, charges=charges_for(hold.total_usd, states), objections=tuple(objections)
-    )
+    return Admission(hold=hold, charges=charges_for(hold.total_usd, states), objections=tuple(objections))
 
 
 def no_room(state: BudgetState, hold_usd: Decimal) -> BudgetExceeded:
@@ -141,7 +139,8 @@ def _too_long(order: LaunchOrder, policy: Policy) -> list[CurfewError]:
         return []
     return [
         Refused(
-            f"hours asks for {hours(order.lasts_for):f}, the policy's lease.max_for allows {hours(policy.lease.max_for):f}",
+            f"hours asks for {hours(order.lasts_for):f}, the policy's lease.max_for allows "
+            f"{hours(policy.lease.max_for):f}",
             slug="lease-limit",
         )
     ]

@@ -91,7 +91,7 @@ def _spared(
     if not instance.is_running:
         return "it is stopped: only its storage bills"
     if instance.id in ran_before.get(instance.region, frozenset({instance.id})):
-        return "it ran before Curfew came; arm the account to guard it: POST /sweeps {\"arm\": true}"
+        return 'it ran before Curfew came; arm the account to guard it: POST /sweeps {"arm": true}'
     return None
 
 
@@ -101,7 +101,7 @@ def adoption_id(instance: Instance) -> str:
     return f"lease-{sha256(f'{instance.region}/{instance.id}/{start}'.encode()).hexdigest()[:17]}"
 
 
-def adopt(  # noqa: PLR0913 (each argument is one fact the lease rests on)
+def adopt(
     instance: Instance,
     *,
     spot_requests: Sequence[SpotRequest],
@@ -152,7 +152,9 @@ def adopt(  # noqa: PLR0913 (each argument is one fact the lease rests on)
         instance_ids=(instance.id,),
         spot_request_ids=(instance.spot_request_id,) if instance.spot_request_id else (),
         runs=(run,),
-        ran_before_for=max(now - instance.launched_at, timedelta(0)) if instance.launched_at else timedelta(0),
+        ran_before_for=max(now - instance.launched_at, timedelta(0))
+        if instance.launched_at
+        else timedelta(0),
     )
 
 
@@ -163,7 +165,9 @@ def obstacle(instance: Instance, fleet_type: str | None, *, own_fleet_id: str | 
     if instance.group:
         return f"auto scaling group {instance.group} would start another; lower its desired capacity"
     if instance.spot_fleet_id:
-        return f"spot fleet {instance.spot_fleet_id} would start another; cancel it with --terminate-instances"
+        return (
+            f"spot fleet {instance.spot_fleet_id} would start another; cancel it with --terminate-instances"
+        )
     if instance.fleet_id and instance.fleet_id != own_fleet_id and fleet_type != "instant":
         return f"fleet {instance.fleet_id} would start another; delete it with --terminate-instances"
     return None

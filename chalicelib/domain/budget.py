@@ -82,7 +82,8 @@ class Budget:
         return frozenset(
             consequence
             for threshold in self.thresholds
-            if spent_usd >= self.limit_usd * threshold.at_percent / 100 and (spent_usd > 0 or self.limit_usd > 0)
+            if spent_usd >= self.limit_usd * threshold.at_percent / 100
+            and (spent_usd > 0 or self.limit_usd > 0)
             for consequence in threshold.do
         )
 

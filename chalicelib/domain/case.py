@@ -87,4 +87,6 @@ class Verdict:
     @property
     def ends_for_idleness_only(self) -> bool:
         """True where nothing but idleness asks for the end: such ends are capped per sweep."""
-        return self.effect is Effect.END and {f.rule for f in self.findings if f.effect is Effect.END} == {"idle"}
+        return self.effect is Effect.END and {f.rule for f in self.findings if f.effect is Effect.END} == {
+            "idle"
+        }

@@ -1,4 +1,4 @@
-"""Which leases end when a budget's limit is lowered by force: idle ones first, then the latest expiry, the costliest."""
+"""Which leases end when a budget's limit is lowered by force: idle first, then the latest expiry, the costliest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,9 @@ class Cut:
 
 def cut_to_fit(verdicts: Sequence[Verdict], *, used_usd: Decimal, limit_usd: Decimal) -> Cut:
     """End as few as the order allows until spent + held fits; ending a lease frees its hold less what it has cost."""
-    candidates = [(v, v.case.lease) for v in verdicts if v.case.lease and v.case.lease.status is not Status.ENDING]
+    candidates = [
+        (v, v.case.lease) for v in verdicts if v.case.lease and v.case.lease.status is not Status.ENDING
+    ]
     candidates.sort(
         key=lambda pair: (
             pair[0].case.evidence.use is not Use.IDLE,

@@ -60,21 +60,20 @@ def of_box(series: Sequence[Series], *, idle: IdlePolicy, running_since: datetim
     """
     start = max(now - max(idle.after, SHORTEST_WINDOW), running_since)
     if not series:
-        return unknown("no GPU metric: the CloudWatch agent is not installed, or not aggregating by InstanceId")
+        return unknown(
+            "no GPU metric: the CloudWatch agent is not installed, or not aggregating by InstanceId"
+        )
     return combine(_of_series(one, idle=idle, start=start, now=now) for one in series)
 
 
 def combine(parts: Iterable[Evidence]) -> Evidence:
     """Any sign of work is busy; idle needs every part idle, since the last of them fell silent."""
     known = list(parts)
-    busy = [part for part in known if part.use is Use.BUSY]
-    if busy:
-        return max(busy, key=lambda part: part.since or datetime.min)
-    for part in known:
-        if part.use is Use.UNKNOWN:
-            return part
-    idle = [(part.since, part) for part in known if part.since is not None]
-    return max(idle, key=lambda pair: pair[0])[1] if idle else unknown("nothing that could be asked runs")
+    for use in (Use.BUSY, Use.UNKNOWN, Use.IDLE):
+        found = [part for part in known if part.use is use]
+        if found:
+            return max(found, key=lambda part: part.since.timestamp() if part.since else 0)
+    return unknown("nothing that could be asked runs")
 
 
 def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: datetime) -> Evidence:
@@ -88,7 +87,9 @@ def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: dateti
     if now - newest > FRESH_INTERVALS * interval:
         return unknown(f"{series.source}: the newest sample is {_minutes(now - newest)} min old")
     if worked and worked[-1] == newest:
-        return Evidence(use=Use.BUSY, since=silent_since, reason=f"{series.source} is at {samples[-1][1]:g} %")
+        return Evidence(
+            use=Use.BUSY, since=silent_since, reason=f"{series.source} is at {samples[-1][1]:g} %"
+        )
     present, expected = len(samples), max(1, (now - start) // interval)
     if present < expected * float(idle.coverage):
         return unknown(f"{series.source}: only {present} of {expected} samples since {start:%H:%M} UTC")
@@ -109,8 +110,8 @@ def _highest_at_each_time(series: Series, *, start: datetime, now: datetime) -> 
 
 def _interval(samples: Sequence[tuple[datetime, float]]) -> timedelta:
     """The source's sampling interval, from its own samples; holes must not stretch it."""
-    typical = median(later[0] - earlier[0] for earlier, later in pairwise(samples))
-    return min(max(typical, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+    typical = median((later[0] - earlier[0]).total_seconds() for earlier, later in pairwise(samples))
+    return min(max(timedelta(seconds=typical), SHORTEST_INTERVAL), LONGEST_INTERVAL)
 
 
 def _minutes(length: timedelta) -> int:

@@ -62,7 +62,7 @@ class PriceBook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a lease has cost (`accrued_usd` in its parts) and costs an hour now (`hourly_usd`, at most `ceiling_usd`)."""
+    """What a lease has cost, in its parts, and what it costs an hour now: `hourly_usd`, at most `ceiling_usd`."""
 
     compute_usd: Decimal = ZERO
     storage_usd: Decimal = ZERO

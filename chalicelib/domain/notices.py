@@ -66,8 +66,10 @@ def adopted(lease: Lease, *, instance_type: str, hourly_usd: Decimal, now: datet
         lease_id=lease.id,
         title=f"Adopted {instance_type} {_box(lease)}: it was not launched through Curfew",
         lines=(
-            f"It costs up to {show(hourly_usd)} an hour. It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC, when it is "
-            f"idle, or when it has cost {show(lease.hold.total_usd)}.",
+            (
+                f"It costs up to {show(hourly_usd)} an hour. It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC, when it "
+                f"is idle, or when it has cost {show(lease.hold.total_usd)}."
+            ),
             f"To keep it longer: PATCH /leases/{lease.id} with hours; to end it: DELETE /leases/{lease.id}.",
         ),
     )

@@ -124,9 +124,7 @@ def continue_ending(lease: Lease, owned: Holdings, *, now: datetime) -> Lease:
         elif known.done_at and instance_id in live:
             steps[TERMINATE, instance_id] = replace(known, done_at=None)
     ordered = sorted(steps.values(), key=lambda step: step.action != CANCEL)
-    return replace(
-        lease, ending=replace(lease.ending, steps=tuple(ordered), claimed_until=now + CLAIM_FOR)
-    )
+    return replace(lease, ending=replace(lease.ending, steps=tuple(ordered), claimed_until=now + CLAIM_FOR))
 
 
 def is_claimed(lease: Lease, now: datetime) -> bool:

@@ -46,7 +46,9 @@ def prepaid(case: Case, finding: Finding) -> str | None:
 
 def protection(case: Case, finding: Finding) -> str | None:
     """`curfew:protect` keeps idle and adoption kills away; the expiry of a launch and money go on."""
-    is_covered = finding.rule == "idle" or (finding.rule == "expired" and case.lease and case.lease.is_adopted)
+    is_covered = finding.rule == "idle" or (
+        finding.rule == "expired" and case.lease and case.lease.is_adopted
+    )
     until = is_protected(case.instances, case.now)
     return f"{PROTECT_TAG} until {until:%Y-%m-%d %H:%M} UTC" if is_covered and until else None
 

@@ -93,7 +93,9 @@ def _with_runs(lease: Lease, instance: Instance, requests: Iterable[SpotRequest]
     """Close the run of an instance that stopped or was restarted, open one for an instance that runs."""
     current = next((r for r in lease.runs if r.instance_id == instance.id and r.ended_at is None), None)
     if current and not instance.is_running:
-        ended_at = instance.ended_at if instance.ended_at and current.started_at <= instance.ended_at <= now else now
+        ended_at = (
+            instance.ended_at if instance.ended_at and current.started_at <= instance.ended_at <= now else now
+        )
         return _replace_run(lease, current, replace(current, ended_at=ended_at))
     started_at = max(instance.launched_at or now, lease.requested_at)
     if current and instance.launched_at and instance.launched_at > current.started_at + timedelta(seconds=1):
@@ -141,7 +143,9 @@ def _with_missing(lease: Lease, seen_ids: set[str], now: datetime) -> Lease:
     }
     runs = tuple(
         replace(run, ended_at=max(missing[run.instance_id], run.started_at))
-        if run.ended_at is None and run.instance_id in missing and now - missing[run.instance_id] >= MISSING_FOR
+        if run.ended_at is None
+        and run.instance_id in missing
+        and now - missing[run.instance_id] >= MISSING_FOR
         else run
         for run in lease.runs
     )

@@ -62,7 +62,7 @@ def _still_loose(services: Services, instances: list[Instance]) -> list[Instance
 def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: int) -> Lease | None:
     """None where another sweep was first: its lease is read by the next look."""
     book = facts.book
-    for _ in range(TRIES):
+    for tries_left in reversed(range(TRIES)):
         lease = adopt(
             instance,
             spot_requests=facts.sight.spot_requests,
@@ -72,19 +72,17 @@ def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: in
             prices=facts.prices,
             now=facts.now,
         )
-        told = notices.adopted(
-            lease,
-            instance_type=instance.type,
-            hourly_usd=facts.prices.ceiling_usd(lease.runs[0]),
-            now=facts.now,
-        )
+        hourly_usd = facts.prices.ceiling_usd(lease.runs[0])
+        told = notices.adopted(lease, instance_type=instance.type, hourly_usd=hourly_usd, now=facts.now)
         try:
-            return services.store.open_lease(lease, revision=book.revision, notices=[told])
+            return services.store.open_lease(
+                lease, revision=book.revision, allow_overdraft=not tries_left, notices=[told]
+            )
         except (BudgetExceeded, Stale):
             if services.store.lease(lease.id):
                 return None
             book = services.store.budgets(facts.now)
-    return services.store.open_lease(lease, revision=book.revision, allow_overdraft=True, notices=[told])
+    return None
 
 
 def _volumes(services: Services, instances: list[Instance]) -> Mapping[str, int]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from chalicelib.domain.admission import charges_for
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState, Period
 from chalicelib.domain.case import Verdict
 from chalicelib.domain.cut import Cut, cut_to_fit
@@ -15,6 +14,7 @@ from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, show
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
+from chalicelib.usecases.charge import charge_open_leases
 from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
 
 TRIES = 10
@@ -60,8 +60,8 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
         cut = _cut(services, facts, budget, verdicts)
         if cut.leases and not force:
             raise BudgetExceeded(
-                f"limit_usd {show(budget.limit_usd)} is below what is spent and held ({show(cut.used_usd)}); nothing was "
-                f"changed. With ?force=true these leases end, in this order: {', '.join(cut.leases)}",
+                f"limit_usd {show(budget.limit_usd)} is below what is spent and held ({show(cut.used_usd)}); nothing "
+                f"was changed. With ?force=true these leases end, in this order: {', '.join(cut.leases)}",
                 budget=budget.name,
                 ending=list(cut.leases),
             )
@@ -86,26 +86,6 @@ def delete(services: Services, name: str) -> None:
         except Stale:
             continue
     raise Stale("the budgets kept changing; nothing was changed, ask again")
-
-
-def charge_open_leases(services: Services, now: datetime) -> None:
-    """Put the hold of every open lease on every budget it falls in. A crash after a budget was made, or a launch at
-    the same moment, leaves some out; the next sweep calls this again."""
-    book = services.store.budgets(now)
-    for lease in services.store.open_leases():
-        charged = {charge.budget for charge in lease.charges}
-        missing = [
-            state
-            for state in book.covering(owner=lease.owner, project=lease.project)
-            if state.budget.name not in charged
-        ]
-        if not missing:
-            continue
-        more = replace(lease, charges=(*lease.charges, *charges_for(lease.hold.total_usd, missing)))
-        try:
-            services.store.rehold(more, before=lease.charges, revision=book.revision, allow_overdraft=True)
-        except Stale:
-            continue
 
 
 def _reports(facts: Facts, book: BudgetBook) -> list[BudgetReport]:
@@ -165,15 +145,17 @@ def _recorded(services: Services, facts: Facts, budget: Budget) -> Mapping[str, 
 def _cut(services: Services, facts: Facts, budget: Budget, verdicts: Sequence[Verdict]) -> Cut:
     """Which leases would have to end for the limit to hold what is spent and held."""
     recorded = sum(_recorded(services, facts, budget).values(), ZERO)
-    uncharged = [
-        lease
+    uncounted = [
+        lease.hold.total_usd
         for lease in facts.leases
         if budget.covers(owner=lease.owner, project=lease.project)
         and budget.name not in {charge.budget for charge in lease.charges}
     ]
-    used = recorded + sum((lease.hold.total_usd for lease in uncharged), ZERO)
+    used = recorded + sum(uncounted, ZERO)
     covered = [
-        v for v in verdicts if v.case.lease and budget.covers(owner=v.case.lease.owner, project=v.case.lease.project)
+        v
+        for v in verdicts
+        if v.case.lease and budget.covers(owner=v.case.lease.owner, project=v.case.lease.project)
     ]
     return cut_to_fit(covered, used_usd=used, limit_usd=budget.limit_usd)
 

@@ -43,7 +43,9 @@ def _extend(
     services: Services, lease: Lease, lasts_for: timedelta | None, budget_usd: Decimal | None
 ) -> Lease:
     if lease.status is not Status.ACTIVE:
-        raise Refused(f"lease {lease.id} is {lease.status}: only an active one can be changed", slug="lease-over")
+        raise Refused(
+            f"lease {lease.id} is {lease.status}: only an active one can be changed", slug="lease-over"
+        )
     now = services.clock.now()
     policy, _ = services.store.policy()
     expires_at = lease.expires_at if lasts_for is None else lease.requested_at + lasts_for
@@ -88,9 +90,7 @@ def _new_hold(
     prices = services.prices.on_demand()
     if lease.order is not None:
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
-        hold = worst_case(
-            order, storage_gib=lease.storage_gib, prices=prices, margin=policy.teardown.margin
-        )
+        hold = worst_case(order, storage_gib=lease.storage_gib, prices=prices, margin=policy.teardown.margin)
         return hold, order
     ceiling = sum((prices.ceiling_usd(run) for run in lease.runs if run.ended_at is None), Decimal(0))
     hold = Hold(

@@ -15,7 +15,7 @@ from chalicelib.domain.case import Case, Effect, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, combine, of_box, unknown
-from chalicelib.domain.instance import Instance, RegionView, Sight
+from chalicelib.domain.instance import RegionView, Sight
 from chalicelib.domain.lease import Lease, Run, Status
 from chalicelib.domain.meter import Cost, PriceBook, measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
@@ -66,9 +66,7 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
     regions, lacking = _regions(services, policy, stored, account, only)
     sight = Sight(services.compute.observe(regions, only=only[1] if only else None))
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
-    loose = unleased(
-        sight, tracked, policy=policy, ran_before=_ran_before(services, account, sight), now=now
-    )
+    loose = unleased(sight, tracked, policy=policy, ran_before=_ran_before(services, account, sight), now=now)
     return Facts(
         now=now,
         only=only[1] if only else None,
@@ -101,7 +99,10 @@ def judge(services: Services, facts: Facts) -> tuple[tuple[Verdict, ...], tuple[
     cases = [_case(facts, lease, costs[lease.id], spent) for lease in facts.leases if facts.in_focus(lease)]
     curious = [case for case in cases if _could_end_for_idleness(case)]
     evidence, lacking = _evidence(services, facts, curious)
-    judged = [replace(case, evidence=evidence.get(case.lease.id, case.evidence)) if case.lease else case for case in cases]
+    judged = [
+        replace(case, evidence=evidence[case.lease.id]) if case.lease and case.lease.id in evidence else case
+        for case in cases
+    ]
     loose = [_loose_case(facts, box) for box in facts.loose]
     return tuple(decide(case) for case in [*judged, *loose]), lacking
 
@@ -125,7 +126,11 @@ def spent_by_budget(
 
 
 def _regions(
-    services: Services, policy: Policy, leases: Sequence[Lease], account: Account, only: tuple[str, str] | None
+    services: Services,
+    policy: Policy,
+    leases: Sequence[Lease],
+    account: Account,
+    only: tuple[str, str] | None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if only:
         return (only[0],), ()
@@ -199,7 +204,9 @@ def _loose_case(facts: Facts, box: Unleased) -> Case:
         is_spot=instance.is_spot,
         started_at=facts.now,
     )
-    hourly = facts.prices.hourly_usd(run, facts.now) + PUBLIC_IPV4_USD_PER_HOUR if instance.is_running else ZERO
+    hourly = (
+        facts.prices.hourly_usd(run, facts.now) + PUBLIC_IPV4_USD_PER_HOUR if instance.is_running else ZERO
+    )
     return Case(
         now=facts.now,
         policy=facts.policy,
@@ -229,7 +236,7 @@ def _evidence(
     lacking: list[str] = []
     for region in sorted({i.region for case in cases for i in case.running}):
         asking = [case for case in cases if any(i.region == region for i in case.running)]
-        window = max(max(case.idle_policy.after for case in asking), SHORTEST_WINDOW) + LATE_SAMPLES
+        window = max(SHORTEST_WINDOW, *(case.idle_policy.after for case in asking)) + LATE_SAMPLES
         ids = [i.id for case in asking for i in case.running if i.region == region]
         try:
             series |= services.metrics.gpu_use(region, ids, since=facts.now - window, until=facts.now)

@@ -1,6 +1,6 @@
 """Health: whether the guard itself works, what it lacks, and the command that mends it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ def health(services: Services) -> Health:
     whole = [record for record in recent if record.trigger != "event"]
     complete = next((record for record in whole if record.is_complete), None)
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
-    missing = (*services.missing, *_no_budget(services), *_spoken_ill_of(whole[:1]))
+    missing = (*services.missing, *_no_budget(services), *_lacking(whole[:1]))
     return Health(
         status="failing" if is_silent else "degraded" if missing else "ok",
         mode="dry-run" if services.is_dry_run else "enforce",
@@ -59,7 +59,7 @@ def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:
     )
 
 
-def _spoken_ill_of(last: tuple[SweepRecord, ...]) -> tuple[Mapping[str, str], ...]:
+def _lacking(last: Sequence[SweepRecord]) -> tuple[Mapping[str, str], ...]:
     return tuple(
         {"what": lacking.partition(":")[0], "why": lacking, "fix": "see docs/runbook.md"}
         for record in last

@@ -136,7 +136,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
     return _Terms(policy=policy, image=image, prices=prices, admission=admission, revision=book.revision)
 
 
-def _hold(  # noqa: PLR0913 (the key, the order and whose it is)
+def _hold(
     services: Services, order: LaunchOrder, *, owner: str, lease_id: str, body_hash: str, now: datetime
 ) -> tuple[Lease, _Terms | None]:
     """The lease with its hold on every budget in scope, in one transaction; no terms where another call made it."""
@@ -218,7 +218,9 @@ def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime)
     except Stale:
         services.compute.cancel_spot_requests(lease.region, answer.spot_request_ids)
         services.compute.terminate(lease.region, answer.instance_ids)
-        raise Stale(f"lease {lease.id} was changed while it was launched; what had started was ended") from None
+        raise Stale(
+            f"lease {lease.id} was changed while it was launched; what had started was ended"
+        ) from None
 
 
 def _caps(order: LaunchOrder, prices: PriceBook) -> dict[str, Decimal]:
@@ -240,5 +242,3 @@ def _nothing_started(order: LaunchOrder, answers: list[LaunchAnswer]) -> Refused
         slug="launch-refused",
         tried=tried,
     )
-
-

@@ -53,7 +53,9 @@ def _recover(services: Services, facts: Facts, lease: Lease) -> Lease | None:
     unanswered = any(attempt.outcome is None for attempt in lease.attempts)
     if unanswered and facts.now - last < SURELY_VISIBLE_AFTER:
         return lease
-    return give_up(services, lease, {"slug": "launch-lost", "detail": "its launch was cut off and nothing runs"}, facts)
+    return give_up(
+        services, lease, {"slug": "launch-lost", "detail": "its launch was cut off and nothing runs"}, facts
+    )
 
 
 def _keep(services: Services, facts: Facts, lease: Lease, found: LaunchAnswer) -> Lease:
@@ -81,7 +83,9 @@ def give_up(
 ) -> Lease | None:
     """Close a lease whose launch started nothing: the whole hold goes back. None; the lease where that was too late."""
     now = facts.now if facts else services.clock.now()
-    closed = replace(lease, status=Status.CLOSED, closed_at=now, final_usd=lease.hold.total_usd * 0, failure=failure)
+    closed = replace(
+        lease, status=Status.CLOSED, closed_at=now, final_usd=lease.hold.total_usd * 0, failure=failure
+    )
     try:
         services.store.close_lease(closed, receipt=None)
     except Stale:

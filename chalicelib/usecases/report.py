@@ -78,15 +78,24 @@ def spot_requests(services: Services) -> tuple[SpotRequestReport, ...]:
     """Every spot request EC2 still shows, ours or not, newest first."""
     facts = gather(services, services.clock.now())
     reports = [SpotRequestReport(request=r, lease=_lease_of(facts, r)) for r in facts.sight.spot_requests]
-    return tuple(sorted(reports, key=lambda report: (report.request.created_at or facts.now, report.request.id), reverse=True))
+    newest = sorted(
+        reports, key=lambda one: (one.request.created_at or facts.now, one.request.id), reverse=True
+    )
+    return tuple(newest)
 
 
 def spot_request(services: Services, spot_request_id: str) -> SpotRequestReport:
     """One spot request. Raises NotFound."""
     found = [report for report in spot_requests(services) if report.request.id == spot_request_id]
     if not found:
-        raise NotFound(f"no spot request {spot_request_id!r} is in a region Curfew sweeps; GET /spot-requests lists them")
+        raise NotFound(
+            f"no spot request {spot_request_id!r} is in a region Curfew sweeps; GET /spot-requests lists them"
+        )
     return found[0]
+
+
+def _lease_of(facts: Facts, request: SpotRequest) -> Lease | None:
+    return next((lease for lease in facts.leases if request.id in lease.spot_request_ids), None)
 
 
 def _verdicts(services: Services, facts: Facts) -> dict[str, Verdict]:

@@ -16,6 +16,7 @@ from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import teardown
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
+from chalicelib.usecases.charge import charge_open_leases, uncharged
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.gather import Facts, gather, judge
 from chalicelib.usecases.recover import recover_launches
@@ -33,9 +34,14 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
     intent = plan(verdicts, facts.policy)
     receipts = _end(services, facts, intent)
     _keep_what_changed(services, facts, intent, receipts)
-    record = _record(services, facts, intent, receipts, trigger, (*facts.lacking, *lacking))
-    record = replace(record, adopted=adopted.lease_ids)
+    record = replace(
+        _record(services, facts, intent, receipts, trigger),
+        adopted=adopted.lease_ids,
+        lacking=(*facts.lacking, *lacking),
+    )
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
+    if any(uncharged(lease, facts.book) for lease in facts.leases):
+        charge_open_leases(services, now)
     undelivered = deliver(services)
     return replace(record, lacking=(*record.lacking, f"notices: {undelivered}")) if undelivered else record
 
@@ -91,9 +97,7 @@ def _is_over(facts: Facts, lease: Lease) -> bool:
     )
 
 
-def _keep_what_changed(
-    services: Services, facts: Facts, intent: Plan, receipts: Sequence[Receipt]
-) -> None:
+def _keep_what_changed(services: Services, facts: Facts, intent: Plan, receipts: Sequence[Receipt]) -> None:
     """Write the leases whose ids, runs or warnings changed, each with what people are told of it."""
     ended = {receipt.lease_id for receipt in receipts}
     warned = _by_lease(intent.warnings)
@@ -151,13 +155,8 @@ def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[no
     return told
 
 
-def _record(  # noqa: PLR0913 (a record is made of what every phase left)
-    services: Services,
-    facts: Facts,
-    intent: Plan,
-    receipts: Sequence[Receipt],
-    trigger: str,
-    lacking: tuple[str, ...],
+def _record(
+    services: Services, facts: Facts, intent: Plan, receipts: Sequence[Receipt], trigger: str
 ) -> SweepRecord:
     finished_at = services.clock.now()
     reported = [
@@ -166,7 +165,11 @@ def _record(  # noqa: PLR0913 (a record is made of what every phase left)
         if box.because and facts.policy.unleased.effect != "ignore"
     ]
     reported += [
-        {"lease": verdict.case.lease.id, "region": verdict.case.lease.region, "reason": str(finding.spared_by)}
+        {
+            "lease": verdict.case.lease.id,
+            "region": verdict.case.lease.region,
+            "reason": str(finding.spared_by),
+        }
         for verdict, finding in intent.spared
         if verdict.case.lease
     ]
@@ -177,7 +180,9 @@ def _record(  # noqa: PLR0913 (a record is made of what every phase left)
         trigger=trigger,
         is_complete=facts.only is None and facts.is_complete,
         is_dry_run=services.is_dry_run,
-        regions={v.region: v.status if v.status == "ok" else f"{v.status}: {v.error}" for v in facts.sight.views},
+        regions={
+            v.region: v.status if v.status == "ok" else f"{v.status}: {v.error}" for v in facts.sight.views
+        },
         seen=sum(1 for lease in facts.leases for i in facts.owned(lease).live) + len(facts.loose),
         leases=len(facts.leases),
         ended=tuple(r.lease_id for r in receipts if r.status != "ending"),
@@ -185,5 +190,4 @@ def _record(  # noqa: PLR0913 (a record is made of what every phase left)
         warned=tuple(v.case.lease.id for v, _ in intent.warnings if v.case.lease),
         deferred=tuple(v.case.lease.id for v in intent.deferred if v.case.lease),
         reported=tuple(reported),
-        lacking=lacking,
     )

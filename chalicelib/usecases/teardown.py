@@ -49,7 +49,7 @@ def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> 
     return _save(services, continue_ending(lease, owned, now=now))
 
 
-def carry_out(  # noqa: PLR0913 (what to end, and everything it is judged by)
+def carry_out(
     services: Services,
     leases: Sequence[Lease],
     *,
@@ -124,7 +124,11 @@ def _answered(
     """The lease with AWS's answers in its steps; `is_proof` tells an answer that settles the step."""
     for target in pending(lease, action):
         outcome = outcomes.get(target)
-        step = next(s for s in lease.ending.steps if (s.action, s.target) == (action, target)) if lease.ending else None
+        step = (
+            next(s for s in lease.ending.steps if (s.action, s.target) == (action, target))
+            if lease.ending
+            else None
+        )
         if outcome is None or step is None:
             continue
         lease = lease.with_step(
@@ -162,9 +166,7 @@ def _verify(services: Services, region: str, leases: Sequence[Lease], before: Si
     return Sight(after) if after[0].status == "ok" else Sight(())
 
 
-def _conclude(
-    services: Services, lease: Lease, sight: Sight, prices: PriceBook, now: datetime
-) -> Receipt:
+def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook, now: datetime) -> Receipt:
     """Close the lease if nothing of it is left to start or to bill; else keep how far it has come."""
     lease = track(lease, sight, now)
     owned = holdings(lease, sight, now)

@@ -7,8 +7,11 @@ from chalicelib.domain.evidence import Use
 
 
 def idle(case: Case) -> Finding | None:
-    """End after `idle.after` of silence, never before `idle.after_launch`, never on unknown evidence, and never
-    without a warning that is `idle.warn_before` old (which counts inside `idle.after`) and that no work has overtaken since."""
+    """End after `idle.after` of silence, never before `idle.after_launch` and never on unknown evidence.
+
+    Nor without a warning that is `idle.warn_before` old, which counts inside `idle.after`, and that no work has
+    overtaken since.
+    """
     if case.lease is None or not case.running:
         return None
     evidence, policy = case.evidence, case.idle_policy

@@ -32,7 +32,9 @@ def over_budget(case: Case) -> Finding | None:
     reached_at = _reached_at(case, limit - accrued)
     if accrued >= limit:
         effect = Effect.END
-        reason = f"it has cost {show(accrued)} and its hold of {show(hold.total_usd)} must also pay for its end"
+        reason = (
+            f"it has cost {show(accrued)} and its hold of {show(hold.total_usd)} must also pay for its end"
+        )
     elif reached_at and reached_at - case.now <= case.policy.idle.warn_before:
         effect, reason = Effect.WARN, f"it has cost {show(accrued)} and ends at {show(limit)}"
     else:

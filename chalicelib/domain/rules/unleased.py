@@ -21,6 +21,9 @@ def unleased(case: Case) -> Finding | None:
         rule="unleased",
         effect=Effect.WARN,
         reason=f"nobody launched it through Curfew; adopted at {case.lease.requested_at:%Y-%m-%d %H:%M} UTC",
-        figures={"adopted_at": case.lease.requested_at.isoformat(), "hold_usd": str(case.lease.hold.total_usd)},
+        figures={
+            "adopted_at": case.lease.requested_at.isoformat(),
+            "hold_usd": str(case.lease.hold.total_usd),
+        },
         ends_at=case.lease.expires_at,
     )
