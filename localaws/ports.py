@@ -1,0 +1,118 @@
+"""The two HTTP servers: the AWS port, and the application's own API."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from chalice.app import Chalice
+from chalice.config import Config
+from chalice.local import ChaliceRequestHandler, CustomLocalChalice, LambdaContext, LocalChalice, LocalDevServer, LocalGateway
+
+from localaws.errors import LocalAwsError
+from localaws.lambdas import context_for
+from localaws.wire import HttpRequest, HttpResponse
+
+HOST = "127.0.0.1"
+API_FUNCTION = "api_handler"
+Respond = Callable[[HttpRequest], HttpResponse]
+
+
+class Server(ThreadingHTTPServer):
+    """A thread a connection, and room for hundreds of connections that arrive at once."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that hangs up is no error of ours."""
+
+
+def start(server: Any, name: str) -> None:
+    """Serve in a thread of its own."""
+    threading.Thread(target=partial(server.serve_forever, 0.05), name=name, daemon=True).start()
+
+
+def aws_server(port: int, respond: Respond) -> Server:
+    return _bound(port, "aws-port", lambda: Server((HOST, port), partial(AwsHandler, respond=respond)))
+
+
+def api_server(app: Chalice, port: int) -> Any:
+    """Chalice's local server for the application.
+
+    Its class is rebased as Chalice's own command line does, or `app.current_request` would be shared between threads.
+    """
+    CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
+    app.__class__ = CustomLocalChalice
+    config = Config(function_name=API_FUNCTION, user_provided_params={"chalice_app": app})
+    dev_server = _bound(port, "api-port", lambda: LocalDevServer(app, config, HOST, port, ApiHandler, Server))
+    return dev_server.server
+
+
+def _bound(port: int, option: str, bind: Callable[[], Any]) -> Any:
+    try:
+        return bind()
+    except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            raise LocalAwsError(f"port {port} is in use: stop what listens there or choose another --{option}") from problem
+        raise LocalAwsError(f"port {port} can't be opened ({problem.strerror}): choose another --{option}") from problem
+
+
+class AwsHandler(BaseHTTPRequestHandler):
+    """HTTP/1.1 to `HttpRequest` and back."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *args: Any, respond: Respond) -> None:
+        self._respond = respond
+        super().__init__(*args)
+
+    def answer(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        response = self._respond(HttpRequest(self.command, self.path, headers, self._read_body(headers)))
+        if response.dropped:
+            self.close_connection = True
+            return
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            if name.lower() not in ("content-length", "connection", "date", "server"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(response.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(response.body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = answer
+
+    def _read_body(self, headers: dict[str, str]) -> bytes:
+        if headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(headers.get("content-length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: a sweep makes a dozen calls."""
+
+
+class Gateway(LocalGateway):
+    """Chalice's local API Gateway with a context that counts real seconds."""
+
+    def _generate_lambda_context(self) -> LambdaContext:
+        return context_for(API_FUNCTION)
+
+
+class ApiHandler(ChaliceRequestHandler):
+    def __init__(self, request: Any, address: Any, server: Any, app_object: Chalice, config: Config) -> None:
+        self.local_gateway = Gateway(app_object, config)
+        BaseHTTPRequestHandler.__init__(self, request, address, server)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the application logs what it wants known."""

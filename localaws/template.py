@@ -1,0 +1,52 @@
+"""What the deployment template declares, read from .chalice/resources.json: the table, and which events reach whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localaws.errors import LocalAwsError
+from localaws.patterns import matches
+
+if TYPE_CHECKING:
+    from localaws.world import World
+
+ALL_EC2_EVENTS = {"source": ["aws.ec2"]}
+NOT_FOR_CREATE_TABLE = ("TimeToLiveSpecification", "PointInTimeRecoverySpecification", "TableName", "Tags")
+
+
+class Template:
+    """The resources of one application."""
+
+    def __init__(self, app_dir: Path) -> None:
+        self._path = app_dir / ".chalice" / "resources.json"
+        content = json.loads(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+        self._resources: dict[str, Any] = content.get("Resources", {})
+
+    def table_properties(self) -> dict[str, Any]:
+        """The `Properties` of `CurfewTable`."""
+        try:
+            return dict(self._resources["CurfewTable"]["Properties"])
+        except KeyError as problem:
+            raise LocalAwsError(f"{self._path} has no resource CurfewTable with Properties to make the table from") from problem
+
+    def wants(self, event: Mapping[str, Any]) -> bool:
+        """Whether a rule sends this event on; without any rule all EC2 events go on."""
+        patterns = [
+            resource["Properties"]["EventPattern"]
+            for resource in self._resources.values()
+            if resource.get("Type") == "AWS::Events::Rule" and "EventPattern" in resource.get("Properties", {})
+        ]
+        return any(matches(pattern, event) for pattern in patterns or [ALL_EC2_EVENTS])
+
+
+def create_table(world: World, properties: dict[str, Any], name: str) -> None:
+    """The application's table in the home region; expiry and backups are set by their own calls, as CloudFormation does."""
+    client = world.session().client("dynamodb")
+    wanted = {key: value for key, value in properties.items() if key not in NOT_FOR_CREATE_TABLE}
+    client.create_table(TableName=name, **wanted)
+    expiry = properties.get("TimeToLiveSpecification")
+    if expiry:
+        client.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
