@@ -29,6 +29,8 @@ GROUP_TAG = "aws:autoscaling:groupName"
 USER_INITIATED = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BoxListener = Callable[[Box], None]
 
+ROOT_GIB = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
@@ -102,11 +104,21 @@ class Boxes:
         instance.spot_instance_request_id = intent.request_id
         instance.lifecycle = "spot" if intent.spot else None
         box = Box(
-            id=instance.id, region=region, zone=instance.availability_zone, type=instance.instance_type,
-            market="asg" if group and intent.market == "on-demand" else intent.market, moto=instance,
-            launched_at=now, load=LoadHistory(now), spot=intent.spot, cap_usd=intent.cap_usd,
-            request_id=intent.request_id, fleet_id=intent.fleet_id, group=group,
-            relaunched_by=intent.relaunched_by, relaunch_of=intent.relaunch_of,
+            id=instance.id,
+            region=region,
+            zone=instance.availability_zone,
+            type=instance.instance_type,
+            market="asg" if group and intent.market == "on-demand" else intent.market,
+            moto=instance,
+            launched_at=now,
+            load=LoadHistory(now),
+            spot=intent.spot,
+            cap_usd=intent.cap_usd,
+            request_id=intent.request_id,
+            fleet_id=intent.fleet_id,
+            group=group,
+            relaunched_by=intent.relaunched_by,
+            relaunch_of=intent.relaunch_of,
             public_ip=bool(instance.public_ip),
         )
         for _, device in instance.get_block_device_mapping:
@@ -119,7 +131,9 @@ class Boxes:
         world.later(self._seconds(5, 25), lambda: self._run(box, 0))
         return box
 
-    def stop(self, box: Box, by: str, *, reason: tuple[str, str] = USER_INITIATED, interrupted: bool = False) -> None:
+    def stop(
+        self, box: Box, by: str, *, reason: tuple[str, str] = USER_INITIATED, interrupted: bool = False
+    ) -> None:
         """Begin to stop a running box; compute is no longer billed from here on."""
         if box.state not in ("pending", "running"):
             return
@@ -145,7 +159,9 @@ class Boxes:
         self._set_state(box, "pending")
         self._world.later(self._seconds(5, 25), lambda: self._run(box, epoch))
 
-    def end(self, box: Box, by: str, *, reason: tuple[str, str] = USER_INITIATED, interrupted: bool = False) -> None:
+    def end(
+        self, box: Box, by: str, *, reason: tuple[str, str] = USER_INITIATED, interrupted: bool = False
+    ) -> None:
         """Begin to terminate a box; nothing of it but its volumes is billed from here on. Ending twice is once."""
         if not box.live:
             return
@@ -199,7 +215,9 @@ class Boxes:
     def _explain(self, box: Box, reason: tuple[str, str]) -> None:
         box.reason_code, box.reason_message = reason
         stamp = self._world.now.strftime("%Y-%m-%d %H:%M:%S GMT")
-        box.reason = f"User initiated ({stamp})" if reason == USER_INITIATED else f"Server initiated ({stamp})"
+        box.reason = (
+            f"User initiated ({stamp})" if reason == USER_INITIATED else f"Server initiated ({stamp})"
+        )
 
     def _set_state(self, box: Box, state: str) -> None:
         box.state = state
@@ -213,7 +231,11 @@ class Boxes:
         params = spec.params
         moto = backend.ec2_backend(region)
         nics = params.get("NetworkInterfaces", [])
-        subnet = None if any("SubnetId" in nic for nic in nics) else params.get("SubnetId") or default_subnet(region, zone)
+        subnet = (
+            None
+            if any("SubnetId" in nic for nic in nics)
+            else params.get("SubnetId") or default_subnet(region, zone)
+        )
         options = {
             "instance_type": params["InstanceType"],
             "is_instance_type_default": True,  # spares a search through every type moto knows
@@ -236,12 +258,17 @@ class Boxes:
             "block_device_mappings": block_devices(params.get("BlockDeviceMappings", [])),
         }
         reservation = moto.run_instances(
-            params["ImageId"], count, parse_user_data(params.get("UserData")), params.get("SecurityGroups", []), **options
+            params["ImageId"],
+            count,
+            parse_user_data(params.get("UserData")),
+            params.get("SecurityGroups", []),
+            **options,
         )
-        profile = params.get("IamInstanceProfile")
+        profile = params.get("IamInstanceProfile", {})
         for instance in reservation.instances if profile else ():
             moto.associate_iam_instance_profile(
-                instance_id=instance.id, iam_instance_profile_name=profile.get("Name"),
+                instance_id=instance.id,
+                iam_instance_profile_name=profile.get("Name"),
                 iam_instance_profile_arn=profile.get("Arn"),
             )
         return reservation
@@ -300,7 +327,15 @@ def block_devices(asked: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         elif "Ebs" in device:
             devices.append(device)
     return [
-        {**device, "Ebs": {"VolumeSize": 8, "VolumeType": "gp3", "DeleteOnTermination": device is root, **device["Ebs"]}}
+        {
+            **device,
+            "Ebs": {
+                "VolumeSize": ROOT_GIB,
+                "VolumeType": "gp3",
+                "DeleteOnTermination": device is root,
+                **device["Ebs"],
+            },
+        }
         for device in [root, *devices]
         if "Ebs" in device
     ]
