@@ -42,9 +42,9 @@ THROTTLES = frozenset(
 class Aws:
     """Clients by service, region and patience, made lazily and shared between threads."""
 
-    def __init__(self, home_region: str) -> None:
+    def __init__(self, home_region: str, *, session: Session | None = None) -> None:
         self.home_region = home_region
-        self._session: Session | None = None
+        self._session = session
         self._clients: dict[tuple[str, str, int], BaseClient] = {}
         self._lock = Lock()
 
@@ -65,16 +65,14 @@ class Aws:
         key = (service, region, id(config))
         with self._lock:
             if key not in self._clients:
-                self._session = self._session or _new_session()
+                self._session = self._session or Session()
+                _parse_times_fast(self._session)
                 self._clients[key] = self._session.create_client(service, region_name=region, config=config)
             return self._clients[key]
 
 
-def _new_session() -> Session:
-    session = Session()
-    factory = session.get_component("response_parser_factory")
-    factory.set_parser_defaults(timestamp_parser=parse_time)
-    return session
+def _parse_times_fast(session: Session) -> None:
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
 
 
 def parse_time(value: Any) -> datetime:

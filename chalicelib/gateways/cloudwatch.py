@@ -1,0 +1,97 @@
+"""GPU use from CloudWatch, as its agent writes it: one metric a box, because AWS bills by the metric asked for.
+
+The agent must aggregate by InstanceId alone (`aggregation_dimensions`); the maximum over all GPUs and over the period
+is what counts, so one busy GPU of eight is a busy box.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.evidence import Series
+from chalicelib.gateways.aws import AWS_ERRORS, Aws, explain, unavailable
+
+NAMESPACE = "CWAgent"
+GPU_METRIC = "nvidia_smi_utilization_gpu"
+QUERIES_A_CALL = 500
+PERIOD_SECONDS = 60
+
+log = logging.getLogger(__name__)
+
+
+class CloudWatchMetrics:
+    """Metrics of CloudWatch."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+
+    def gpu_use(
+        self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
+    ) -> Mapping[str, tuple[Series, ...]]:
+        """The highest GPU duty cycle of each instance per period, absent where there is none.
+
+        What part of CloudWatch answers is returned: silence is never taken for idleness. Raises Unavailable only where
+        nothing was answered.
+        """
+        ids = list(dict.fromkeys(instance_ids))
+        found: dict[str, tuple[Series, ...]] = {}
+        failures: list[Unavailable] = []
+        parts = [ids[start : start + QUERIES_A_CALL] for start in range(0, len(ids), QUERIES_A_CALL)]
+        for part in parts:
+            try:
+                found |= self._ask(region, part, since=since, until=until)
+            except AWS_ERRORS as error:
+                log.warning(
+                    "GetMetricData in %s failed for %d instances: %s", region, len(part), explain(error)
+                )
+                failures.append(unavailable(f"asking CloudWatch in {region}", error))
+        if failures and len(failures) == len(parts):
+            raise failures[0]
+        return found
+
+    def _ask(
+        self, region: str, ids: Sequence[str], *, since: datetime, until: datetime
+    ) -> dict[str, tuple[Series, ...]]:
+        samples: dict[str, list[tuple[datetime, float]]] = {}
+        by_query = {f"m{number}": instance_id for number, instance_id in enumerate(ids)}
+        queries = [_query(query_id, instance_id) for query_id, instance_id in by_query.items()]
+        for result in self._results(region, queries, since=since, until=until):
+            instance_id = by_query.get(result.get("Id") or "")
+            if instance_id is not None:
+                pairs = zip(result.get("Timestamps") or [], result.get("Values") or [], strict=False)
+                samples.setdefault(instance_id, []).extend(pairs)
+        return {
+            instance_id: (Series(source=GPU_METRIC, samples=tuple(pairs)),)
+            for instance_id, pairs in samples.items()
+            if pairs
+        }
+
+    def _results(
+        self, region: str, queries: Any, *, since: datetime, until: datetime
+    ) -> Iterator[Mapping[str, Any]]:
+        paginator = self._aws.cloudwatch(region).get_paginator("get_metric_data")
+        for page in paginator.paginate(
+            MetricDataQueries=queries, StartTime=since, EndTime=until, ScanBy="TimestampAscending"
+        ):
+            yield from page.get("MetricDataResults") or []
+
+
+def _query(query_id: str, instance_id: str) -> dict[str, Any]:
+    return {
+        "Id": query_id,
+        "Label": instance_id,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": NAMESPACE,
+                "MetricName": GPU_METRIC,
+                "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
+            },
+            "Period": PERIOD_SECONDS,
+            "Stat": "Maximum",
+        },
+        "ReturnData": True,
+    }

@@ -1,0 +1,235 @@
+"""Looking without touching: wrappers that let every read through and no act.
+
+`DryRunCompute` is what CURFEW_MODE=dry-run runs on; with `ScratchStore` besides, a sweep leaves no trace at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.budget import Budget, BudgetBook
+from chalicelib.domain.errors import Refused
+from chalicelib.domain.instance import RegionView
+from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt, Status
+from chalicelib.domain.notices import Notice
+from chalicelib.domain.policy import Policy
+from chalicelib.ports import (
+    Account,
+    Compute,
+    FirstSight,
+    Image,
+    LaunchAnswer,
+    Outcome,
+    Page,
+    Store,
+    SweepRecord,
+)
+
+NOT_DONE = Outcome(accepted=False, answer="dry-run", is_dry_run=True)
+
+
+class DryRunCompute:
+    """Any Compute, with its acts taken away."""
+
+    def __init__(self, compute: Compute) -> None:
+        self._compute = compute
+
+    def regions(self) -> tuple[str, ...]:
+        """As they are."""
+        return self._compute.regions()
+
+    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
+        """As they are."""
+        return self._compute.observe(regions, only=only)
+
+    def image(self, region: str, image_id: str) -> Image | None:
+        """As it is."""
+        return self._compute.image(region, image_id)
+
+    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
+        """As they are."""
+        return self._compute.volume_gib(region, instance_ids)
+
+    def attempts(
+        self,
+        order: LaunchOrder,
+        *,
+        lease_id: str,
+        owner: str,
+        price_caps: Mapping[str, Decimal],
+        image: Image,
+        expires_at: datetime,
+        valid_until: datetime,
+        now: datetime,
+    ) -> Iterable[Attempt]:
+        """What would be called."""
+        return self._compute.attempts(
+            order,
+            lease_id=lease_id,
+            owner=owner,
+            price_caps=price_caps,
+            image=image,
+            expires_at=expires_at,
+            valid_until=valid_until,
+            now=now,
+        )
+
+    def launch(self, attempt: Attempt) -> LaunchAnswer:
+        """Refused: a launch that starts nothing has no answer to give."""
+        del attempt
+        raise Refused(
+            "Curfew is in dry-run (CURFEW_MODE): nothing was launched; set CURFEW_MODE=enforce, or ask with "
+            "dry_run: true for the quote",
+            slug="dry-run",
+        )
+
+    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+        """As it is."""
+        return self._compute.find_launched(region, lease_id=lease_id, tokens=tokens)
+
+    def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Not done."""
+        del region
+        return dict.fromkeys(ids, NOT_DONE)
+
+    def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Not done."""
+        del region
+        return dict.fromkeys(ids, NOT_DONE)
+
+    def lift_termination_protection(self, region: str, instance_id: str) -> Outcome:
+        """Not done."""
+        del region, instance_id
+        return NOT_DONE
+
+    def stop(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Not done."""
+        del region
+        return dict.fromkeys(ids, NOT_DONE)
+
+    def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
+        """Not done."""
+
+    def delete_launch_template(self, region: str, lease_id: str) -> None:
+        """Not done."""
+
+
+class ScratchStore:
+    """Any Store, whose writes go no further than this object: they answer as if they had succeeded, and the leases
+    written are seen by later reads through it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._written: dict[str, Lease] = {}
+
+    def policy(self) -> tuple[Policy, int]:
+        """As it is."""
+        return self._store.policy()
+
+    def put_policy(self, policy: Policy, *, if_version: int | None) -> int:
+        """Not kept."""
+        del policy, if_version
+        return self._store.policy()[1] + 1
+
+    def account(self) -> Account:
+        """As it is."""
+        return self._store.account()
+
+    def record_first_sight(self, region: str, sight: FirstSight) -> None:
+        """Not kept."""
+
+    def arm(self, at: datetime) -> None:
+        """Not kept."""
+
+    def budgets(self, now: datetime) -> BudgetBook:
+        """As they are, without what scratch leases would hold."""
+        return self._store.budgets(now)
+
+    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
+        """Not kept."""
+
+    def delete_budget(self, name: str, *, revision: int) -> None:
+        """Not kept."""
+
+    def open_lease(
+        self, lease: Lease, *, revision: int, allow_overdraft: bool = False, notices: Sequence[Notice] = ()
+    ) -> Lease:
+        """Seen only here."""
+        del revision, allow_overdraft, notices
+        return self._keep(lease)
+
+    def save_lease(
+        self, lease: Lease, *, notices: Sequence[Notice] = (), receipt: Receipt | None = None
+    ) -> Lease:
+        """Seen only here."""
+        del notices, receipt
+        return self._keep(lease)
+
+    def rehold(
+        self,
+        lease: Lease,
+        *,
+        before: Sequence[Charge],
+        revision: int,
+        allow_overdraft: bool = False,
+        notices: Sequence[Notice] = (),
+    ) -> Lease:
+        """Seen only here."""
+        del before, revision, allow_overdraft, notices
+        return self._keep(lease)
+
+    def close_lease(self, lease: Lease, *, receipt: Receipt | None, notices: Sequence[Notice] = ()) -> Lease:
+        """Seen only here."""
+        del receipt, notices
+        return self._keep(replace(lease, status=Status.CLOSED))
+
+    def _keep(self, lease: Lease) -> Lease:
+        self._written[lease.id] = kept = replace(lease, version=lease.version + 1)
+        return kept
+
+    def lease(self, lease_id: str) -> Lease | None:
+        """As it is, or as it was written here."""
+        return self._written.get(lease_id) or self._store.lease(lease_id)
+
+    def open_leases(self) -> tuple[Lease, ...]:
+        """As they are, with what was written here in place of what it replaces."""
+        leases = {lease.id: lease for lease in self._store.open_leases()} | self._written
+        return tuple(lease for lease in leases.values() if lease.is_open)
+
+    def closed_leases(self, *, since: datetime) -> tuple[Lease, ...]:
+        """As they are."""
+        return self._store.closed_leases(since=since)
+
+    def leases(self, *, limit: int, cursor: str | None) -> Page[Lease]:
+        """As they are."""
+        return self._store.leases(limit=limit, cursor=cursor)
+
+    def receipt(self, lease_id: str) -> Receipt | None:
+        """As it is."""
+        return self._store.receipt(lease_id)
+
+    def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
+        """As they are."""
+        return self._store.receipts(limit=limit, cursor=cursor)
+
+    def record_sweep(self, record: SweepRecord, *, notices: Sequence[Notice] = ()) -> None:
+        """Not kept."""
+
+    def sweeps(self, *, limit: int, cursor: str | None) -> Page[SweepRecord]:
+        """As they are."""
+        return self._store.sweeps(limit=limit, cursor=cursor)
+
+    def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
+        """None: nobody is told anything by a look."""
+        del now, hold_for, limit
+        return ()
+
+    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
+        """Not kept."""
+
+    def waiting_notices(self) -> int:
+        """As it is."""
+        return self._store.waiting_notices()

@@ -1,0 +1,170 @@
+"""What compute costs: the dated on-demand table, and spot's own history as it moved, kept between sweeps.
+
+Prices never hold up a kill: they are asked under a deadline, region by region side by side, and what is not known by
+then is left out. A late answer still lands in the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from importlib.resources import files
+from threading import Lock
+from typing import Any
+
+from chalicelib.domain.meter import PriceBook
+from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, explain
+
+DEADLINE_SECONDS = 4.0
+REGIONS_AT_ONCE = 8
+ASKED_EVERY = timedelta(minutes=5)
+PRODUCT = "Linux/UNIX"
+
+Key = tuple[str, str]
+"""A pool: zone and type."""
+
+log = logging.getLogger(__name__)
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+?-\d+")
+
+
+@cache
+def on_demand_book() -> PriceBook:
+    """The dated table that ships with Curfew; a price of 0 in it would be an error, never free."""
+    table = json.loads((files("chalicelib") / "data" / "on_demand_prices.json").read_text(encoding="utf-8"))
+    return PriceBook(
+        on_demand={name: Decimal(usd) for name, usd in table["usd_per_hour"].items() if Decimal(usd) > 0},
+        as_of=table["as_of"],
+    )
+
+
+def region_of(zone: str) -> str | None:
+    """`us-east-1` of `us-east-1a`, `us-west-2` of `us-west-2-lax-1a`."""
+    match = _REGION.match(zone)
+    return match[0] if match else None
+
+
+@dataclass(slots=True)
+class _Pool:
+    """What is known of one pool: its price points since `since`, asked last at `asked_at`."""
+
+    since: datetime
+    asked_at: datetime
+    points: dict[datetime, Decimal] = field(default_factory=dict)
+
+    def wanted_from(self, since: datetime, now: datetime) -> datetime | None:
+        """From when it must be asked, or None while what is known will do."""
+        if since < self.since:
+            return since
+        if now - self.asked_at < ASKED_EVERY:
+            return None
+        return max(self.points, default=since)
+
+
+class Ec2Prices:
+    """Prices by table and by DescribeSpotPriceHistory."""
+
+    def __init__(self, aws: Aws, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        self._aws = aws
+        self._deadline = deadline_seconds
+        self._pools: dict[Key, _Pool] = {}
+        self._lock = Lock()
+
+    def on_demand(self) -> PriceBook:
+        """The dated table alone."""
+        return on_demand_book()
+
+    def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
+        """With the spot history of each pool since a moment. Never raises."""
+        wanted = self._wanted(zones, since, now)
+        if wanted:
+            pool = ThreadPoolExecutor(max_workers=REGIONS_AT_ONCE, thread_name_prefix="prices")
+            asked = [pool.submit(self._refresh, region, some, now) for region, some in wanted.items()]
+            late = wait(asked, timeout=self._deadline).not_done
+            pool.shutdown(wait=False, cancel_futures=True)
+            if late:
+                log.warning("%d of %d regions told no spot prices in time", len(late), len(asked))
+        base = on_demand_book()
+        return PriceBook(on_demand=base.on_demand, as_of=base.as_of, spot=self._known(zones, since, now))
+
+    def _wanted(
+        self, zones: Collection[Key], since: datetime, now: datetime
+    ) -> dict[str, dict[Key, datetime]]:
+        """By region, the pools to ask about and from when."""
+        wanted: dict[str, dict[Key, datetime]] = {}
+        with self._lock:
+            for key in dict.fromkeys(zones):
+                region = region_of(key[0])
+                known = self._pools.get(key)
+                start = since if known is None else known.wanted_from(since, now)
+                if region is not None and start is not None:
+                    wanted.setdefault(region, {})[key] = start
+        return wanted
+
+    def _refresh(self, region: str, wanted: Mapping[Key, datetime], now: datetime) -> None:
+        """Ask a region once for all its pools, and keep the answer."""
+        try:
+            points = self._history(region, wanted, now)
+        except AWS_ERRORS as error:
+            log.warning("no spot prices from %s: %s", region, explain(error))
+            return
+        start = min(wanted.values())
+        with self._lock:
+            for key in wanted:
+                known = self._pools.setdefault(key, _Pool(since=start, asked_at=now))
+                known.points |= points.get(key, {})
+                known.since, known.asked_at = min(known.since, start), max(known.asked_at, now)
+
+    def _history(
+        self, region: str, wanted: Mapping[Key, datetime], now: datetime
+    ) -> dict[Key, dict[datetime, Decimal]]:
+        """Price changes, and the price in force at the start, which AWS includes."""
+        found: dict[Key, dict[datetime, Decimal]] = {}
+        question: Any = {
+            "InstanceTypes": sorted({key[1] for key in wanted}),
+            "Filters": [{"Name": "availability-zone", "Values": sorted({key[0] for key in wanted})}],
+            "ProductDescriptions": [PRODUCT],
+            "StartTime": min(wanted.values()),
+            "EndTime": now,
+        }
+        pages = (
+            self._aws.ec2(region, HURRIED).get_paginator("describe_spot_price_history").paginate(**question)
+        )
+        for page in pages:
+            for raw in page.get("SpotPriceHistory") or []:
+                key = (raw.get("AvailabilityZone") or "", str(raw.get("InstanceType") or ""))
+                usd = _usd(raw.get("SpotPrice"))
+                if key in wanted and usd is not None and raw.get("Timestamp"):
+                    found.setdefault(key, {})[raw["Timestamp"]] = usd
+        return found
+
+    def _known(
+        self, zones: Collection[Key], since: datetime, now: datetime
+    ) -> dict[Key, tuple[tuple[datetime, Decimal], ...]]:
+        with self._lock:
+            known = {key: dict(self._pools[key].points) for key in zones if key in self._pools}
+        paths = {key: _path(points, since, now) for key, points in known.items()}
+        return {key: path for key, path in paths.items() if path}
+
+
+def _path(
+    points: Mapping[datetime, Decimal], since: datetime, now: datetime
+) -> tuple[tuple[datetime, Decimal], ...]:
+    """The price in force at `since` and every change up to `now`, ascending."""
+    first = max((at for at in points if at <= since), default=since)
+    return tuple((at, usd) for at, usd in sorted(points.items()) if first <= at <= now)
+
+
+def _usd(text: Any) -> Decimal | None:
+    """A spot price; nothing is free, so 0 is no price."""
+    try:
+        usd = Decimal(str(text))
+    except InvalidOperation:
+        return None
+    return usd if usd.is_finite() and usd > 0 else None
