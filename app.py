@@ -6,6 +6,7 @@ All of them stand here: a schedule declared in a Blueprint deploys with a handle
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, SQSEvent
 
@@ -62,7 +63,7 @@ def on_ec2_event(event: SQSEvent) -> None:
 @door.endpoint(body=LaunchBody, query=NoQuery)
 def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
     """Launch under a lease, or with `dry_run` say what it would hold and what speaks against it."""
-    key = receive.idempotency_key(call.headers)
+    key = receive.idempotency_key(call.headers) or uuid4().hex
     policy, _ = policies.current(call.services)
     order = launches.order_of(call.body, policy=policy, home_region=call.services.home_region)
     if call.body.dry_run:
@@ -77,7 +78,7 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
 @door.endpoint(body=NoBody, query=PageQuery)
 def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
     """Every spot request seen, ours or not."""
-    page = paging.cut(report.spot_requests(call.services), lambda each: each.request.id, call.query)
+    page = paging.cut(report.spot_requests(call.services), call.query)
     return Answer(body=paging.listed(page, views.spot_request))
 
 
@@ -137,7 +138,7 @@ def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
 @door.endpoint(body=NoBody, query=PageQuery)
 def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
     """Every accelerator instance, leased or not."""
-    page = paging.cut(report.instances(call.services), lambda each: each.instance.id, call.query)
+    page = paging.cut(report.instances(call.services), call.query)
     return Answer(body=paging.listed(page, views.instance))
 
 
@@ -152,7 +153,7 @@ def end_instance(call: Call[NoBody, NoQuery], instance_id: str) -> Answer:
 @door.endpoint(body=NoBody, query=PageQuery)
 def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
     """Every budget and where it stands."""
-    page = paging.cut(budgets.all_budgets(call.services), lambda each: each.budget.name, call.query)
+    page = paging.cut(budgets.all_budgets(call.services), call.query)
     return Answer(body=paging.listed(page, views.budget))
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from chalicelib.domain.errors import CurfewError, NotFound
 from chalicelib.ports import Services
-from chalicelib.settings import Settings
+from chalicelib.settings import Settings, SettingsError
 from chalicelib.web import logs, receive
 from chalicelib.web.auth import caller_of
 from chalicelib.web.encode import JsonValue, plain
@@ -29,6 +29,7 @@ from chalicelib.web.problems import (
     Problem,
     Unauthorized,
     problem_of,
+    problem_of_settings,
     problem_of_unexpected,
 )
 
@@ -114,11 +115,8 @@ class Door:
         except CurfewError as error:
             slug, response = error.slug, _problem(problem_of(error))
         except Exception as error:  # noqa: BLE001 (the last door: whatever it is, it is logged and answered)
-            request_id = getattr(request.lambda_context, "aws_request_id", None)
-            logs.failure(
-                "request failed", error, method=request.method, path=request.path, request_id=request_id
-            )
-            slug, response = "internal-error", _problem(problem_of_unexpected(request_id))
+            response = _unexpected(error, request)
+            slug = "internal-error"
         logs.line(
             "request",
             method=request.method,
@@ -163,6 +161,13 @@ def _problem(problem: Problem) -> Response:
         status_code=problem.status,
         headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **problem.headers},
     )
+
+
+def _unexpected(error: Exception, request: Request) -> Response:
+    request_id = getattr(request.lambda_context, "aws_request_id", None)
+    logs.failure("request failed", error, method=request.method, path=request.path, request_id=request_id)
+    is_ours_to_set = isinstance(error, SettingsError)
+    return _problem(problem_of_settings(request_id) if is_ours_to_set else problem_of_unexpected(request_id))
 
 
 def _json(value: object) -> str:

@@ -22,7 +22,7 @@ from pydantic import (
 from chalicelib.domain.budget import DEFAULT_THRESHOLDS, Consequence, Period, ScopeKind
 from chalicelib.domain.policy import MAX_LENGTH
 
-REGION = r"^[a-z]{2,4}(-[a-z]+)+-\d+$"
+REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._:/=+@-]{0,127}$"
 BUDGET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MAX_USER_DATA = 16 * 1024
@@ -178,7 +178,10 @@ class LaunchBody(Sent):
         default=None, description="a script for its first boot, plain text, 16 KiB at most"
     )
     instance_profile: str | None = Field(
-        default=None, pattern=r"^[\w+=,.@/:-]{1,2048}$", description="the name or ARN of an instance profile"
+        default=None,
+        pattern=r"^[A-Za-z0-9_+=,.@/:-]+$",
+        max_length=2048,
+        description="the name or ARN of an instance profile",
     )
     dry_run: StrictBool = Field(default=False, description="true answers the quote and launches nothing")
 

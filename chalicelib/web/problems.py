@@ -16,24 +16,34 @@ from chalicelib.web.encode import plain
 MEDIA_TYPE = "application/problem+json"
 
 TITLES: Mapping[str, str] = {
+    "bad-cursor": "This cursor belongs to no page of this list",
     "bad-json": "The body is not JSON",
     "budget-exceeded": "A budget has no room for this",
-    "budget-too-small": "budget_usd is too small to end the launch with",
+    "budget-fixed": "A budget's period and scope can't change",
+    "budget-too-small": "budget_usd is too small for this",
+    "controller": "What would start it again can't be stopped yet",
+    "idempotency-key-reused": "This Idempotency-Key was used for something else",
     "idle-looser": "idle may only tighten the policy",
+    "image-not-found": "The region has no such image",
     "internal-error": "Curfew made a mistake",
     "invalid": "The request says something it can't say",
+    "launch-refused": "EC2 refused the launch",
     "launches-stopped": "A budget has stopped launches",
     "lease-limit": "The policy's lease limits forbid this",
+    "lease-over": "The lease is no longer active",
     "method-not-allowed": "This path does not take that method",
     "no-capacity": "EC2 has no capacity for this now",
+    "not-configured": "Curfew is not set up",
     "not-found": "There is no such thing",
     "precondition-failed": "It changed since you read it",
     "price-unknown": "No price is known for this type",
     "refused": "This can't be done now",
+    "shared-lease": "It runs under one lease with others",
     "stale": "Somebody else changed it first",
     "unauthorized": "A valid token is needed",
     "unavailable": "A service Curfew rests on did not answer",
     "unsupported-media-type": "The body has to be JSON",
+    "volume-too-small": "The volume is smaller than the image",
 }
 
 
@@ -120,6 +130,13 @@ def problem_of_unexpected(request_id: str | None) -> Problem:
         "look at GET /leases before you try again"
     )
     body = _members("internal-error", HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    return Problem(status=HTTPStatus.INTERNAL_SERVER_ERROR, body={"request_id": request_id, **body})
+
+
+def problem_of_settings(request_id: str | None) -> Problem:
+    """The document of a deployment that lacks a setting; the log names it."""
+    detail = "Curfew is not set up: a setting is missing or wrong, and its log says which. It launches and ends nothing"
+    body = _members("not-configured", HTTPStatus.INTERNAL_SERVER_ERROR, detail)
     return Problem(status=HTTPStatus.INTERNAL_SERVER_ERROR, body={"request_id": request_id, **body})
 
 

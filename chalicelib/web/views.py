@@ -201,7 +201,6 @@ def quote(told: Quote) -> JsonValue:
             "hold_usd": told.hold.total_usd,
             "hold": hold(told.hold),
             "price_caps_usd_per_hour": told.price_caps,
-            "spot_usd_per_hour": told.spot_usd,
             "prices_as_of": told.prices_as_of,
             "objections": [objection(each) for each in told.objections],
         }
