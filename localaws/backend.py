@@ -29,17 +29,17 @@ _world: World | None = None
 
 def take_over(world: World) -> None:
     """Start moto over, empty, with this world behind its EC2. One world at a time: moto's state is the process's."""
-    global _world
+    global _world  # noqa: PLW0603 moto asks for its backends by module, not by object
     BackendDict.reset()
     mock_random.seed(world.seed)
     _world = world
     ec2_backends.backend = WorldEC2Backend
-    TaggedEC2Resource.get_tags = _get_tags  # type: ignore[method-assign]
+    TaggedEC2Resource.get_tags = _get_tags  # type: ignore[method-assign,assignment]
 
 
 def let_go() -> None:
     """Leave moto empty and as it was."""
-    global _world
+    global _world  # noqa: PLW0603 moto asks for its backends by module, not by object
     BackendDict.reset()
     _world = None
     ec2_backends.backend = EC2Backend
@@ -83,20 +83,26 @@ class WorldEC2Backend(EC2Backend):
 
     def terminate_instances(self, instance_ids: list[str]) -> list[tuple[Instance, InstanceState]]:
         instances = self.get_multi_instances_by_id(instance_ids)
-        before = [(instance, InstanceState(instance._state.name, instance._state.code)) for instance in instances]
+        before = [
+            (instance, InstanceState(instance._state.name, instance._state.code)) for instance in instances
+        ]
         for instance in instances:
             _boxes().end(_boxes().of(instance.id), by="service")
         return before
 
     def create_volume(self, size: int, zone_name: str, *args: Any, **kwargs: Any) -> Any:
-        kwargs["volume_type"] = kwargs.get("volume_type") or "gp3"  # what new images ask for; moto's default is older
+        kwargs["volume_type"] = (
+            kwargs.get("volume_type") or "gp3"
+        )  # what new images ask for; moto's default is older
         return super().create_volume(size, zone_name, *args, **kwargs)
 
     def delete_volume(self, volume_id: str) -> Any:
         _boxes().volume_deleted(volume_id)
         return super().delete_volume(volume_id)
 
-    def describe_spot_instance_requests(self, filters: Any = None, spot_instance_ids: Any = None) -> list[Any]:
+    def describe_spot_instance_requests(
+        self, filters: Any = None, spot_instance_ids: Any = None
+    ) -> list[Any]:
         """Only asked by CreateTags, whether the request exists; the world answers DescribeSpotInstanceRequests."""
         return []
 
@@ -113,4 +119,6 @@ def _get_tags(resource: Any) -> list[dict[str, str]]:
     """moto's own goes through the tags of every resource for each one."""
     tags = resource.ec2_backend.tags.get(resource.id, {}) if resource.id else {}
     kind = resource.id.partition("-")[0] if resource.id else ""
-    return [{"resource_id": resource.id, "resource_type": kind, "key": k, "value": v} for k, v in tags.items()]
+    return [
+        {"resource_id": resource.id, "resource_type": kind, "key": k, "value": v} for k, v in tags.items()
+    ]

@@ -139,7 +139,7 @@ class Boxes:
             return
         box.epoch += 1
         epoch = box.epoch
-        self._close_run(box, interrupted)
+        self._close_run(box, interrupted=interrupted)
         self._explain(box, reason)
         self._set_state(box, "stopping")
         for listener in self.on_stopped:
@@ -166,7 +166,7 @@ class Boxes:
         if not box.live:
             return
         box.epoch += 1
-        self._close_run(box, interrupted)
+        self._close_run(box, interrupted=interrupted)
         box.ended_at, box.ended_by = self._world.now, by
         self._explain(box, reason)
         self._set_state(box, "shutting-down")
@@ -207,7 +207,7 @@ class Boxes:
                     del reservations[key]
                 return
 
-    def _close_run(self, box: Box, interrupted: bool) -> None:
+    def _close_run(self, box: Box, *, interrupted: bool) -> None:
         if box.runs and box.runs[-1].end is None:
             box.runs[-1].end = self._world.now
             box.runs[-1].interrupted = interrupted
@@ -278,8 +278,8 @@ def no_capacity(instance_type: str, zone: str) -> AwsError:
     """EC2's answer, a server error, when a zone has none of a type."""
     return AwsError(
         "InsufficientInstanceCapacity",
-        f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({zone}). "
-        "Our system will be working on provisioning additional capacity.",
+        f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested "
+        f"({zone}). Our system will be working on provisioning additional capacity.",
         status=500,
     )
 

@@ -11,8 +11,18 @@ from localaws.wire import CallId
 
 READING = ("Describe", "Get", "List", "Search")
 ID_FIELDS = (
-    "InstanceIds", "InstanceId", "SpotInstanceRequestIds", "SpotFleetRequestIds", "FleetIds", "FleetId", "Resources",
-    "VolumeId", "LaunchTemplateId", "LaunchTemplateName", "AutoScalingGroupName", "ImageId",
+    "InstanceIds",
+    "InstanceId",
+    "SpotInstanceRequestIds",
+    "SpotFleetRequestIds",
+    "FleetIds",
+    "FleetId",
+    "Resources",
+    "VolumeId",
+    "LaunchTemplateId",
+    "LaunchTemplateName",
+    "AutoScalingGroupName",
+    "ImageId",
 )
 
 
@@ -34,15 +44,21 @@ class CallLog:
     def __init__(self) -> None:
         self._rows: list[CallRow] = []
 
-    def note(self, at: datetime, call: CallId, ids: list[str], code: str | None, lost: bool) -> None:
-        self._rows.append(CallRow(len(self._rows) + 1, at, call.service, call.region, call.operation, ids, code, lost))
+    def note(self, at: datetime, call: CallId, ids: list[str], code: str | None, *, lost: bool) -> None:
+        self._rows.append(
+            CallRow(len(self._rows) + 1, at, call.service, call.region, call.operation, ids, code, lost)
+        )
 
     def as_dicts(self) -> list[dict[str, Any]]:
         return [asdict(row) for row in self._rows]
 
 
 def changes_something(call: CallId) -> bool:
-    return call.service in ("ec2", "autoscaling") and bool(call.operation) and not call.operation.startswith(READING)
+    return (
+        call.service in ("ec2", "autoscaling")
+        and bool(call.operation)
+        and not call.operation.startswith(READING)
+    )
 
 
 def ids_in(call: CallId, params: Mapping[str, Any], answer: Mapping[str, Any] | None) -> list[str]:

@@ -46,7 +46,11 @@ class Control:
                 ("GET", r"/_world/?", lambda _: (200, self._world.truth())),
                 ("DELETE", r"/_world/?", self._reset),
                 ("POST", r"/_world/instances", self._start_boxes),
-                ("GET", r"/_world/instances/([^/]+)", lambda _, box_id: (200, self._world.row(self._box(box_id).id))),
+                (
+                    "GET",
+                    r"/_world/instances/([^/]+)",
+                    lambda _, box_id: (200, self._world.row(self._box(box_id).id)),
+                ),
                 ("PUT", r"/_world/instances/([^/]+)", self._set_load),
                 ("POST", r"/_world/interrupt/([^/]+)", self._interrupt),
                 ("POST", r"/_world/shutdown/([^/]+)", self._shutdown),
@@ -80,7 +84,9 @@ class Control:
                 status, answer = handler(_body(request), *found.groups())
                 return status, answer
         if allowed:
-            raise RequestError(f"{path} takes {', '.join(sorted(set(allowed)))}, not {request.method}", status=405)
+            raise RequestError(
+                f"{path} takes {', '.join(sorted(set(allowed)))}, not {request.method}", status=405
+            )
         raise RequestError(f"there is nothing at {path}: GET /_world shows the world", status=404)
 
     def _slack(self, request: HttpRequest) -> HttpResponse:
@@ -100,7 +106,9 @@ class Control:
             raise RequestError(f"market must be one of {', '.join(MARKETS)}, not {market!r}", field="market")
         region = body.get("region", world.home_region)
         if region not in world.regions:
-            raise RequestError(f"region must be one of {', '.join(world.regions)}, not {region!r}", field="region")
+            raise RequestError(
+                f"region must be one of {', '.join(world.regions)}, not {region!r}", field="region"
+            )
         zone = body.get("zone")
         if zone is not None and zone not in zones(region):
             raise RequestError(f"zone must be one of {', '.join(zones(region))}, not {zone!r}", field="zone")
@@ -112,7 +120,8 @@ class Control:
             raise RequestError(f"count must be a number from 1 to 5000, not {count!r}", field="count")
         load = _load(body)
         boxes = [
-            world.start_box(kind, market=market, tags=tags, region=region, zone=zone, **load) for _ in range(count)
+            world.start_box(kind, market=market, tags=tags, region=region, zone=zone, **load)
+            for _ in range(count)
         ]
         rows = [world.row(box.id) for box in boxes]
         return 201, rows[0] if count == 1 else {**rows[0], "items": rows}
@@ -127,7 +136,9 @@ class Control:
     def _interrupt(self, _: dict[str, Any], box_id: str) -> tuple[int, Any]:
         box = self._box(box_id)
         if not box.spot or not box.live:
-            raise RequestError(f"{box_id} is no live spot instance: AWS interrupts only those", field="id", status=409)
+            raise RequestError(
+                f"{box_id} is no live spot instance: AWS interrupts only those", field="id", status=409
+            )
         self._world.interrupt(box_id)
         return 202, self._world.row(box_id)
 
@@ -139,8 +150,8 @@ class Control:
         unknown = set(body) - FAULT_FIELDS
         if unknown:
             raise RequestError(
-                f"{sorted(unknown)[0]} is no field of a fault: it takes {', '.join(sorted(FAULT_FIELDS))}",
-                field=sorted(unknown)[0],
+                f"{min(unknown)} is no field of a fault: it takes {', '.join(sorted(FAULT_FIELDS))}",
+                field=min(unknown),
             )
         rate = body.get("rate", 1.0)
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
@@ -162,7 +173,7 @@ class Control:
         zone, kind, available = body.get("zone", "*"), body.get("type", "*"), body.get("available")
         if not isinstance(available, bool):
             raise RequestError("available must be true or false", field="available")
-        self._world.set_capacity(zone, kind, available)
+        self._world.set_capacity(zone, kind, available=available)
         return 200, {"zone": zone, "type": kind, "available": available}
 
     def _price(self, body: dict[str, Any]) -> tuple[int, Any]:
@@ -172,12 +183,18 @@ class Control:
         except InvalidOperation as problem:
             raise RequestError(f"usd must be a price an hour, not {usd!r}", field="usd") from problem
         self._world.set_price(zone, kind, price)
-        return 200, {"zone": zone, "type": kind, "usd": str(self._world.market.curve(zone, kind).at(self._world.now))}
+        return 200, {
+            "zone": zone,
+            "type": kind,
+            "usd": str(self._world.market.curve(zone, kind).at(self._world.now)),
+        }
 
     def _clock(self, body: dict[str, Any]) -> tuple[int, Any]:
         seconds = body.get("advance_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
-            raise RequestError(f"advance_seconds must be a number of seconds, not {seconds!r}", field="advance_seconds")
+            raise RequestError(
+                f"advance_seconds must be a number of seconds, not {seconds!r}", field="advance_seconds"
+            )
         self._stage.advance(timedelta(seconds=round(seconds)))
         return 200, {"now": plain(self._world.now)}
 
@@ -215,7 +232,9 @@ def _load(body: dict[str, Any]) -> dict[str, Any]:
         load["cpu"] = None if body["cpu"] is None else _percent(body["cpu"], "cpu")
     if "metric_period" in body:
         if body["metric_period"] not in (60, 300):
-            raise RequestError(f"metric_period must be 60 or 300, not {body['metric_period']!r}", field="metric_period")
+            raise RequestError(
+                f"metric_period must be 60 or 300, not {body['metric_period']!r}", field="metric_period"
+            )
         load["period"] = body["metric_period"]
     return load
 

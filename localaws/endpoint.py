@@ -49,16 +49,18 @@ class Endpoint:
         lost = fault is not None and fault.lost_answer
         if fault is not None and not lost:
             problem = as_aws_error(fault, call, len(params.get("TransactItems", ())) or 1)
-            self._note(call, params, None, problem.code, False)
+            self._note(call, params, None, problem.code, lost=False)
             return wire.error(call, problem)
         try:
-            response = self._perform(call, params, request, lost)
+            response = self._perform(call, params, request, lost=lost)
         except AwsError as problem:
-            self._note(call, params, None, problem.code, lost)
+            self._note(call, params, None, problem.code, lost=lost)
             response = wire.error(call, problem)
         return self._lose(call, fault) if fault is not None and lost else response
 
-    def _perform(self, call: CallId, params: dict[str, Any], request: HttpRequest, lost: bool) -> HttpResponse:
+    def _perform(
+        self, call: CallId, params: dict[str, Any], request: HttpRequest, *, lost: bool
+    ) -> HttpResponse:
         known = self._tokens.replay(call, params)
         if known is not None:
             return known
@@ -66,13 +68,10 @@ class Endpoint:
         answer: Mapping[str, Any] | None = None
         if operation is not None:
             answer = _run(operation, Call(self._world, call.region, params))
-        if answer is None:
-            response = self._moto.handle(request)
-        else:
-            response = wire.result(call, answer)
+        response = self._moto.handle(request) if answer is None else wire.result(call, answer)
         if response.status < 300:
             self._tokens.remember(call, params, response)
-        self._note(call, params, answer, None if response.status < 300 else _error_code(response), lost)
+        self._note(call, params, answer, None if response.status < 300 else _error_code(response), lost=lost)
         return response
 
     def _parameters(self, call: CallId, request: HttpRequest) -> dict[str, Any]:
@@ -84,10 +83,16 @@ class Endpoint:
         return {}
 
     def _note(
-        self, call: CallId, params: dict[str, Any], answer: Mapping[str, Any] | None, code: str | None, lost: bool
+        self,
+        call: CallId,
+        params: dict[str, Any],
+        answer: Mapping[str, Any] | None,
+        code: str | None,
+        *,
+        lost: bool,
     ) -> None:
         if changes_something(call):
-            self._world.calls.note(self._world.now, call, ids_in(call, params, answer), code, lost)
+            self._world.calls.note(self._world.now, call, ids_in(call, params, answer), code, lost=lost)
 
     def _lose(self, call: CallId, fault: Fault) -> HttpResponse:
         if fault.code == "drop":

@@ -13,26 +13,28 @@ KEY = "testing"
 def fence_off(environ: MutableMapping[str, str], *, region: str, endpoint_url: str) -> None:
     """Take away everything that leads to a real account, and point every AWS client at `endpoint_url`.
 
-    The caller's AWS_* (keys, profiles, endpoints by service), ~/.aws, the instance metadata service and proxies are out of
-    reach afterwards; the keys that are left open nothing.
+    The caller's AWS_* (keys, profiles, endpoints by service), ~/.aws, the instance metadata service and proxies are
+    out of reach afterwards; the keys that are left open nothing.
     """
     for name in list(environ):
         if name.startswith(("AWS_", "MOTO_", "BOTO")) or name.upper() in PROXIES:
             del environ[name]
-    environ.update({
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": KEY,
-        "AWS_SESSION_TOKEN": KEY,
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_DEFAULT_REGION": region,
-        "AWS_REGION": region,
-        "NO_PROXY": "*",
-        "no_proxy": "*",
-        "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
-    })
+    environ.update(
+        {
+            "AWS_ENDPOINT_URL": endpoint_url,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AWS_SESSION_TOKEN": KEY,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
+            "NO_PROXY": "*",
+            "no_proxy": "*",
+            "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+        }
+    )
 
 
 def configure_curfew(
@@ -41,10 +43,12 @@ def configure_curfew(
     """Curfew's own settings; the caller's CURFEW_MODE and CURFEW_ARMED stand."""
     environ.setdefault("CURFEW_MODE", "enforce")
     environ.setdefault("CURFEW_ARMED", "true")
-    environ.update({
-        "CURFEW_TABLE": TABLE,
-        "CURFEW_REGIONS": ",".join(regions),
-        "CURFEW_ADMIN_TOKEN_SHA256": hashlib.sha256(admin_token.encode()).hexdigest(),
-        "CURFEW_SLACK_WEBHOOK_URL": f"{aws_url}/_world/slack/webhook",
-        "CURFEW_PUBLIC_URL": api_url,
-    })
+    environ.update(
+        {
+            "CURFEW_TABLE": TABLE,
+            "CURFEW_REGIONS": ",".join(regions),
+            "CURFEW_ADMIN_TOKEN_SHA256": hashlib.sha256(admin_token.encode()).hexdigest(),
+            "CURFEW_SLACK_WEBHOOK_URL": f"{aws_url}/_world/slack/webhook",
+            "CURFEW_PUBLIC_URL": api_url,
+        }
+    )

@@ -1,8 +1,8 @@
 """The two ways a call can go wrong.
 
-    LocalAwsError            somebody used localaws itself wrongly; the text says how to mend it
-      RequestError           ... over HTTP, under /_world: names the field and carries the HTTP status
-    AwsError                 an error that AWS would answer, with AWS's own code
+LocalAwsError            somebody used localaws itself wrongly; the text says how to mend it
+  RequestError           ... over HTTP, under /_world: names the field and carries the HTTP status
+AwsError                 an error that AWS would answer, with AWS's own code
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class RequestError(LocalAwsError):
 class AwsError(Exception):
     """What AWS answers instead of a result; `extra` joins the body of JSON protocols."""
 
-    def __init__(self, code: str, message: str, *, status: int = 400, extra: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, status: int = 400, extra: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

@@ -51,16 +51,18 @@ class EventBus:
 
     def _send(self, at: datetime, region: str, kind: str, arn: str, detail: dict[str, str]) -> None:
         self._sent += 1
-        self._waiting.append({
-            "version": "0",
-            "id": str(UUID(int=self._sent)),
-            "detail-type": kind,
-            "source": "aws.ec2",
-            "account": ACCOUNT,
-            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "region": region,
-            "resources": [arn],
-            "detail": detail,
-        })
+        self._waiting.append(
+            {
+                "version": "0",
+                "id": str(UUID(int=self._sent)),
+                "detail-type": kind,
+                "source": "aws.ec2",
+                "account": ACCOUNT,
+                "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "region": region,
+                "resources": [arn],
+                "detail": detail,
+            }
+        )
         for listener in self._listeners:
             listener()

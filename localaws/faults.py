@@ -9,10 +9,17 @@ from typing import Any
 from localaws.errors import AwsError, RequestError
 from localaws.wire import SIGNING_NAME_TO_SERVICE, CallId
 
-SERVER_ERRORS = frozenset({
-    "InternalError", "InternalFailure", "InternalServerError", "InsufficientInstanceCapacity", "Unavailable",
-    "ServiceUnavailable", "RequestLimitExceeded",
-})
+SERVER_ERRORS = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InsufficientInstanceCapacity",
+        "Unavailable",
+        "ServiceUnavailable",
+        "RequestLimitExceeded",
+    }
+)
 """Codes that EC2 and its siblings answer with status 5xx (EC2 API reference, "Error codes")."""
 RETURNED_AS_503 = frozenset({"RequestLimitExceeded", "Unavailable", "ServiceUnavailable"})
 ANY = "*"
@@ -36,7 +43,11 @@ class Fault:
     def matches(self, call: CallId) -> bool:
         return all(
             mine in (ANY, theirs)
-            for mine, theirs in ((self.service, call.service), (self.operation, call.operation), (self.region, call.region))
+            for mine, theirs in (
+                (self.service, call.service),
+                (self.operation, call.operation),
+                (self.region, call.region),
+            )
         )
 
     @property
@@ -71,15 +82,15 @@ class Faults:
     def strike(self, call: CallId) -> Fault | None:
         """The fault that hits this call, if one does."""
         for fault in self._faults:
-            if fault.matches(call) and (fault.times is None or fault.hits < fault.times):
-                if fault.rate >= 1 or self._rng.random() < fault.rate:
-                    fault.hits += 1
-                    return fault
+            due = fault.matches(call) and (fault.times is None or fault.hits < fault.times)
+            if due and (fault.rate >= 1 or self._rng.random() < fault.rate):
+                fault.hits += 1
+                return fault
         return None
 
 
 def as_aws_error(fault: Fault, call: CallId, transaction_items: int = 1) -> AwsError:
-    """The error that AWS would answer to this call; DynamoDB names a conflict differently in and out of transactions."""
+    """The error that AWS would answer; DynamoDB names a conflict differently in and out of transactions."""
     code = fault.code or "InternalError"
     if call.service == "dynamodb" and code in ("TransactionConflict", "TransactionCanceledException"):
         if call.operation.startswith("Transact"):
@@ -94,5 +105,7 @@ def transaction_cancelled(items: int) -> AwsError:
     codes = ["TransactionConflict"] + ["None"] * (items - 1)
     reasons: list[dict[str, str]] = [{"Code": code} for code in codes]
     reasons[0]["Message"] = "Transaction is ongoing for the item"
-    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]"
+    message = (
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]"
+    )
     return AwsError("TransactionCanceledException", message, extra={"CancellationReasons": reasons})

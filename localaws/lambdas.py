@@ -1,7 +1,7 @@
 """The application's Lambda functions, run from its own declarations.
 
-app.py says what is scheduled and what listens to which queue (`app.event_sources`); this calls the same handlers with the
-events that AWS would send.
+app.py says what is scheduled and what listens to which queue (`app.event_sources`); this calls the same handlers
+with the events that AWS would send.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 from chalice.app import Chalice, CloudWatchEventConfig, ScheduledEventConfig, SQSEventConfig
-from chalice.local import LambdaContext
+from chalice.local import Clock, LambdaContext
 
 from localaws.errors import LocalAwsError
 from localaws.events import ACCOUNT, Event
@@ -31,7 +30,7 @@ EC2_EVENTS_FUNCTION = "on_ec2_event"
 TIMEOUT_SECONDS = 60
 
 
-class RealClock:
+class RealClock(Clock):
     """Time left counts in real seconds: the virtual clock jumps while a function runs."""
 
     def time(self) -> float:
@@ -86,7 +85,11 @@ class Lambdas:
         for source in self._app.event_sources:
             if isinstance(source, CloudWatchEventConfig) and matches(source.event_pattern, event):
                 self._invoke(source.name, event)
-            elif isinstance(source, SQSEventConfig) and source.name == EC2_EVENTS_FUNCTION and self._template.wants(event):
+            elif (
+                isinstance(source, SQSEventConfig)
+                and source.name == EC2_EVENTS_FUNCTION
+                and self._template.wants(event)
+            ):
                 self._invoke(source.name, self._queue_event(event))
 
     def _invoke(self, name: str, event: dict[str, Any]) -> None:
@@ -113,16 +116,18 @@ class Lambdas:
 
     def _queue_event(self, event: Event) -> dict[str, Any]:
         return {
-            "Records": [{
-                "messageId": event["id"],
-                "receiptHandle": event["id"],
-                "body": json.dumps(event),
-                "attributes": {"ApproximateReceiveCount": "1", "SenderId": "events.amazonaws.com"},
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-                "eventSourceARN": f"arn:aws:sqs:{self._region}:{ACCOUNT}:{EC2_EVENTS_FUNCTION}",
-                "awsRegion": self._region,
-            }]
+            "Records": [
+                {
+                    "messageId": event["id"],
+                    "receiptHandle": event["id"],
+                    "body": json.dumps(event),
+                    "attributes": {"ApproximateReceiveCount": "1", "SenderId": "events.amazonaws.com"},
+                    "messageAttributes": {},
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": f"arn:aws:sqs:{self._region}:{ACCOUNT}:{EC2_EVENTS_FUNCTION}",
+                    "awsRegion": self._region,
+                }
+            ]
         }
 
 
@@ -136,5 +141,3 @@ def context_for(name: str) -> LambdaContext:
 def _expression(source: ScheduledEventConfig) -> str:
     expression = source.schedule_expression
     return expression if isinstance(expression, str) else str(expression.to_string())
-
-

@@ -59,7 +59,9 @@ class LoadHistory:
             self._levels.append(level)
         return level
 
-    def samples(self, start: datetime, end: datetime, runs: Sequence[Stretch]) -> Iterator[tuple[datetime, Level]]:
+    def samples(
+        self, start: datetime, end: datetime, runs: Sequence[Stretch]
+    ) -> Iterator[tuple[datetime, Level]]:
         """The moments in [start, end) at which the box would have sent a sample, with its level then.
 
         Samples fall on whole multiples of the period, as CloudWatch's own time stamps do, and only while it runs.

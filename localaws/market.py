@@ -91,7 +91,9 @@ class PriceCurve:
 
     def _extend(self, until: datetime) -> None:
         while self._times[-1] <= until and not self._pinned:
-            gap = max(SHORTEST_STEP_SECONDS, int(self._rng.expovariate(1 / (MEAN_HOURS_BETWEEN_STEPS * 3600))))
+            gap = max(
+                SHORTEST_STEP_SECONDS, int(self._rng.expovariate(1 / (MEAN_HOURS_BETWEEN_STEPS * 3600)))
+            )
             self._ratio = min(HIGH, max(LOW, self._ratio + self._rng.gauss(0, 0.03)))
             self._times.append(self._times[-1] + timedelta(seconds=gap))
             self._prices.append(self._price())
@@ -117,7 +119,7 @@ class SpotMarket:
             self._curves[key] = PriceCurve(rng, self.on_demand.usd(instance_type), self._origin)
         return self._curves[key]
 
-    def set_capacity(self, zone: str, instance_type: str, available: bool) -> None:
+    def set_capacity(self, zone: str, instance_type: str, *, available: bool) -> None:
         """`*` stands for every zone or every type; giving capacity back undoes every closing it covers."""
         if not available:
             self._sold_out.add((zone, instance_type))

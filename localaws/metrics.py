@@ -1,7 +1,7 @@
 """Metric series of the world's boxes: CPU from EC2, GPU use from the CloudWatch agent.
 
-Sources: CloudWatch guide, "Collect NVIDIA GPU metrics" (nvidia_smi_utilization_gpu in CWAgent with dimensions index, name,
-arch; by InstanceId alone where the agent aggregates) and EC2 guide, "List the available CloudWatch metrics".
+Sources: CloudWatch guide, "Collect NVIDIA GPU metrics" (nvidia_smi_utilization_gpu in CWAgent with dimensions index,
+name, arch; by InstanceId alone where the agent aggregates) and EC2 guide, "List the available CloudWatch metrics".
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def series_of(box: Box) -> Iterator[Series]:
         yield Series(*AGENT_GPU, box, index)
 
 
-def find_series(boxes: Callable[[str], Box | None], namespace: str, name: str, dimensions: dict[str, str]) -> Series | None:
+def find_series(
+    boxes: Callable[[str], Box | None], namespace: str, name: str, dimensions: dict[str, str]
+) -> Series | None:
     """The series with exactly these dimensions; a subset of them is another metric, as in CloudWatch."""
     box = boxes(dimensions.get("InstanceId", ""))
     if box is None:

@@ -14,7 +14,14 @@ from localaws.load import LoadHistory
 
 Market = Literal["on-demand", "one-time", "persistent", "maintain", "asg"]
 LIVE_STATES = frozenset({"pending", "running", "stopping", "stopped"})
-STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+STATE_CODES = {
+    "pending": 0,
+    "running": 16,
+    "shutting-down": 32,
+    "terminated": 48,
+    "stopping": 64,
+    "stopped": 80,
+}
 
 
 @dataclass(slots=True)

@@ -22,9 +22,11 @@ class MotoApp:
         status = 500
         headers: dict[str, str] = {}
 
-        def start_response(line: str, answered: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        def start_response(
+            line: str, answered: list[tuple[str, str]], exc_info: Any = None
+        ) -> Callable[[bytes], None]:
             nonlocal status
-            status = int(line.split()[0])
+            status = int(line.split(maxsplit=1)[0])
             headers.update((name.lower(), value) for name, value in answered)
             return lambda _: None
 

@@ -18,8 +18,11 @@ def page(
     Source: botocore, DescribeInstancesRequest.MaxResults ("a value between 5 and 1000").
     """
     if size is not None and not least <= size <= most:
-        raise AwsError("InvalidParameterValue", f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value "
-                                                f"between {least} and {most}.")
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value "
+            f"between {least} and {most}.",
+        )
     try:
         start = int(token.removeprefix("page-")) if token else 0
     except ValueError as problem:

@@ -1,6 +1,6 @@
 """EventBridge patterns: does an event match? Pure.
 
-Source: EventBridge guide, "Comparison operators for use in event patterns"; of the operators those that need no numbers.
+Source: EventBridge guide, "Comparison operators for use in event patterns"; those without numbers.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
         if isinstance(wanted, Mapping):
             if not isinstance(actual, Mapping) or not matches(wanted, actual):
                 return False
-        elif not any(_fits(one, actual, name in event) for one in wanted):
+        elif not any(_fits(one, actual, present=name in event) for one in wanted):
             return False
     return True
 
 
-def _fits(wanted: Any, actual: Any, present: bool) -> bool:
+def _fits(wanted: Any, actual: Any, *, present: bool) -> bool:
     if isinstance(wanted, Mapping):
-        return _operator(wanted, actual, present)
+        return _operator(wanted, actual, present=present)
     values = actual if isinstance(actual, list) else [actual]
     return present and wanted in values
 
 
-def _operator(wanted: Mapping[str, Any], actual: Any, present: bool) -> bool:
+def _operator(wanted: Mapping[str, Any], actual: Any, *, present: bool) -> bool:
     ((name, value),) = wanted.items()
     if name == "exists":
         return present is bool(value)

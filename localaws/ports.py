@@ -11,7 +11,14 @@ from typing import Any
 
 from chalice.app import Chalice
 from chalice.config import Config
-from chalice.local import ChaliceRequestHandler, CustomLocalChalice, LambdaContext, LocalChalice, LocalDevServer, LocalGateway
+from chalice.local import (
+    ChaliceRequestHandler,
+    CustomLocalChalice,
+    LambdaContext,
+    LocalChalice,
+    LocalDevServer,
+    LocalGateway,
+)
 
 from localaws.errors import LocalAwsError
 from localaws.lambdas import context_for
@@ -38,7 +45,10 @@ def start(server: Any, name: str) -> None:
 
 
 def aws_server(port: int, respond: Respond) -> Server:
-    return _bound(port, "aws-port", lambda: Server((HOST, port), partial(AwsHandler, respond=respond)))
+    server: Server = _bound(
+        port, "aws-port", lambda: Server((HOST, port), partial(AwsHandler, respond=respond))
+    )
+    return server
 
 
 def api_server(app: Chalice, port: int) -> Any:
@@ -58,8 +68,12 @@ def _bound(port: int, option: str, bind: Callable[[], Any]) -> Any:
         return bind()
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
-            raise LocalAwsError(f"port {port} is in use: stop what listens there or choose another --{option}") from problem
-        raise LocalAwsError(f"port {port} can't be opened ({problem.strerror}): choose another --{option}") from problem
+            raise LocalAwsError(
+                f"port {port} is in use: stop what listens there or choose another --{option}"
+            ) from problem
+        raise LocalAwsError(
+            f"port {port} can't be opened ({problem.strerror}): choose another --{option}"
+        ) from problem
 
 
 class AwsHandler(BaseHTTPRequestHandler):
@@ -86,7 +100,7 @@ class AwsHandler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(response.body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = answer
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = answer  # noqa: N815 http.server's names
 
     def _read_body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() != "chunked":

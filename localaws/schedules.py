@@ -38,7 +38,9 @@ def is_due(expression: str, began: datetime) -> IsDue:
 
 def _cron(parts: list[str], expression: str) -> IsDue:
     if len(parts) != 6:
-        raise LocalAwsError(f"{expression!r} needs six fields: minutes, hours, day of month, month, day of week, year")
+        raise LocalAwsError(
+            f"{expression!r} needs six fields: minutes, hours, day of month, month, day of week, year"
+        )
     minutes = _field(parts[0], 0, 59)
     hours = _field(parts[1], 0, 23)
     days = _field(parts[2], 1, 31)
@@ -49,8 +51,12 @@ def _cron(parts: list[str], expression: str) -> IsDue:
     def due(when: datetime) -> bool:
         at = when.astimezone(UTC)
         return (
-            at.minute in minutes and at.hour in hours and at.day in days and at.month in months
-            and at.isoweekday() % 7 + 1 in weekdays and at.year in years
+            at.minute in minutes
+            and at.hour in hours
+            and at.day in days
+            and at.month in months
+            and at.isoweekday() % 7 + 1 in weekdays
+            and at.year in years
         )
 
     return due

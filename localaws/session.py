@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 
 from localaws.wire import HttpRequest
@@ -24,20 +25,27 @@ def session_for(world: World, region: str) -> boto3.Session:
         response = world.endpoint.handle(_plain(request))
         if response.dropped:
             raise ConnectionClosedError(endpoint_url=request.url)
-        return AWSResponse(request.url, response.status, response.headers, _Raw(response.body))
+        return AWSResponse(
+            request.url, response.status, HTTPHeaders.from_dict(response.headers), _Raw(response.body)
+        )
 
-    session.events.register_first("before-send", answer)
+    hook: Any = answer  # the stubs take the hook for one that answers nothing
+    session.events.register_first("before-send", hook)
     return session
 
 
 def _plain(request: AWSPreparedRequest) -> HttpRequest:
+    sent: Any = request.headers
     headers = {
-        name.lower(): value.decode() if isinstance(value, bytes) else str(value) for name, value in request.headers.items()
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in sent.items()
     }
     body: Any = request.body
     if hasattr(body, "read"):
         body = body.read()
-    return HttpRequest(request.method, request.url, headers, body.encode() if isinstance(body, str) else body or b"")
+    return HttpRequest(
+        request.method, request.url, headers, body.encode() if isinstance(body, str) else body or b""
+    )
 
 
 class _Raw:

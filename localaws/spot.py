@@ -1,7 +1,7 @@
 """Spot requests: open, active, disabled, closed, cancelled.
 
-Sources: EC2 guide, "Spot Instance request states" and "Get the status of a Spot Instance request" (the status codes), "Work
-with persistent requests", "Behavior of Spot Instance interruptions"; botocore's SpotMarketOptions and
+Sources: EC2 guide, "Spot Instance request states" and "Get the status of a Spot Instance request" (the status codes),
+"Work with persistent requests", "Behavior of Spot Instance interruptions"; botocore's SpotMarketOptions and
 CancelSpotInstanceRequests.
 """
 
@@ -50,14 +50,30 @@ class SpotRequests:
         return request if request and region in (None, request.region) else None
 
     def create(
-        self, region: str, spec: LaunchSpec, *, kind: Literal["one-time", "persistent"] = "one-time",
-        behaviour: str = "terminate", cap_usd: Decimal | None = None, valid_until: datetime | None = None,
-        tags: dict[str, str] | None = None, market: Market | None = None, fleet_id: str | None = None,
+        self,
+        region: str,
+        spec: LaunchSpec,
+        *,
+        kind: Literal["one-time", "persistent"] = "one-time",
+        behaviour: str = "terminate",
+        cap_usd: Decimal | None = None,
+        valid_until: datetime | None = None,
+        tags: dict[str, str] | None = None,
+        market: Market | None = None,
+        fleet_id: str | None = None,
     ) -> SpotRequest:
         """Record a request in state `open`; `fulfil` or `fulfil_soon` takes it from there."""
         request = SpotRequest(
-            id=random_spot_request_id(), region=region, type=kind, created_at=self._world.now, spec=spec,
-            behaviour=behaviour, cap_usd=cap_usd, valid_until=valid_until, market=market or kind, fleet_id=fleet_id,
+            id=random_spot_request_id(),
+            region=region,
+            type=kind,
+            created_at=self._world.now,
+            spec=spec,
+            behaviour=behaviour,
+            cap_usd=cap_usd,
+            valid_until=valid_until,
+            market=market or kind,
+            fleet_id=fleet_id,
         )
         self._status(request, "open", "pending-evaluation")
         if tags:
@@ -82,8 +98,13 @@ class SpotRequests:
         if again and not self.relaunch_with_tags:
             spec = LaunchSpec(spec.params, {})
         intent = Intent(
-            market=request.market, spot=True, cap_usd=request.cap_usd, request_id=request.id, fleet_id=request.fleet_id,
-            relaunched_by=request.id if again else None, relaunch_of=request.relaunch_of,
+            market=request.market,
+            spot=True,
+            cap_usd=request.cap_usd,
+            request_id=request.id,
+            fleet_id=request.fleet_id,
+            relaunched_by=request.id if again else None,
+            relaunch_of=request.relaunch_of,
         )
         box = self._world.boxes.launch(request.region, spec, zone, intent)[0]
         request.box_id, request.zone = box.id, zone
@@ -95,7 +116,9 @@ class SpotRequests:
         """AWS launches the box within a minute, or as soon as there is capacity at the price."""
         if not request.waiting:
             request.waiting = True
-            self._world.later(after or timedelta(seconds=self._rng.randint(5, 55)), lambda: self._try(request))
+            self._world.later(
+                after or timedelta(seconds=self._rng.randint(5, 55)), lambda: self._try(request)
+            )
 
     def pick_zone(self, request: SpotRequest) -> str:
         """The zone asked for, else the cheapest one with capacity."""
@@ -130,7 +153,9 @@ class SpotRequests:
         if box.cap_usd is None or not box.live or not box.runs or box.runs[-1].end is not None:
             return
         now, epoch = self._world.now, box.epoch
-        passed_at = self._world.market.curve(box.zone, box.type).first_above(box.cap_usd, now, now + LOOK_AHEAD)
+        passed_at = self._world.market.curve(box.zone, box.type).first_above(
+            box.cap_usd, now, now + LOOK_AHEAD
+        )
         self._world.at(passed_at or now + LOOK_AHEAD, lambda: self._price_check(box, epoch))
 
     def start_requested(self, box: Box) -> None:
@@ -154,7 +179,9 @@ class SpotRequests:
         if behaviour in ("stop", "hibernate") and request is not None and request.state == "active":
             self._world.boxes.stop(box, by="ec2-interruption", reason=NO_CAPACITY, interrupted=True)
             self._status(request, "open", f"instance-stopped-{cause}")
-            self._world.later(timedelta(seconds=self._rng.randint(300, 900)), lambda: self._restart(request, box))
+            self._world.later(
+                timedelta(seconds=self._rng.randint(300, 900)), lambda: self._restart(request, box)
+            )
             return
         self._world.boxes.end(box, by="ec2-interruption", reason=NO_CAPACITY, interrupted=True)
         if request is not None:

@@ -30,20 +30,23 @@ class Template:
         try:
             return dict(self._resources["CurfewTable"]["Properties"])
         except KeyError as problem:
-            raise LocalAwsError(f"{self._path} has no resource CurfewTable with Properties to make the table from") from problem
+            raise LocalAwsError(
+                f"{self._path} has no resource CurfewTable with Properties to make the table from"
+            ) from problem
 
     def wants(self, event: Mapping[str, Any]) -> bool:
         """Whether a rule sends this event on; without any rule all EC2 events go on."""
         patterns = [
             resource["Properties"]["EventPattern"]
             for resource in self._resources.values()
-            if resource.get("Type") == "AWS::Events::Rule" and "EventPattern" in resource.get("Properties", {})
+            if resource.get("Type") == "AWS::Events::Rule"
+            and "EventPattern" in resource.get("Properties", {})
         ]
         return any(matches(pattern, event) for pattern in patterns or [ALL_EC2_EVENTS])
 
 
 def create_table(world: World, properties: dict[str, Any], name: str) -> None:
-    """The application's table in the home region; expiry and backups are set by their own calls, as CloudFormation does."""
+    """The application's table in the home region; its expiry is set by a call of its own, as CloudFormation does."""
     client = world.session().client("dynamodb")
     wanted = {key: value for key, value in properties.items() if key not in NOT_FOR_CREATE_TABLE}
     client.create_table(TableName=name, **wanted)

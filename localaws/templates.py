@@ -14,8 +14,8 @@ def with_template(region: str, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a launch with its template's data where it says nothing itself.
 
     Sources: botocore, RunInstancesRequest.LaunchTemplate ("Any additional parameters that you specify for the new
-    instance overwrite the corresponding parameters included in the launch template"). Tags of both are joined, and AWS adds
-    two of its own, here under `TemplateTags`.
+    instance overwrite the corresponding parameters included in the launch template"). Tags of both are joined, and
+    AWS adds two of its own, here under `TemplateTags`.
     """
     asked = params.get("LaunchTemplate")
     if not asked:
@@ -27,7 +27,8 @@ def with_template(region: str, params: dict[str, Any]) -> dict[str, Any]:
     template = {"TagSpecifications": version.data.get("TagSpecifications", [])}
     merged["TagSpecifications"] = _join(template, params)
     merged[TEMPLATE_TAGS] = {
-        "aws:ec2launchtemplate:id": version.template.id, "aws:ec2launchtemplate:version": str(version.number),
+        "aws:ec2launchtemplate:id": version.template.id,
+        "aws:ec2launchtemplate:version": str(version.number),
     }
     return merged
 
@@ -38,11 +39,16 @@ def _known_version(region: str, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _join(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
-    kinds = {spec.get("ResourceType") for spec in first["TagSpecifications"] + second.get("TagSpecifications", [])}
+    kinds = {
+        spec.get("ResourceType") for spec in first["TagSpecifications"] + second.get("TagSpecifications", [])
+    }
     return [
         {
             "ResourceType": kind,
-            "Tags": [{"Key": key, "Value": value} for key, value in (tag_map(first, kind) | tag_map(second, kind)).items()],
+            "Tags": [
+                {"Key": key, "Value": value}
+                for key, value in (tag_map(first, kind) | tag_map(second, kind)).items()
+            ],
         }
         for kind in sorted(str(kind) for kind in kinds)
     ]

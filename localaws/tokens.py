@@ -11,7 +11,9 @@ from typing import Any
 from localaws.errors import AwsError
 from localaws.wire import CallId, HttpResponse
 
-IDEMPOTENT = frozenset({"RunInstances", "CreateFleet", "CreateLaunchTemplate", "RequestSpotInstances", "RequestSpotFleet"})
+IDEMPOTENT = frozenset(
+    {"RunInstances", "CreateFleet", "CreateLaunchTemplate", "RequestSpotInstances", "RequestSpotFleet"}
+)
 
 
 class ClientTokens:

@@ -13,27 +13,37 @@ if TYPE_CHECKING:
     from localaws.model import Box, Fleet, SpotRequest
     from localaws.world import World
 
+TEN_PLACES = Decimal("1e-10")
+
 
 def truth(world: World) -> dict[str, Any]:
     """Every instance that ever ran, what controls them, what was billed, and who did what."""
-    instances = [box_row(world, box) for box in world.boxes]
-    return plain({
-        "now": world.now,
-        "regions": list(world.regions),
-        "instances": instances,
-        "spot_requests": [request_row(request) for request in world.spot],
-        "fleets": [fleet_row(world, fleet) for fleet in world.fleets],
-        "groups": group_rows(world),
-        "sold_out": [{"zone": zone, "type": kind} for zone, kind in world.market.sold_out()],
-        "billed_usd": sum((world.bill(box).total_usd for box in world.boxes), Decimal(0)),
-        "calls": world.calls.as_dicts(),
-    })
+    instances = [_box(world, box) for box in world.boxes]
+    content: dict[str, Any] = plain(
+        {
+            "now": world.now,
+            "regions": list(world.regions),
+            "instances": instances,
+            "spot_requests": [_request(request) for request in world.spot],
+            "fleets": [_fleet(world, fleet) for fleet in world.fleets],
+            "groups": _groups(world),
+            "sold_out": [{"zone": zone, "type": kind} for zone, kind in world.market.sold_out()],
+            "billed_usd": sum((row["billed_usd"] for row in instances), Decimal(0)),
+            "calls": world.calls.as_dicts(),
+        }
+    )
+    return content
 
 
 def box_row(world: World, box: Box) -> dict[str, Any]:
-    """One instance."""
+    """One instance of the truth."""
+    row: dict[str, Any] = plain(_box(world, box))
+    return row
+
+
+def _box(world: World, box: Box) -> dict[str, Any]:
     bill, level = world.bill(box), box.load.latest
-    return plain({
+    return {
         "id": box.id,
         "region": box.region,
         "zone": box.zone,
@@ -54,14 +64,19 @@ def box_row(world: World, box: Box) -> dict[str, Any]:
         "cpu": level.cpu,
         "metric_period": level.period,
         "billed_usd": bill.total_usd,
-        "bill": {"compute_usd": bill.compute_usd, "storage_usd": bill.storage_usd, "ipv4_usd": bill.ipv4_usd},
+        "bill": {
+            "compute_usd": bill.compute_usd,
+            "storage_usd": bill.storage_usd,
+            "ipv4_usd": bill.ipv4_usd,
+        },
         "volumes": [
-            {"id": volume.id, "gib": volume.gib, "kind": volume.kind, "deleted_at": volume.until} for volume in box.volumes
+            {"id": volume.id, "gib": volume.gib, "kind": volume.kind, "deleted_at": volume.until}
+            for volume in box.volumes
         ],
-    })
+    }
 
 
-def request_row(request: SpotRequest) -> dict[str, Any]:
+def _request(request: SpotRequest) -> dict[str, Any]:
     """One spot request."""
     return {
         "id": request.id,
@@ -81,7 +96,7 @@ def request_row(request: SpotRequest) -> dict[str, Any]:
     }
 
 
-def fleet_row(world: World, fleet: Fleet) -> dict[str, Any]:
+def _fleet(world: World, fleet: Fleet) -> dict[str, Any]:
     """One EC2 Fleet."""
     return {
         "id": fleet.id,
@@ -97,7 +112,7 @@ def fleet_row(world: World, fleet: Fleet) -> dict[str, Any]:
     }
 
 
-def group_rows(world: World) -> list[dict[str, Any]]:
+def _groups(world: World) -> list[dict[str, Any]]:
     """The Auto Scaling groups."""
     return [
         {
@@ -113,7 +128,7 @@ def group_rows(world: World) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """The same in JSON's own types: times in ISO 8601 UTC, money as exact decimal strings."""
+    """The same in JSON's own types: times in ISO 8601 UTC, money as decimal strings of at most ten places."""
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -121,5 +136,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return f"{value.quantize(TEN_PLACES).normalize():f}"
     return value

@@ -17,9 +17,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, Shape, StructureShape
+from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
-from moto.core.responses import get_service_model
+from moto.core.utils import get_service_model
 from werkzeug.datastructures import MultiDict
 
 from localaws.errors import AwsError
@@ -78,7 +79,7 @@ def _rest_operation(service: str, request: HttpRequest) -> str:
     """The operation of a REST call, found by its method and path in the service model."""
     try:
         model = service_model(service)
-    except Exception:  # botocore raises several kinds for a service it has no model of
+    except Exception:  # noqa: BLE001 botocore raises several kinds for a service it has no model of
         return ""
     path = urlsplit(request.url).path
     for method, pattern, name in _rest_routes(model.service_name):
@@ -95,7 +96,9 @@ def _rest_routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
         http = model.operation_model(name).http
         uri = http.get("requestUri", "/").partition("?")[0]
         parts = re.split(r"(\{[^}]+\})", uri)
-        pattern = "".join((".+" if p.endswith("+}") else "[^/]+") if p.startswith("{") else re.escape(p) for p in parts)
+        pattern = "".join(
+            (".+" if p.endswith("+}") else "[^/]+") if p.startswith("{") else re.escape(p) for p in parts
+        )
         routes.append((http.get("method", "POST"), re.compile(pattern), name))
     return sorted(routes, key=lambda route: ".+" in route[1].pattern)
 
@@ -107,7 +110,8 @@ def service_model(service: str) -> ServiceModel:
 
 @lru_cache(maxsize=512)
 def operation_model(service: str, operation: str) -> OperationModel:
-    return service_model(service).operation_model(operation)
+    model: OperationModel = service_model(service).operation_model(operation)
+    return model
 
 
 def parameters(call: CallId, request: HttpRequest) -> dict[str, Any]:
@@ -116,7 +120,16 @@ def parameters(call: CallId, request: HttpRequest) -> dict[str, Any]:
     if call.service in ("ec2", "autoscaling"):
         values = MultiDict(parse_qsl(request.body.decode(), keep_blank_values=True))
         parser = PROTOCOL_PARSERS["ec2" if call.service == "ec2" else "query"](model)
-        parsed = parser.parse({"method": request.method, "values": values, "headers": {}, "body": request.body})
+        parsed = parser.parse(
+            {
+                "method": request.method,
+                "values": values,
+                "headers": {},
+                "body": request.body,
+                "url_path": "/",
+                "url_params": {},
+            }
+        )
         return dict(parsed)
     return dict(json.loads(request.body or b"{}"))
 
@@ -126,13 +139,17 @@ def result(call: CallId, answer: Mapping[str, Any]) -> HttpResponse:
     model = operation_model(call.service, call.operation)
     if call.service == "ec2":
         inner = xml_members(model.output_shape, answer, "ec2")
-        body = f'<{call.operation}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>{REQUEST_ID}' \
-               f"</requestId>{inner}</{call.operation}Response>"
+        body = (
+            f'<{call.operation}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>{REQUEST_ID}'
+            f"</requestId>{inner}</{call.operation}Response>"
+        )
         return _xml(200, body)
     if call.service == "autoscaling":
         inner = xml_members(model.output_shape, answer, "query")
-        body = f"<{call.operation}Response><{call.operation}Result>{inner}</{call.operation}Result>" \
-               f"<ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata></{call.operation}Response>"
+        body = (
+            f"<{call.operation}Response><{call.operation}Result>{inner}</{call.operation}Result>"
+            f"<ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata></{call.operation}Response>"
+        )
         return _xml(200, body)
     return _json(200, answer)
 
@@ -141,18 +158,26 @@ def error(call: CallId, problem: AwsError) -> HttpResponse:
     """An error of a call, in its service's protocol."""
     code, message = escape(problem.code), escape(problem.message)
     if call.service == "ec2":
-        return _xml(problem.status, f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error>"
-                                    f"</Errors><RequestID>{REQUEST_ID}</RequestID></Response>")
+        return _xml(
+            problem.status,
+            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            f"</Errors><RequestID>{REQUEST_ID}</RequestID></Response>",
+        )
     if call.service in ("autoscaling", "sts", "iam", "sns", "cloudformation"):
         side = "Sender" if problem.status < 500 else "Receiver"
-        return _xml(problem.status, f"<ErrorResponse><Error><Type>{side}</Type><Code>{code}</Code><Message>{message}"
-                                    f"</Message></Error><RequestId>{REQUEST_ID}</RequestId></ErrorResponse>")
+        return _xml(
+            problem.status,
+            f"<ErrorResponse><Error><Type>{side}</Type><Code>{code}</Code><Message>{message}"
+            f"</Message></Error><RequestId>{REQUEST_ID}</RequestId></ErrorResponse>",
+        )
     if call.service == "s3":
         return _xml(problem.status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>")
     answer = _json(problem.status, {"__type": problem.code, "message": problem.message, **problem.extra})
     answer.headers["x-amzn-errortype"] = problem.code
     if call.service in ("cloudwatch", "sqs"):
-        answer.headers["x-amzn-query-error"] = f"{problem.code};{'Sender' if problem.status < 500 else 'Receiver'}"
+        answer.headers["x-amzn-query-error"] = (
+            f"{problem.code};{'Sender' if problem.status < 500 else 'Receiver'}"
+        )
     return answer
 
 

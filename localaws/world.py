@@ -34,8 +34,11 @@ from localaws.groups import Groups
 from localaws.load import Level
 from localaws.market import OnDemandPrices, SpotMarket
 from localaws.model import Box, Market
+from localaws.session import session_for
 from localaws.slack import SlackSink
 from localaws.spot import SpotRequests
+from localaws.starter import start_box
+from localaws.truth import box_row, truth
 
 DEFAULT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 DEFAULT_START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -46,7 +49,11 @@ class World:
     """AWS with a clock, prices, load, faults and a truth. Everything it does happens under `lock`."""
 
     def __init__(
-        self, *, regions: Iterable[str] = DEFAULT_REGIONS, seed: int = 0, start: datetime = DEFAULT_START,
+        self,
+        *,
+        regions: Iterable[str] = DEFAULT_REGIONS,
+        seed: int = 0,
+        start: datetime = DEFAULT_START,
         relaunch_with_tags: bool = False,
     ) -> None:
         self.regions = tuple(regions)
@@ -60,7 +67,9 @@ class World:
 
     def __enter__(self) -> Self:
         if not _one_at_a_time.acquire(blocking=False):
-            raise LocalAwsError("another World is open in this process: moto's state and the clock can't be shared")
+            raise LocalAwsError(
+                "another World is open in this process: moto's state and the clock can't be shared"
+            )
         self._clock.take_over()
         self.start_over()
         return self
@@ -71,7 +80,7 @@ class World:
         _one_at_a_time.release()
 
     def start_over(self) -> None:
-        """An empty account at the present time: no instances, tables, faults or messages; prices as at the beginning."""
+        """An empty account at the present time: no instances, tables, faults or messages, prices anew."""
         with self.lock:
             backend.take_over(self)
             self._agenda = Agenda()
@@ -123,8 +132,6 @@ class World:
 
     def session(self, region: str | None = None) -> boto3.Session:
         """A boto3 session whose every call goes to this world, without a socket."""
-        from localaws.session import session_for
-
         return session_for(self, region or self.home_region)
 
     def on_event(self, listener: Any) -> None:
@@ -139,20 +146,31 @@ class World:
     # What people and AWS do behind Curfew's back
 
     def start_box(
-        self, instance_type: str = "g5.xlarge", *, market: Market = "on-demand", tags: Mapping[str, str] | None = None,
-        region: str | None = None, zone: str | None = None, **load: Any,
+        self,
+        instance_type: str = "g5.xlarge",
+        *,
+        market: Market = "on-demand",
+        tags: Mapping[str, str] | None = None,
+        region: str | None = None,
+        zone: str | None = None,
+        **load: Any,
     ) -> Box:
         """Start one box outside Curfew; `load` is that of `set_load`."""
-        from localaws.starter import start_box
-
         with self.lock:
-            box = start_box(self, region or self.home_region, instance_type, market, dict(tags or {}), zone)
+            box = start_box(
+                self,
+                region or self.home_region,
+                instance_type,
+                market=market,
+                tags=dict(tags or {}),
+                zone=zone,
+            )
             if load:
                 self.set_load(box.id, **load)
             return box
 
     def set_load(self, box_id: str, **load: Any) -> Level:
-        """From now on: `gpu` (percent, one figure a GPU, or None: no samples), `cpu`, `period` (seconds between samples)."""
+        """From now on: `gpu` (percent, or one figure a GPU; None: no samples), `cpu`, `period` (seconds)."""
         if isinstance(load.get("gpu"), list):
             load["gpu"] = tuple(load["gpu"])
         with self.lock:
@@ -167,7 +185,10 @@ class World:
         """`shutdown -h now` inside the box (EC2 guide, "Change the instance initiated shutdown behavior")."""
         with self.lock:
             box = self.boxes.of(box_id)
-            reason = ("Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown")
+            reason = (
+                "Client.InstanceInitiatedShutdown",
+                "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
+            )
             if box.moto.instance_initiated_shutdown_behavior == "terminate":
                 self.boxes.end(box, by="guest-shutdown", reason=reason)
             else:
@@ -181,10 +202,10 @@ class World:
                 if box.zone == zone and box.type == instance_type:
                     self.spot.watch_price(box)
 
-    def set_capacity(self, zone: str, instance_type: str, available: bool) -> None:
+    def set_capacity(self, zone: str, instance_type: str, *, available: bool) -> None:
         """Let capacity of a type in a zone vanish or come back; `*` is any."""
         with self.lock:
-            self.market.set_capacity(zone, instance_type, available)
+            self.market.set_capacity(zone, instance_type, available=available)
 
     def fault(self, **fault: Any) -> Fault:
         """Let calls fail: `service`, `operation`, `region`, `rate`, `code`, `lost_answer`, `times`, `delay_seconds`."""
@@ -216,14 +237,10 @@ class World:
 
     def truth(self) -> dict[str, Any]:
         """Everything there is and was, as `GET /_world` tells it."""
-        from localaws.truth import truth
-
         with self.lock:
             return truth(self)
 
     def row(self, box_id: str) -> dict[str, Any]:
         """One box of the truth."""
-        from localaws.truth import box_row
-
         with self.lock:
             return box_row(self, self.boxes.of(box_id))

@@ -10,19 +10,21 @@ from localaws.operations import Call, operation
 
 @operation("autoscaling", "TerminateInstanceInAutoScalingGroup")
 def terminate_instance_in_auto_scaling_group(call: Call) -> dict[str, Any]:
-    """With ShouldDecrementDesiredCapacity nothing replaces the box; the group's least size can refuse that (botocore)."""
+    """A box whose end lowers the desired capacity is not replaced; the group's least size can refuse that (botocore)."""
     box_id = call.params["InstanceId"]
     decrement = str(call.params["ShouldDecrementDesiredCapacity"]).lower() == "true"
     box = call.world.boxes.find(box_id, call.region)
     group = call.world.groups.find(call.region, box.group) if box and box.group else None
     if box is None or group is None:
-        raise AwsError("ValidationError", f"Instance Id not found - No managed instance found for instance ID: {box_id}")
+        raise AwsError(
+            "ValidationError", f"Instance Id not found - No managed instance found for instance ID: {box_id}"
+        )
     if decrement:
         if group.desired_capacity <= group.min_size:
             raise AwsError(
                 "ValidationError",
-                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without replacement will "
-                "violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower "
+                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without replacement "
+                "will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower "
                 "group's min size.",
             )
         group.desired_capacity -= 1
@@ -32,8 +34,8 @@ def terminate_instance_in_auto_scaling_group(call: Call) -> dict[str, Any]:
             "ActivityId": f"activity-{box_id}",
             "AutoScalingGroupName": group.name,
             "Description": f"Terminating EC2 instance: {box_id}",
-            "Cause": f"At {call.world.now:%Y-%m-%dT%H:%M:%SZ} instance {box_id} was taken out of service in response to a "
-                     "user request.",
+            "Cause": f"At {call.world.now:%Y-%m-%dT%H:%M:%SZ} instance {box_id} was taken out of service in response to "
+            "a user request.",
             "StartTime": call.world.now,
             "StatusCode": "InProgress",
             "Progress": 0,

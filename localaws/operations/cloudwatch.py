@@ -13,6 +13,7 @@ from localaws.metrics import NAMESPACES, STATISTICS, Series, datapoints, find_se
 from localaws.operations import Call, operation
 
 MOST_QUERIES = 500
+Span = tuple[datetime, datetime]
 
 
 @operation("cloudwatch", "GetMetricData")
@@ -20,7 +21,10 @@ def get_metric_data(call: Call) -> dict[str, Any] | None:
     """At most 500 queries; newest first unless ScanBy says otherwise (botocore, GetMetricData)."""
     queries = call.params.get("MetricDataQueries", [])
     if len(queries) > MOST_QUERIES:
-        raise AwsError("ValidationError", f"The collection MetricDataQueries must not have a size greater than {MOST_QUERIES}.")
+        raise AwsError(
+            "ValidationError",
+            f"The collection MetricDataQueries must not have a size greater than {MOST_QUERIES}.",
+        )
     if not all(_is_ours(query) for query in queries):
         return None
     start, end = moment(call.params["StartTime"]), moment(call.params["EndTime"])
@@ -29,7 +33,9 @@ def get_metric_data(call: Call) -> dict[str, Any] | None:
     newest_first = call.params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
     return {
         "MetricDataResults": [
-            _result(call, query, start, end, newest_first) for query in queries if query.get("ReturnData", True)
+            _result(call, query, (start, end), newest_first=newest_first)
+            for query in queries
+            if query.get("ReturnData", True)
         ],
         "Messages": [],
     }
@@ -39,10 +45,10 @@ def _is_ours(query: dict[str, Any]) -> bool:
     return query.get("MetricStat", {}).get("Metric", {}).get("Namespace") in NAMESPACES
 
 
-def _result(call: Call, query: dict[str, Any], start: datetime, end: datetime, newest_first: bool) -> dict[str, Any]:
+def _result(call: Call, query: dict[str, Any], span: Span, *, newest_first: bool) -> dict[str, Any]:
     stat = query["MetricStat"]
     series = _series(call, stat["Metric"])
-    points = _points(call, series, start, end, int(stat["Period"]), stat["Stat"])
+    points = _points(call, series, span, int(stat["Period"]), stat["Stat"])
     if newest_first:
         points.reverse()
     return {
@@ -63,7 +69,7 @@ def get_metric_statistics(call: Call) -> dict[str, Any] | None:
     series = _series(call, params)
     rows: dict[datetime, dict[str, Any]] = {}
     for statistic in params.get("Statistics", []):
-        for at, value in _points(call, series, start, end, period, statistic):
+        for at, value in _points(call, series, (start, end), period, statistic):
             rows.setdefault(at, {"Timestamp": at, "Unit": "Percent"})[statistic] = value
     return {"Label": params["MetricName"], "Datapoints": list(rows.values())}
 
@@ -81,7 +87,10 @@ def list_metrics(call: Call) -> dict[str, Any] | None:
         for series in series_of(box)
         if series.namespace == params["Namespace"]
         and series.name == params.get("MetricName", series.name)
-        and all(series.dimensions.get(k) is not None and v in (None, series.dimensions[k]) for k, v in wanted.items())
+        and all(
+            series.dimensions.get(k) is not None and v in (None, series.dimensions[k])
+            for k, v in wanted.items()
+        )
         and series.has_samples()
     ]
     return {
@@ -99,22 +108,24 @@ def list_metrics(call: Call) -> dict[str, Any] | None:
 def _series(call: Call, metric: dict[str, Any]) -> Series | None:
     dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions", [])}
     boxes = call.world.boxes
-    series = find_series(lambda box_id: boxes.ever(box_id, call.region), metric["Namespace"], metric["MetricName"], dimensions)
-    return series
+    return find_series(
+        lambda box_id: boxes.ever(box_id, call.region), metric["Namespace"], metric["MetricName"], dimensions
+    )
 
 
 def _points(
-    call: Call, series: Series | None, start: datetime, end: datetime, period: int, statistic: str
+    call: Call, series: Series | None, span: Span, period: int, statistic: str
 ) -> list[tuple[datetime, float]]:
     if statistic not in STATISTICS:
         raise AwsError("ValidationError", f"The statistic {statistic} is not known here")
     if series is None:
         return []
     # A sample is there once its moment is past; a point carries the start of its period.
-    return list(datapoints(series, align_down(start, period), min(end, call.world.now), period, statistic))
+    return list(
+        datapoints(series, align_down(span[0], period), min(span[1], call.world.now), period, statistic)
+    )
 
 
 def moment(value: float | str) -> datetime:
     """A time as the JSON protocol sends it: seconds since 1970, or ISO 8601."""
-    parsed: datetime = parse_timestamp(value)
-    return parsed.astimezone(UTC)
+    return parse_timestamp(value).astimezone(UTC)  # type: ignore[arg-type]

@@ -35,12 +35,16 @@ def describe_instances(call: Call) -> dict[str, Any]:
     params, filters = call.params, call.filters()
     asked = params.get("InstanceIds", [])
     if asked and params.get("MaxResults"):
-        raise AwsError("InvalidParameterCombination",
-                       "The parameter instancesSet cannot be used with the parameter maxResults")
+        raise AwsError(
+            "InvalidParameterCombination",
+            "The parameter instancesSet cannot be used with the parameter maxResults",
+        )
     tags = backend.ec2_backend(call.region).tags
-    boxes = asked_boxes(call, asked) if asked else [
-        box for box in call.world.boxes if box.region == call.region and not box.forgotten
-    ]
+    boxes = (
+        asked_boxes(call, asked)
+        if asked
+        else [box for box in call.world.boxes if box.region == call.region and not box.forgotten]
+    )
     boxes = [box for box in boxes if matches(box, tags.get(box.id, {}), filters, READERS)]
     shown, token = page(boxes, params.get("NextToken"), params.get("MaxResults"))
     return {"Reservations": reservations(shown), "NextToken": token}
@@ -58,7 +62,12 @@ def asked_boxes(call: Call, ids: list[str]) -> list[Box]:
 def reservations(boxes: list[Box]) -> list[dict[str, Any]]:
     """One reservation a box, as EC2 shows them for single launches."""
     return [
-        {"ReservationId": f"r-{box.id[2:]}", "OwnerId": box.moto.owner_id, "Groups": [], "Instances": [instance(box)]}
+        {
+            "ReservationId": f"r-{box.id[2:]}",
+            "OwnerId": box.moto.owner_id,
+            "Groups": [],
+            "Instances": [instance(box)],
+        }
         for box in boxes
     ]
 
@@ -126,23 +135,25 @@ def _network(box: Box) -> dict[str, Any]:
         "PrivateIpAddress": moto.private_ip,
         "PrivateDnsName": moto.private_dns_name,
         "PublicDnsName": moto.public_dns_name if public else "",
-        "NetworkInterfaces": [{
-            "NetworkInterfaceId": nic.id,
-            "OwnerId": moto.owner_id,
-            "Status": "in-use",
-            "SubnetId": moto.subnet_id,
-            "VpcId": moto.vpc_id,
-            "PrivateIpAddress": moto.private_ip,
-            "SourceDestCheck": True,
-            "InterfaceType": "interface",
-            "Attachment": {
-                "AttachTime": nic.attach_time,
-                "AttachmentId": nic.attachment_id,
-                "DeleteOnTermination": True,
-                "DeviceIndex": 0,
-                "Status": "attached",
-            },
-        }],
+        "NetworkInterfaces": [
+            {
+                "NetworkInterfaceId": nic.id,
+                "OwnerId": moto.owner_id,
+                "Status": "in-use",
+                "SubnetId": moto.subnet_id,
+                "VpcId": moto.vpc_id,
+                "PrivateIpAddress": moto.private_ip,
+                "SourceDestCheck": True,
+                "InterfaceType": "interface",
+                "Attachment": {
+                    "AttachTime": nic.attach_time,
+                    "AttachmentId": nic.attachment_id,
+                    "DeleteOnTermination": True,
+                    "DeviceIndex": 0,
+                    "Status": "attached",
+                },
+            }
+        ],
     }
     if public:
         shown["PublicIpAddress"] = public

@@ -37,7 +37,9 @@ def describe_fleets(call: Call) -> dict[str, Any]:
     mine = [fleet for fleet in call.world.fleets if fleet.region == call.region]
     unknown = set(asked) - {fleet.id for fleet in mine}
     if unknown:
-        raise AwsError("InvalidFleetId.NotFound", f"The fleet ID '{', '.join(sorted(unknown))}' does not exist")
+        raise AwsError(
+            "InvalidFleetId.NotFound", f"The fleet ID '{', '.join(sorted(unknown))}' does not exist"
+        )
     found = [fleet for fleet in mine if (fleet.id in asked if asked else fleet.type != "instant")]
     found = [fleet for fleet in found if matches(fleet, tags.get(fleet.id, {}), call.filters(), READERS)]
     some, token = page(found, call.params.get("NextToken"), call.params.get("MaxResults"), least=1)
@@ -72,22 +74,31 @@ def modify_fleet(call: Call) -> dict[str, Any]:
 
 @operation("ec2", "DeleteFleets")
 def delete_fleets(call: Call) -> dict[str, Any]:
-    """At most 100 fleets, 25 of them instant; an instant fleet can't be deleted without its boxes (botocore, DeleteFleets)."""
+    """At most 100 fleets, 25 of them instant, and those only with their boxes (botocore, DeleteFleets)."""
     ids = call.params.get("FleetIds", [])
     terminate = bool(call.params.get("TerminateInstances"))
     fleets = {fleet_id: call.world.fleets.find(fleet_id, call.region) for fleet_id in ids}
     instant = [fleet for fleet in fleets.values() if fleet and fleet.type == "instant"]
     if len(ids) > MOST_IDS or len(instant) > MOST_INSTANT_IDS:
-        raise AwsError("InvalidParameterValue", f"At most {MOST_IDS} fleets in one call, {MOST_INSTANT_IDS} of type instant")
+        raise AwsError(
+            "InvalidParameterValue",
+            f"At most {MOST_IDS} fleets in one call, {MOST_INSTANT_IDS} of type instant",
+        )
     done, failed = [], []
     for fleet_id, fleet in fleets.items():
         if fleet is None:
-            failed.append(_failure(fleet_id, "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist"))
+            failed.append(
+                _failure(fleet_id, "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist")
+            )
         elif fleet.type == "instant" and not terminate:
-            failed.append(_failure(fleet_id, "fleetNotInDeletableState", "An instant fleet is deleted with its instances"))
+            failed.append(
+                _failure(
+                    fleet_id, "fleetNotInDeletableState", "An instant fleet is deleted with its instances"
+                )
+            )
         else:
             before = fleet.state
-            call.world.fleets.delete(fleet, terminate)
+            call.world.fleets.delete(fleet, terminate=terminate)
             done.append({"FleetId": fleet_id, "CurrentFleetState": fleet.state, "PreviousFleetState": before})
     return {"SuccessfulFleetDeletions": done, "UnsuccessfulFleetDeletions": failed}
 
@@ -116,7 +127,10 @@ def _shown(call: Call, fleet: Fleet) -> dict[str, Any]:
         "FulfilledCapacity": float(len(live)),
         "FulfilledOnDemandCapacity": float(sum(not box.spot for box in live)),
         "LaunchTemplateConfigs": params["LaunchTemplateConfigs"],
-        "TargetCapacitySpecification": {**params["TargetCapacitySpecification"], "TotalTargetCapacity": fleet.target},
+        "TargetCapacitySpecification": {
+            **params["TargetCapacitySpecification"],
+            "TotalTargetCapacity": fleet.target,
+        },
         "TerminateInstancesWithExpiration": bool(params.get("TerminateInstancesWithExpiration")),
         "Type": fleet.type,
         "ValidUntil": fleet.valid_until,

@@ -46,19 +46,29 @@ def _run_spot(call: Call, spec: LaunchSpec, options: dict[str, Any], count: int)
     behaviour = options.get("InstanceInterruptionBehavior", "terminate")
     valid_until = options.get("ValidUntil")
     if persistent and behaviour not in ("stop", "hibernate"):
-        raise AwsError("InvalidParameterCombination",
-                       "RunInstances with a persistent Spot request needs the interruption behavior stop or hibernate")
+        raise AwsError(
+            "InvalidParameterCombination",
+            "RunInstances with a persistent Spot request needs the interruption behavior stop or hibernate",
+        )
     if not persistent and (valid_until or behaviour != "terminate"):
-        raise AwsError("InvalidParameterCombination",
-                       "ValidUntil and the interruption behaviors stop and hibernate need a persistent Spot request")
+        raise AwsError(
+            "InvalidParameterCombination",
+            "ValidUntil and the interruption behaviors stop and hibernate need a persistent Spot request",
+        )
     if spec.params.get("DisableApiTermination"):
-        raise AwsError("InvalidParameterCombination", "DisableApiTermination can't be used with Spot Instances")
+        raise AwsError(
+            "InvalidParameterCombination", "DisableApiTermination can't be used with Spot Instances"
+        )
     boxes: list[Box] = []
     for _ in range(count):
         request = call.world.spot.create(
-            call.region, spec, kind="persistent" if persistent else "one-time", behaviour=behaviour,
+            call.region,
+            spec,
+            kind="persistent" if persistent else "one-time",
+            behaviour=behaviour,
             cap_usd=Decimal(options["MaxPrice"]) if options.get("MaxPrice") else None,
-            valid_until=aware(valid_until), tags=tag_map(spec.params, "spot-instances-request"),
+            valid_until=aware(valid_until),
+            tags=tag_map(spec.params, "spot-instances-request"),
         )
         boxes.append(fulfil_or_drop(call, request))
     return boxes
@@ -89,8 +99,11 @@ def terminate_instances(call: Call) -> dict[str, Any]:
             call.world.boxes.end(box, by="TerminateInstances")
     if shielded:
         held = next(box.id for box in boxes if box.zone in shielded and protected(box))
-        raise AwsError("OperationNotPermitted", f"The instance '{held}' may not be terminated. Modify its "
-                                                "'disableApiTermination' instance attribute and try again.")
+        raise AwsError(
+            "OperationNotPermitted",
+            f"The instance '{held}' may not be terminated. Modify its "
+            "'disableApiTermination' instance attribute and try again.",
+        )
     return {"TerminatingInstances": [_change(box, before[box.id]) for box in boxes]}
 
 
@@ -100,7 +113,7 @@ def protected(box: Box) -> bool:
 
 @operation("ec2", "StopInstances")
 def stop_instances(call: Call) -> dict[str, Any]:
-    """On-demand boxes, and spot ones of a persistent request that is not cancelled (EC2 guide, "Stop a Spot Instance")."""
+    """On-demand boxes, and spot ones while their persistent request stands (EC2 guide, "Stop a Spot Instance")."""
     boxes = asked_boxes(call, _ids(call))
     for box in boxes:
         _check_stoppable(call, box)
@@ -112,17 +125,26 @@ def stop_instances(call: Call) -> dict[str, Any]:
 
 def _check_stoppable(call: Call, box: Box) -> None:
     if not box.live:
-        raise AwsError("IncorrectInstanceState", f"This instance '{box.id}' is not in a state from which it can be stopped.")
+        raise AwsError(
+            "IncorrectInstanceState",
+            f"This instance '{box.id}' is not in a state from which it can be stopped.",
+        )
     if not box.spot:
         return
     request = call.world.spot.find(box.request_id)
     if request is None or request.type != "persistent":
-        raise AwsError("UnsupportedOperation", f"You can't stop the Spot Instance '{box.id}' because it is associated with a "
-                                               "one-time Spot Instance request. You can only stop Spot Instances associated "
-                                               "with persistent Spot Instance requests.")
+        raise AwsError(
+            "UnsupportedOperation",
+            f"You can't stop the Spot Instance '{box.id}' because it is associated with a "
+            "one-time Spot Instance request. You can only stop Spot Instances associated "
+            "with persistent Spot Instance requests.",
+        )
     if request.state == "cancelled":
-        raise AwsError("UnsupportedOperation", f"You can't stop the Spot Instance '{box.id}' because its Spot Instance "
-                                               f"request '{request.id}' is cancelled.")
+        raise AwsError(
+            "UnsupportedOperation",
+            f"You can't stop the Spot Instance '{box.id}' because its Spot Instance "
+            f"request '{request.id}' is cancelled.",
+        )
 
 
 @operation("ec2", "StartInstances")
@@ -131,11 +153,18 @@ def start_instances(call: Call) -> dict[str, Any]:
     boxes = asked_boxes(call, _ids(call))
     for box in boxes:
         if box.state not in ("stopped", "pending", "running"):
-            raise AwsError("IncorrectInstanceState", f"The instance '{box.id}' is not in a state from which it can be started.")
+            raise AwsError(
+                "IncorrectInstanceState",
+                f"The instance '{box.id}' is not in a state from which it can be started.",
+            )
     before = {box.id: box.state for box in boxes}
     for box in boxes:
         if box.state == "stopped" and not call.world.market.has_capacity(box.zone, box.type):
-            raise AwsError("InsufficientInstanceCapacity", f"Insufficient capacity for {box.type} in {box.zone}.", status=500)
+            raise AwsError(
+                "InsufficientInstanceCapacity",
+                f"Insufficient capacity for {box.type} in {box.zone}.",
+                status=500,
+            )
         if box.state == "stopped":
             call.world.boxes.start(box)
             call.world.spot.start_requested(box)
@@ -152,7 +181,10 @@ def modify_instance_attribute(call: Call) -> dict[str, Any] | None:
         box.moto.instance_initiated_shutdown_behavior = behaviour
         return {}
     if box.spot and params.get("DisableApiTermination", {}).get("Value"):
-        raise AwsError("UnsupportedOperation", "The disableApiTermination attribute can't be modified for Spot Instances.")
+        raise AwsError(
+            "UnsupportedOperation",
+            "The disableApiTermination attribute can't be modified for Spot Instances.",
+        )
     return None
 
 
@@ -161,7 +193,9 @@ def _ids(call: Call) -> list[str]:
     if not ids:
         raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")
     if len(ids) > MOST_IDS:
-        raise AwsError("InvalidParameterValue", f"At most {MOST_IDS} instance ids in one call, not {len(ids)}")
+        raise AwsError(
+            "InvalidParameterValue", f"At most {MOST_IDS} instance ids in one call, not {len(ids)}"
+        )
     return ids
 
 

@@ -16,7 +16,7 @@ Row = tuple[datetime, str, str, str]
 READERS = {
     "availability-zone": lambda row: row["AvailabilityZone"],
     "instance-type": lambda row: row["InstanceType"],
-    "product-description": lambda row: list(LINUX),
+    "product-description": lambda _: list(LINUX),
     "spot-price": lambda row: row["SpotPrice"],
     "timestamp": lambda row: row["Timestamp"].strftime("%Y-%m-%dT%H:%M:%SZ"),
 }

@@ -26,10 +26,10 @@ MESSAGES = {
     "instance-stopped-by-user": "Your Spot instance was stopped by the user.",
     "marked-for-termination": "Your Spot instance is marked for termination.",
     "marked-for-stop": "Your Spot instance is marked for stop.",
-    "instance-terminated-no-capacity": "Your Spot instance was terminated because there is no Spot capacity available.",
-    "instance-terminated-by-price": "Your Spot instance was terminated because the Spot price exceeds your maximum price.",
-    "instance-stopped-no-capacity": "Your Spot instance was stopped because there is no Spot capacity available.",
-    "instance-stopped-by-price": "Your Spot instance was stopped because the Spot price exceeds your maximum price.",
+    "instance-terminated-no-capacity": "Your Spot instance was terminated: there is no Spot capacity available.",
+    "instance-terminated-by-price": "Your Spot instance was terminated: the Spot price exceeds your maximum price.",
+    "instance-stopped-no-capacity": "Your Spot instance was stopped: there is no Spot capacity available.",
+    "instance-stopped-by-price": "Your Spot instance was stopped: the Spot price exceeds your maximum price.",
 }
 READERS = {
     "state": lambda request: request.state,
@@ -45,19 +45,24 @@ READERS = {
 
 @operation("ec2", "RequestSpotInstances")
 def request_spot_instances(call: Call) -> dict[str, Any]:
-    """The older way to ask: the requests are open, and fulfilled some seconds later (botocore, RequestSpotInstances)."""
+    """The older way to ask: the requests are open, and fulfilled some seconds later (botocore)."""
     params = call.params
     launch = dict(params.get("LaunchSpecification", {}))
     for name in ("ImageId", "InstanceType"):
         if not launch.get(name):
-            raise AwsError("MissingParameter", f"The request must contain the parameter LaunchSpecification.{name}")
+            raise AwsError(
+                "MissingParameter", f"The request must contain the parameter LaunchSpecification.{name}"
+            )
     requests = []
     for _ in range(int(params.get("InstanceCount", 1))):
         request = call.world.spot.create(
-            call.region, LaunchSpec(launch, {}), kind=params.get("Type", "one-time"),
+            call.region,
+            LaunchSpec(launch, {}),
+            kind=params.get("Type", "one-time"),
             behaviour=params.get("InstanceInterruptionBehavior", "terminate"),
             cap_usd=Decimal(params["SpotPrice"]) if params.get("SpotPrice") else None,
-            valid_until=aware(params.get("ValidUntil")), tags=tag_map(params, "spot-instances-request"),
+            valid_until=aware(params.get("ValidUntil")),
+            tags=tag_map(params, "spot-instances-request"),
         )
         call.world.spot.fulfil_soon(request)
         requests.append(request)
@@ -70,7 +75,9 @@ def describe_spot_instance_requests(call: Call) -> dict[str, Any]:
     params, filters = call.params, call.filters()
     tags = backend.ec2_backend(call.region).tags
     asked = params.get("SpotInstanceRequestIds", [])
-    requests = asked_requests(call, asked) if asked else [r for r in call.world.spot if r.region == call.region]
+    requests = (
+        asked_requests(call, asked) if asked else [r for r in call.world.spot if r.region == call.region]
+    )
     found = [request for request in requests if matches(request, tags.get(request.id, {}), filters, READERS)]
     some, token = page(found, params.get("NextToken"), params.get("MaxResults"))
     return {"SpotInstanceRequests": [shown(call, request) for request in some], "NextToken": token}
@@ -93,8 +100,10 @@ def asked_requests(call: Call, ids: list[str]) -> list[SpotRequest]:
     found = [call.world.spot.find(request_id, call.region) for request_id in ids]
     unknown = [request_id for request_id, request in zip(ids, found, strict=True) if request is None]
     if unknown:
-        raise AwsError("InvalidSpotInstanceRequestID.NotFound",
-                       f"The spot instance request ID '{', '.join(unknown)}' does not exist")
+        raise AwsError(
+            "InvalidSpotInstanceRequestID.NotFound",
+            f"The spot instance request ID '{', '.join(unknown)}' does not exist",
+        )
     return [request for request in found if request is not None]
 
 
