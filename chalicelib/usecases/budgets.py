@@ -171,14 +171,7 @@ def _end(services: Services, facts: Facts, cut: Cut, budget: Budget) -> None:
         lease = services.store.lease(lease_id)
         if lease and lease.is_open and lease.ending is None:
             claimed.append(teardown.begin(services, lease, why, facts.owned(lease), facts.now))
-    teardown.carry_out(
-        services,
-        [lease for lease in claimed if lease],
-        sight=facts.sight,
-        policy=facts.policy,
-        prices=facts.prices,
-        now=facts.now,
-    )
+    teardown.carry_out(services, facts, [lease for lease in claimed if lease])
 
 
 def _period_start(budget: Budget, now: datetime) -> datetime:

@@ -80,9 +80,7 @@ def _end(services: Services, facts: Facts, lease: Lease, *, by: str) -> Receipt:
         claimed = teardown.begin(services, lease, why, owned, facts.now)
     if claimed is None:
         return _being_ended(services, facts, lease.id, facts.now)
-    return teardown.carry_out(
-        services, [claimed], sight=facts.sight, policy=facts.policy, prices=facts.prices, now=facts.now
-    )[0]
+    return teardown.carry_out(services, facts, [claimed])[0]
 
 
 def _being_ended(services: Services, facts: Facts, lease_id: str, now: datetime) -> Receipt:

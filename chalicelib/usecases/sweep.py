@@ -73,14 +73,7 @@ def _end(services: Services, facts: Facts, intent: Plan) -> list[Receipt]:
         for lease in facts.leases
         if _is_over(facts, lease)
     ]
-    return teardown.carry_out(
-        services,
-        [lease for lease in claimed if lease],
-        sight=facts.sight,
-        policy=facts.policy,
-        prices=facts.prices,
-        now=facts.now,
-    )
+    return teardown.carry_out(services, facts, [lease for lease in claimed if lease])
 
 
 def _is_over(facts: Facts, lease: Lease) -> bool:

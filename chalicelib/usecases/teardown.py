@@ -19,6 +19,7 @@ from chalicelib.domain.policy import Policy
 from chalicelib.domain.receipts import receipt_of
 from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
+from chalicelib.usecases.gather import Facts
 
 DRY_RUN = "dry-run"
 PROTECTED = "OperationNotPermitted"
@@ -49,15 +50,7 @@ def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> 
     return _save(services, continue_ending(lease, owned, now=now))
 
 
-def carry_out(
-    services: Services,
-    leases: Sequence[Lease],
-    *,
-    sight: Sight,
-    policy: Policy,
-    prices: PriceBook,
-    now: datetime,
-) -> list[Receipt]:
+def carry_out(services: Services, facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:
     """Act on claimed leases, costliest first as given, region by region side by side; verify and close what is proven.
 
     Returns a receipt for each: `done`, `ending` where AWS has not finished, or `dry-run`.
@@ -69,27 +62,27 @@ def carry_out(
         return []
 
     def end_region(region: str) -> list[Receipt]:
-        acted = _act(services, region, regions[region], policy, now)
-        seen = _verify(services, region, acted, sight)
-        return [_conclude(services, lease, seen, prices, now) for lease in acted]
+        acted = _act(services, facts, region, regions[region])
+        seen = _verify(services, region, acted, facts.sight)
+        return [_conclude(services, lease, seen, facts.prices, facts.now) for lease in acted]
 
     with ThreadPoolExecutor(max_workers=min(len(regions), MAX_REGIONS_AT_ONCE)) as pool:
         return [receipt for receipts in pool.map(end_region, regions) for receipt in receipts]
 
 
-def _act(
-    services: Services, region: str, leases: Sequence[Lease], policy: Policy, now: datetime
-) -> list[Lease]:
+def _act(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:
     """Cancel every request, then terminate the instances of those leases whose requests are all cancelled."""
     answers = services.compute.cancel_spot_requests(region, _targets(leases, CANCEL))
-    cancelled = [_answered(lease, CANCEL, answers, now, _is_cancelled) for lease in leases]
+    cancelled = [_answered(lease, CANCEL, answers, facts.now, _is_cancelled) for lease in leases]
     disarmed = [lease for lease in cancelled if not pending(lease, CANCEL) or _is_dry(lease)]
-    outcomes = dict(services.compute.terminate(region, _targets(disarmed, TERMINATE)))
+    leaving = {instance.id for instance in facts.sight.instances if instance.is_gone}
+    staying = [target for target in _targets(disarmed, TERMINATE) if target not in leaving]
+    outcomes = dict(services.compute.terminate(region, staying))
     for instance_id in [i for i, outcome in outcomes.items() if outcome.answer == PROTECTED]:
-        outcomes[instance_id] = _unshield(services, region, instance_id, policy)
+        outcomes[instance_id] = _unshield(services, region, instance_id, facts.policy)
     ready = {lease.id for lease in disarmed}
     return [
-        _answered(lease, TERMINATE, outcomes, now, _is_terminated) if lease.id in ready else lease
+        _answered(lease, TERMINATE, outcomes, facts.now, _is_terminated) if lease.id in ready else lease
         for lease in cancelled
     ]
 
@@ -243,7 +236,7 @@ def _save(
 
 def _sweep_up(services: Services, lease: Lease) -> None:
     """Launch templates are free: one that can't be deleted is no reason to keep a lease open."""
-    if lease.fleet_id is None and not lease.attempts:
+    if not any(attempt.operation == "CreateFleet" for attempt in lease.attempts):
         return
     try:
         services.compute.delete_launch_template(lease.region, lease.id)

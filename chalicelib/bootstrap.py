@@ -1,0 +1,57 @@
+"""The composition root: Settings → Services, built lazily and once, so that a warm Lambda keeps its clients."""
+
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, cast
+
+from chalicelib import settings as environment
+from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.clock import SystemClock
+from chalicelib.gateways.cloudwatch import CloudWatchMetrics
+from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
+from chalicelib.gateways.dynamodb import DynamoStore
+from chalicelib.gateways.ec2 import Ec2Compute
+from chalicelib.gateways.pricing import Ec2Prices
+from chalicelib.gateways.slack import SlackNotifier
+from chalicelib.ports import Compute, Services
+from chalicelib.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@cache
+def settings() -> Settings:
+    """What the environment says. Raises SettingsError."""
+    return environment.read()
+
+
+@cache
+def services() -> Services:
+    """Everything the use cases speak to. Raises SettingsError; calls nothing."""
+    here = settings()
+    aws = Aws(here.home_region)
+    clock = SystemClock()
+    compute: Compute = Ec2Compute(aws)
+    return Services(
+        clock=clock,
+        compute=DryRunCompute(compute) if here.is_dry_run else compute,
+        metrics=CloudWatchMetrics(aws),
+        prices=Ec2Prices(aws),
+        store=DynamoStore(partial(_dynamodb, aws), here.table, sleep=clock.sleep),
+        notifier=SlackNotifier(aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter),
+        regions=here.regions,
+        home_region=here.home_region,
+        is_armed=here.armed,
+        is_dry_run=here.is_dry_run,
+        missing=here.missing(),
+    )
+
+
+def _dynamodb(aws: Aws) -> "DynamoDBClient":
+    return cast("DynamoDBClient", aws.client("dynamodb", aws.home_region))
+
+
+def rehearsal(real: Services) -> Services:
+    """The same services, with every act and every write taken away: what a sweep would do, without doing it."""
+    return replace(real, compute=DryRunCompute(real.compute), store=ScratchStore(real.store), is_dry_run=True)
