@@ -21,7 +21,7 @@ from botocore.model import ListShape, Shape, StructureShape
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.utils import get_service_model
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 
 from localaws.errors import AwsError
 
@@ -124,7 +124,7 @@ def parameters(call: CallId, request: HttpRequest) -> dict[str, Any]:
             {
                 "method": request.method,
                 "values": values,
-                "headers": {},
+                "headers": Headers(),
                 "body": request.body,
                 "url_path": "/",
                 "url_params": {},

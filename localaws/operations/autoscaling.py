@@ -10,7 +10,7 @@ from localaws.operations import Call, operation
 
 @operation("autoscaling", "TerminateInstanceInAutoScalingGroup")
 def terminate_instance_in_auto_scaling_group(call: Call) -> dict[str, Any]:
-    """A box whose end lowers the desired capacity is not replaced; the group's least size can refuse that (botocore)."""
+    """What lowers the desired capacity too is not replaced; the group's least size can refuse it (botocore)."""
     box_id = call.params["InstanceId"]
     decrement = str(call.params["ShouldDecrementDesiredCapacity"]).lower() == "true"
     box = call.world.boxes.find(box_id, call.region)
@@ -23,9 +23,9 @@ def terminate_instance_in_auto_scaling_group(call: Call) -> dict[str, Any]:
         if group.desired_capacity <= group.min_size:
             raise AwsError(
                 "ValidationError",
-                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without replacement "
-                "will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower "
-                "group's min size.",
+                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without "
+                "replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to "
+                "false or lower group's min size.",
             )
         group.desired_capacity -= 1
     call.world.boxes.end(box, by="TerminateInstanceInAutoScalingGroup")
@@ -34,8 +34,8 @@ def terminate_instance_in_auto_scaling_group(call: Call) -> dict[str, Any]:
             "ActivityId": f"activity-{box_id}",
             "AutoScalingGroupName": group.name,
             "Description": f"Terminating EC2 instance: {box_id}",
-            "Cause": f"At {call.world.now:%Y-%m-%dT%H:%M:%SZ} instance {box_id} was taken out of service in response to "
-            "a user request.",
+            "Cause": f"At {call.world.now:%Y-%m-%dT%H:%M:%SZ} instance {box_id} was taken out of service in "
+            "response to a user request.",
             "StartTime": call.world.now,
             "StatusCode": "InProgress",
             "Progress": 0,
