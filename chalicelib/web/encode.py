@@ -6,10 +6,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
+
+from chalicelib.domain.case import Effect
 
 JsonValue = Any
 """A dict, list, string, number, bool or None, all the way down."""
@@ -20,7 +22,7 @@ def plain(value: object) -> JsonValue:
     match value:
         case None | bool() | str() if not isinstance(value, Enum):
             return value
-        case IntEnum():
+        case Effect():
             return value.name.lower()
         case Enum():
             return value.value

@@ -158,7 +158,7 @@ def _response(answer: Answer) -> Response:
 def _problem(problem: Problem) -> Response:
     return Response(
         body=_json(problem.body),
-        status_code=problem.status,
+        status_code=int(problem.status),
         headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **problem.headers},
     )
 

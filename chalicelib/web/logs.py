@@ -13,12 +13,17 @@ LOG = logging.getLogger("curfew")
 _SECRETS = re.compile(r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|(?:token|secret|signature)=)[^\s'\"&)]+")
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(record.getMessage() + "\n")
+
+
 def set_up() -> None:
     """Send Curfew's lines to stderr, bare: Lambda adds the time."""
-    if not LOG.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        LOG.addHandler(handler)
+    if not any(isinstance(handler, _Stderr) for handler in LOG.handlers):
+        LOG.addHandler(_Stderr())
     LOG.propagate = False
     LOG.setLevel(logging.INFO)
 

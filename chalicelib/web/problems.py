@@ -22,6 +22,7 @@ TITLES: Mapping[str, str] = {
     "budget-fixed": "A budget's period and scope can't change",
     "budget-too-small": "budget_usd is too small for this",
     "controller": "What would start it again can't be stopped yet",
+    "dry-run": "Curfew only rehearses here",
     "idempotency-key-reused": "This Idempotency-Key was used for something else",
     "idle-looser": "idle may only tighten the policy",
     "image-not-found": "The region has no such image",

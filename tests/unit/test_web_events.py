@@ -1,0 +1,107 @@
+"""EC2's events on their way to a sweep of one instance."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.web.events import EventsFailed, Subject, subject_of, work_off
+from chalicelib.web.logs import LOG
+
+BOX = "i-0123456789abcdef0"
+
+
+def event(kind: str, detail: dict[str, Any], region: str = "us-west-2") -> str:
+    """An EventBridge event as SQS hands it over."""
+    return json.dumps(
+        {
+            "version": "0",
+            "id": "1",
+            "detail-type": kind,
+            "source": "aws.ec2",
+            "account": "123456789012",
+            "time": "2026-11-23T09:00:00Z",
+            "region": region,
+            "resources": [f"arn:aws:ec2:{region}a:instance/{BOX}"],
+            "detail": detail,
+        }
+    )
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged meanwhile."""
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    before = LOG.level
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    yield told
+    LOG.removeHandler(handler)
+    LOG.setLevel(before)
+
+
+@pytest.mark.parametrize(
+    "kind, detail",
+    [
+        ("EC2 Instance State-change Notification", {"instance-id": BOX, "state": "running"}),
+        ("EC2 Spot Instance Request Fulfillment", {"spot-instance-request-id": "sir-1", "instance-id": BOX}),
+        ("EC2 Spot Instance Interruption Warning", {"instance-id": BOX, "instance-action": "terminate"}),
+        ("EC2 Instance Rebalance Recommendation", {"instance-id": BOX}),
+    ],
+)
+def test_an_event_names_an_instance_in_its_detail(kind: str, detail: dict[str, Any]) -> None:
+    """Never in its ARN, which for an interruption has a zone for a region and no account."""
+    assert subject_of(event(kind, detail)) == ("us-west-2", BOX)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "[]",
+        "null",
+        '"text"',
+        "{}",
+        "[" * 100_000,
+        json.dumps({"region": "us-east-1"}),
+        json.dumps({"region": "us-east-1", "detail": None}),
+        json.dumps({"region": "us-east-1", "detail": "i-1"}),
+        json.dumps({"region": None, "detail": {"instance-id": BOX}}),
+        event("EC2 Spot Instance Request Fulfillment", {"spot-instance-request-id": "sir-1"}),
+        event("EC2 Instance State-change Notification", {"instance-id": ["i-1"]}),
+        event("EC2 Instance State-change Notification", {"instance-id": "../i-1"}),
+    ],
+)
+def test_what_names_no_instance_is_logged_and_skipped(body: str, lines: list[str]) -> None:
+    """It can never succeed, so raising would only bring it again."""
+    assert subject_of(body) is None
+    assert [json.loads(line)["what"] for line in lines] == ["event skipped"]
+
+
+def test_one_failure_hides_no_other(lines: list[str]) -> None:
+    """All are tried, then the batch is handed back."""
+    seen: list[Subject] = []
+
+    def look_at(subject: Subject) -> None:
+        seen.append(subject)
+        if subject[1] == "i-0a":
+            raise OSError("no answer")
+
+    bodies = [event("x", {"instance-id": one}) for one in ("i-0a", "i-0b")]
+    with pytest.raises(EventsFailed, match="1 of 2 events failed: us-west-2/i-0a"):
+        work_off([bodies[0], "broken", bodies[1]], look_at)
+    assert seen == [("us-west-2", "i-0a"), ("us-west-2", "i-0b")]
+    assert [json.loads(line)["what"] for line in lines] == ["event skipped", "event failed"]
+
+
+def test_an_instance_told_of_twice_is_looked_at_once() -> None:
+    """The order of first mention is kept; the same id in another region is another box."""
+    seen: list[Subject] = []
+    bodies = [event("x", {"instance-id": BOX}, region) for region in ("us-west-2", "eu-west-1", "us-west-2")]
+    assert work_off(bodies, seen.append) == 2
+    assert seen == [("us-west-2", BOX), ("eu-west-1", BOX)]

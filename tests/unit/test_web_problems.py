@@ -1,0 +1,123 @@
+"""Every way to fail has a name, a title and a paragraph."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+from pydantic import ValidationError
+
+from chalicelib.domain.errors import BudgetExceeded, CurfewError, NotFound, Refused, Stale, Unavailable
+from chalicelib.web.models import LaunchBody
+from chalicelib.web.problems import (
+    TITLES,
+    Invalid,
+    Unauthorized,
+    invalid_from,
+    problem_of,
+    problem_of_unexpected,
+    unknown_path,
+)
+from tests.architecture.sources import ROOT, sources
+
+DOCUMENT = (ROOT / "docs" / "problems.md").read_text()
+DOCUMENTED = set(re.findall(r"^## (.*)$", DOCUMENT, flags=re.MULTILINE))
+NEVER_RAISED_BARE = {"error"}
+MADE_AT_THE_DOOR = {"internal-error", "not-configured"}
+
+
+def slugs() -> Iterator[str]:
+    """Every slug that the product can raise: class attributes and `slug=` arguments."""
+    for file in sources("chalicelib"):
+        for node in ast.walk(file.tree):
+            match node:
+                case ast.keyword(arg="slug", value=ast.Constant(value=str(slug))):
+                    yield slug
+                case ast.Assign(targets=[ast.Name(id="slug")], value=ast.Constant(value=str(slug))):
+                    yield slug
+
+
+def test_every_slug_is_documented_and_titled_and_no_other() -> None:
+    """docs/problems.md and the titles can't drift from the code."""
+    raised = (set(slugs()) - NEVER_RAISED_BARE) | MADE_AT_THE_DOOR
+    assert raised == DOCUMENTED
+    assert raised == set(TITLES)
+
+
+def test_the_documented_status_is_the_answered_one() -> None:
+    """Each paragraph begins with its status."""
+    by_slug = {
+        error.slug: problem_of(error).status
+        for error in (Stale("x"), NotFound("x"), Unavailable("x"), Invalid([]))
+    }
+    by_slug["unauthorized"] = problem_of(Unauthorized("x")).status
+    for slug, status in by_slug.items():
+        assert f"## {slug}\n\n{status}. " in DOCUMENT
+
+
+def test_the_document_is_sorted() -> None:
+    """So that a slug is found, and two people's additions don't collide at the end."""
+    headings = re.findall(r"^## (.*)$", DOCUMENT, flags=re.MULTILINE)
+    assert headings == sorted(headings)
+
+
+@pytest.mark.parametrize(
+    "error, status",
+    [
+        (NotFound("x"), 404),
+        (Refused("x"), 409),
+        (BudgetExceeded("x"), 409),
+        (Unavailable("x"), 503),
+        (Unauthorized("x"), 401),
+        (CurfewError("x"), 500),
+    ],
+)
+def test_an_errors_family_decides_its_status(error: CurfewError, status: int) -> None:
+    """The status in the body is the one on the line."""
+    problem = problem_of(error)
+    assert (problem.status, problem.body["status"]) == (status, status)
+    assert {"type", "title", "status", "detail"} <= set(problem.body)
+
+
+def test_extra_members_never_hide_the_standard_ones() -> None:
+    """A use case that adds a `status` of its own does not change what the problem says."""
+    body = problem_of(
+        Refused("the sentence", slug="lease-limit", status="odd", type="odd", leases=("a",))
+    ).body
+    assert body == {
+        "type": "/problems/lease-limit",
+        "title": TITLES["lease-limit"],
+        "status": 409,
+        "detail": "the sentence",
+        "leases": ["a"],
+    }
+
+
+def test_each_bad_field_has_a_sentence_with_the_fix() -> None:
+    """A person can mend the request from the answer alone."""
+    sent = {"image": "deep-learning", "hours": 0, "ssh_from": "me", "idle": {"afterr": "PT1H"}}
+    with pytest.raises(ValidationError) as refusal:
+        LaunchBody.model_validate(sent)
+    problem = problem_of(invalid_from(refusal.value, hints=LaunchBody.hints()))
+    told = {error["field"]: error["detail"] for error in problem.body["errors"]}
+    assert set(told) == {"instance_types", "image", "hours", "ssh_from", "idle.after", "idle.afterr"}
+    assert told["instance_types"].startswith("this field is required; a list of 1 to 20 types")
+    assert "the id of an AMI" in told["image"]
+    assert "greater than 0" in told["hours"]
+    assert told["ssh_from"].startswith("there is no field 'ssh_from'; known: instance_types, image")
+    assert problem.status == 422
+    assert "ssh_from" in problem.body["detail"]
+
+
+def test_an_unexpected_error_tells_nothing_of_its_inside() -> None:
+    """It says what becomes of the money, and under which id the log has the rest."""
+    body = problem_of_unexpected("request-1").body
+    assert (body["status"], body["request_id"]) == (500, "request-1")
+    assert "stays held and leased" in body["detail"]
+
+
+def test_a_path_without_a_route_is_a_problem_too() -> None:
+    """For servers in front of Chalice, which never asks a view about such paths."""
+    problem = unknown_path("/images")
+    assert problem.status == 404
+    assert "/images" in problem.body["detail"]

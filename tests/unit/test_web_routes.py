@@ -1,0 +1,499 @@
+"""app.py over HTTP, on doubles in memory: every route, what it answers and with which status."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from chalice.test import Client
+
+import app as curfew
+from chalicelib.ports import Services
+from chalicelib.settings import Settings
+from chalicelib.web.events import EventsFailed
+from tests.doubles.memory_compute import MemoryCompute
+from tests.doubles.memory_ports import MINUTE, START, MemoryClock, MemoryMetrics, MemoryNotifier, MemoryPrices
+from tests.doubles.memory_store import MemoryStore
+
+TOKEN = "sesame-of-the-test"
+ADMIN = {"Authorization": f"Bearer {TOKEN}"}
+LAUNCH = {"instance_types": ["g5.xlarge"], "image": "ami-0123456789abcdef0", "region": "us-east-1"}
+SECTION_6 = json.loads(
+    """
+    {"idle":      {"after": "PT1H", "warn_before": "PT10M", "gpu_below_percent": 1, "coverage": 0.8, "after_launch": "PT30M", "cpu_evidence": "ignore"},
+     "lease":     {"default_for": "PT8H", "max_for": "P3D", "max_open_per_owner": 10},
+     "unleased":  {"effect": "adopt", "for": "PT8H", "grace": "PT30M", "end": "terminate"},
+     "stopped":   {"warn_after": "P1D", "end_after": null},
+     "limits":    {"idle_ends_per_sweep": 10, "hourly_usd": null},
+     "teardown":  {"margin": "PT15M", "lift_termination_protection": false},
+     "bills":     {"cost_explorer_every": "PT8H", "own_usd_per_month": {"base": "4.00", "per_box": "0.05"}},
+     "notify":    {"time_zone": "UTC", "digest_at": "09:00"},
+     "scope":     {"regions": "all", "accounts": [], "include_types": [], "exclude_types": [], "exclude_tags": {}}}
+    """
+)
+
+
+@dataclass
+class World:
+    """The doubles behind the app, and a caller in front of it."""
+
+    clock: MemoryClock
+    compute: MemoryCompute
+    store: MemoryStore
+    services: Services
+
+    def __call__(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        answer = self.respond(method, path, body, headers)
+        return answer.status_code, answer.json_body
+
+    def respond(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """The whole response, headers included."""
+        raw = b"" if body is None else json.dumps(body).encode()
+        client = Client(curfew.app, project_dir="/nonexistent")
+        return client.http.request(method, path, headers={**ADMIN, **(headers or {})}, body=raw)
+
+    def launched(self, **more: Any) -> Any:
+        """A lease that has started."""
+        status, lease = self("POST", "/spot-requests", {**LAUNCH, **more})
+        assert status == 201, lease
+        return lease
+
+
+def settings() -> Settings:
+    """An environment in which everything may happen."""
+    return Settings(
+        table="curfew",
+        admin_token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest(),
+        home_region="us-east-1",
+        regions=None,
+        mode="enforce",
+        armed=True,
+        slack_webhook_url=None,
+        slack_webhook_parameter=None,
+        public_url=None,
+    )
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """The app with its door opened onto the doubles."""
+    clock = MemoryClock()
+    compute, store = MemoryCompute(clock), MemoryStore()
+    services = Services(
+        clock=clock,
+        compute=compute,
+        metrics=MemoryMetrics(),
+        prices=MemoryPrices(),
+        store=store,
+        notifier=MemoryNotifier(),
+        regions=None,
+        home_region="us-east-1",
+        is_armed=True,
+    )
+    monkeypatch.setattr(curfew.door, "services", lambda: services)
+    monkeypatch.setattr(curfew.door, "settings", settings)
+    return World(clock, compute, store, services)
+
+
+def scheduled() -> dict[str, Any]:
+    """What EventBridge hands to the sweep."""
+    return {
+        "version": "0",
+        "id": "1",
+        "account": "123456789012",
+        "region": "us-east-1",
+        "source": "aws.events",
+        "detail-type": "Scheduled Event",
+        "time": "2026-11-23T09:00:00Z",
+        "resources": [],
+        "detail": {},
+    }
+
+
+def queued(*bodies: str) -> dict[str, Any]:
+    """What SQS hands over."""
+    return {"Records": [{"body": body, "receiptHandle": "r"} for body in bodies]}
+
+
+def news_of(instance_id: str) -> str:
+    """An event about an instance."""
+    return json.dumps({"region": "us-east-1", "detail": {"instance-id": instance_id, "state": "running"}})
+
+
+def test_the_routes_are_those_that_are_built() -> None:
+    """What is not built yet is absent, never a stub."""
+    routes = {(method, path) for path, methods in curfew.app.routes.items() for method in methods}
+    assert routes == {
+        ("POST", "/spot-requests"),
+        ("GET", "/spot-requests"),
+        ("GET", "/spot-requests/{spot_request_id}"),
+        ("DELETE", "/spot-requests/{spot_request_id}"),
+        ("GET", "/leases"),
+        ("GET", "/leases/{lease_id}"),
+        ("PATCH", "/leases/{lease_id}"),
+        ("DELETE", "/leases/{lease_id}"),
+        ("GET", "/instances"),
+        ("DELETE", "/instances/{instance_id}"),
+        ("GET", "/budgets"),
+        ("GET", "/budgets/{name}"),
+        ("PUT", "/budgets/{name}"),
+        ("DELETE", "/budgets/{name}"),
+        ("GET", "/policy"),
+        ("PUT", "/policy"),
+        ("POST", "/sweeps"),
+        ("GET", "/sweeps"),
+        ("GET", "/receipts"),
+        ("GET", "/health"),
+    }
+
+
+def test_every_route_but_health_needs_a_token(world: World) -> None:
+    """Also a route that nobody thought of when this test was written."""
+    for path, methods in curfew.app.routes.items():
+        for method in methods:
+            answer = world.respond(
+                method, path.replace("{", "").replace("}", ""), headers={"Authorization": "Bearer x"}
+            )
+            assert (answer.status_code, answer.headers["Content-Type"]) == (
+                401,
+                "application/problem+json",
+            ), path
+    status, body = world("GET", "/health", headers={"Authorization": ""})
+    assert status == 401, body
+
+
+def test_a_launch_answers_its_lease(world: World) -> None:
+    """With exactly the keys that others rely on, and a few more."""
+    answer = world.respond(
+        "POST", "/spot-requests", {**LAUNCH, "key_name": "lab", "project": "demo", "hours": 2}
+    )
+    lease = answer.json_body
+    assert (answer.status_code, answer.headers["Location"]) == (201, f"/leases/{lease['id']}")
+    assert set(lease) == {
+        *("id", "status", "owner", "project", "request_type", "region", "spot_request_ids", "fleet_id"),
+        *(
+            "instance_ids",
+            "launched_at",
+            "expires_at",
+            "guest_deadline",
+            "hold_usd",
+            "accrued_usd",
+            "hourly_usd",
+        ),
+        *("budgets", "verdict", "ssh", "receipts"),
+        *("hold", "origin", "requested_at", "closed_at", "failure"),
+    }
+    assert (lease["status"], lease["owner"], lease["project"], lease["request_type"]) == (
+        *("active", "admin", "demo", "one-time"),
+    )
+    assert (lease["launched_at"], lease["expires_at"]) == ("2026-11-23T09:00:00Z", "2026-11-23T11:00:00Z")
+    assert lease["ssh"] == "ssh -i lab.pem ec2-user@203.0.113.7"
+    assert lease["verdict"]["effect"] == "keep"
+    parts = ("compute_usd", "storage_usd", "public_ipv4_usd", "egress_usd")
+    assert set(lease["hold"]) == set(parts)
+    assert len(lease["instance_ids"]) == len(lease["spot_request_ids"]) == len(world.compute.alive) == 1
+    assert world("GET", f"/leases/{lease['id']}") == (200, lease)
+    assert world("GET", "/leases") == (200, {"items": [lease], "next": None})
+
+
+def test_the_same_key_launches_once(world: World) -> None:
+    """With the same body it answers the same lease, with another it refuses."""
+    key = {"Idempotency-Key": "one"}
+    first = world("POST", "/spot-requests", {**LAUNCH, "budget_usd": 5}, key)
+    again = world("POST", "/spot-requests", {**LAUNCH, "budget_usd": "5.00"}, key)
+    other = world("POST", "/spot-requests", {**LAUNCH, "budget_usd": 6}, key)
+    assert (first[0], again[0], other[0]) == (201, 201, 409)
+    assert first[1]["id"] == again[1]["id"]
+    assert other[1]["type"] == "/problems/idempotency-key-reused"
+    assert (
+        world("POST", "/spot-requests", LAUNCH)[1]["id"] != world("POST", "/spot-requests", LAUNCH)[1]["id"]
+    )
+
+
+@pytest.mark.parametrize("key", ["", " ", "a\tb", "é", "x" * 256])
+def test_a_key_is_printable(world: World, key: str) -> None:
+    """Anything else is a mistake of the caller's, told before anything starts."""
+    status, body = world("POST", "/spot-requests", LAUNCH, {"Idempotency-Key": key})
+    assert (status, body["errors"][0]["field"]) == (422, "Idempotency-Key")
+    assert world.compute.alive == []
+
+
+def test_a_launch_whose_answer_is_lost_is_a_202(world: World) -> None:
+    """It may run: the hold stays until a sweep knows."""
+    world.compute.fail("launch", times=9)
+    status, lease = world("POST", "/spot-requests", LAUNCH)
+    assert (status, lease["status"]) == (202, "requested")
+
+
+def test_a_launch_is_answered_even_while_ec2_cannot_be_seen(world: World) -> None:
+    """What has started and is held must not turn into an error."""
+    world.compute.fail("regions", times=99)
+    world.compute.fail("observe", times=99)
+    status, lease = world("POST", "/spot-requests", LAUNCH)
+    assert (status, lease["status"]) == (201, "active")
+
+
+def test_a_dry_run_quotes_and_starts_nothing(world: World) -> None:
+    """Everything that speaks against it is listed as the problem it would be."""
+    world("PUT", "/budgets/small", {"limit_usd": "1"})
+    status, quote = world("POST", "/spot-requests", {**LAUNCH, "dry_run": True, "hours": 100})
+    assert status == 200
+    assert (quote["dry_run"], quote["would_launch"]) == (True, False)
+    assert {each["type"] for each in quote["objections"]} == {
+        "/problems/lease-limit",
+        "/problems/budget-exceeded",
+    }
+    assert quote["price_caps_usd_per_hour"] == {"g5.xlarge": "1.006"}
+    assert world.compute.alive == []
+    assert world("GET", "/leases")[1]["items"] == []
+    world("DELETE", "/budgets/small")
+    status, quote = world("POST", "/spot-requests", {**LAUNCH, "dry_run": True})
+    assert (status, quote["would_launch"], quote["objections"]) == (200, True, [])
+
+
+def test_a_budget_without_room_refuses_by_name(world: World) -> None:
+    """And nothing was launched or held."""
+    world("PUT", "/budgets/small", {"limit_usd": "1"})
+    status, body = world("POST", "/spot-requests", LAUNCH)
+    assert (status, body["type"], body["budget"]) == (409, "/problems/budget-exceeded", "small")
+    assert world("GET", "/budgets/small")[1]["left_usd"] == "1"
+    assert world.compute.alive == []
+
+
+@pytest.mark.parametrize("way", ["leases", "spot-requests", "instances"])
+def test_the_three_deletes_answer_the_same_receipt(world: World, way: str) -> None:
+    """200 once it is over, and again the same when asked again."""
+    lease = world.launched(request_type="persistent")
+    named = {
+        "leases": lease["id"],
+        "spot-requests": lease["spot_request_ids"][0],
+        "instances": lease["instance_ids"][0],
+    }[way]
+    status, receipt = world("DELETE", f"/{way}/{named}")
+    assert (status, receipt["status"], receipt["lease_id"]) == (200, "done", lease["id"])
+    assert [step["action"] for step in receipt["steps"]][:2] == ["cancel-spot-request", "terminate-instance"]
+    assert world.compute.alive == []
+    assert world("DELETE", f"/{way}/{named}") == (200, receipt)
+    assert world("GET", "/receipts") == (200, {"items": [receipt], "next": None})
+    closed = world("GET", f"/leases/{lease['id']}")[1]
+    assert (closed["status"], closed["receipts"], closed["verdict"]) == ("closed", [receipt], None)
+    assert closed["accrued_usd"] == receipt["cost_usd"]
+
+
+def test_an_end_that_takes_longer_is_a_202(world: World) -> None:
+    """The receipt says `ending` until a sweep has seen it gone; `wait` waits for that no longer than asked."""
+    world.compute.ec2.shutting_down_for = timedelta(minutes=2)
+    world.compute.fail("terminate", times=9)
+    lease = world.launched()
+    status, receipt = world("DELETE", f"/leases/{lease['id']}")
+    assert (status, receipt["status"]) == (202, "ending")
+    status, seen = world("GET", f"/leases/{lease['id']}?wait=3")
+    assert (status, seen["status"], world.clock.slept) == (200, "ending", [1, 1, 1])
+
+
+def test_waiting_for_a_settled_lease_takes_no_time(world: World) -> None:
+    """An active lease is answered at once, whatever `wait` says; more than 25 s is refused."""
+    lease = world.launched()
+    assert world("GET", f"/leases/{lease['id']}?wait=25")[0] == 200
+    assert world.clock.slept == []
+    assert world("GET", f"/leases/{lease['id']}?wait=26")[0] == 422
+
+
+def test_a_lease_is_extended_within_its_limits(world: World) -> None:
+    """`hours` is the new total length."""
+    lease = world.launched(hours=1)
+    status, longer = world("PATCH", f"/leases/{lease['id']}", {"hours": 5})
+    assert (status, longer["expires_at"]) == (200, "2026-11-23T14:00:00Z")
+    status, refused = world("PATCH", f"/leases/{lease['id']}", {"hours": 1000})
+    assert (status, refused["type"]) == (409, "/problems/lease-limit")
+    assert world("PATCH", f"/leases/{lease['id']}", {})[0] == 422
+
+
+def test_what_others_started_is_listed_and_ended_too(world: World) -> None:
+    """Spot requests and instances, leased or not."""
+    box = world.compute.start("g5.xlarge", "us-west-2", market="persistent")
+    _, boxes = world("GET", "/instances")
+    assert [each["id"] for each in boxes["items"]] == [box]
+    seen = boxes["items"][0]
+    assert (seen["instance_type"], seen["region"], seen["lease_id"]) == ("g5.xlarge", "us-west-2", None)
+    assert seen["evidence"]["use"] == "unknown"
+    _, requests = world("GET", "/spot-requests")
+    request = requests["items"][0]
+    assert (request["request_type"], request["state"], request["instance_id"]) == (
+        "persistent",
+        "active",
+        box,
+    )
+    assert world("GET", f"/spot-requests/{request['id']}") == (200, request)
+    status, receipt = world("DELETE", f"/instances/{box}")
+    assert (status, receipt["origin"], world.compute.alive) == (200, "adopted", [])
+
+
+def test_lists_are_paged(world: World) -> None:
+    """Every item once, in as many pages as the limit makes."""
+    ids = {world.compute.start("g5.xlarge") for _ in range(5)}
+    for _ in range(3):
+        world("POST", "/sweeps")
+        world.clock.advance(MINUTE)
+    for path in ("/instances", "/sweeps"):
+        seen, cursor = [], ""
+        while cursor is not None:
+            _, page = world("GET", f"{path}?limit=2{cursor and f'&cursor={cursor}'}")
+            assert 0 < len(page["items"]) <= 2
+            seen += [item["id"] for item in page["items"]]
+            cursor = page["next"]
+        assert len(seen) == len(set(seen)) >= 3
+        assert path != "/instances" or set(seen) == ids
+        assert world("GET", f"{path}?cursor=nonsense")[1]["type"] == "/problems/bad-cursor"
+
+
+@pytest.mark.parametrize("path", ["/leases/nope", "/spot-requests/sir-nope", "/budgets/nope"])
+def test_an_unknown_id_is_a_404(world: World, path: str) -> None:
+    """As a problem that says where to look."""
+    for method in ("GET", "DELETE"):
+        status, body = world(method, path)
+        assert (status, body["type"]) == (404, "/problems/not-found")
+    assert world("DELETE", "/instances/i-0")[0] == 404
+
+
+def test_a_budget_comes_back_as_it_was_put(world: World) -> None:
+    """With where it stands."""
+    sent = {
+        "limit_usd": "100.50",
+        "period": "daily",
+        "scope": {"kind": "owner", "value": "admin"},
+        "services": "accelerators",
+        "thresholds": [{"at_percent": 90, "do": ["notify", "end"]}],
+    }
+    stands = {
+        "period_key": "2026-11-23",
+        "spent_usd": "0.00",
+        "held_usd": "0.00",
+        "left_usd": "100.50",
+        "ending": [],
+    }
+    status, put = world("PUT", "/budgets/mine", sent)
+    assert (status, put) == (200, {"name": "mine", **sent, **stands})
+    assert world("GET", "/budgets/mine") == (200, put)
+    assert world("GET", "/budgets") == (200, {"items": [put], "next": None})
+    lease = world.launched()
+    assert lease["budgets"] == [{"name": "mine", "period_key": "2026-11-23", "held_usd": lease["hold_usd"]}]
+    assert world.respond("DELETE", "/budgets/mine").status_code == 204
+    assert world("GET", "/budgets/mine")[0] == 404
+    assert world("PUT", "/budgets/no%20name", sent)[0] in {404, 422}
+
+
+def test_a_limit_below_what_is_held_needs_force(world: World) -> None:
+    """The refusal and the forced answer list the same leases."""
+    world("PUT", "/budgets/all", {"limit_usd": 100})
+    lease = world.launched()
+    status, refused = world("PUT", "/budgets/all", {"limit_usd": 1})
+    assert (status, refused["ending"]) == (409, [lease["id"]])
+    assert len(world.compute.alive) == 1
+    status, forced = world("PUT", "/budgets/all?force=true", {"limit_usd": 1})
+    assert (status, forced["ending"], world.compute.alive) == (200, [lease["id"]], [])
+
+
+def test_the_policy_is_one_bare_document(world: World) -> None:
+    """The defaults are section 6 of the design to the letter, and what is read can be put."""
+    answer = world.respond("GET", "/policy")
+    assert (answer.json_body, answer.headers["ETag"]) == (SECTION_6, '"0"')
+    changed = {**SECTION_6, "idle": {**SECTION_6["idle"], "after": "PT2H", "gpu_below_percent": 2.5}}
+    answer = world.respond("PUT", "/policy", changed, {"If-Match": '"0"'})
+    assert (answer.status_code, answer.json_body, answer.headers["ETag"]) == (200, changed, '"1"')
+    assert world("GET", "/policy") == (200, changed)
+
+
+@pytest.mark.parametrize("tag", ['"7"', "7", 'W/"7"', '"x"', ""])
+def test_a_policy_put_over_another_version_is_refused(world: World, tag: str) -> None:
+    """412, and the policy stays what it was."""
+    status, body = world("PUT", "/policy", SECTION_6, {"If-Match": tag})
+    assert (status, body["type"]) == (412, "/problems/precondition-failed")
+    assert world.respond("GET", "/policy").headers["ETag"] == '"0"'
+
+
+@pytest.mark.parametrize(
+    "change, field",
+    [
+        ({"idel": {}}, "idel"),
+        ({"idle": {"afterr": "PT1H"}}, "idle.afterr"),
+        ({"idle": {"after": "an hour"}}, "idle.after"),
+        ({"unleased": {"end": "burn"}}, "unleased.end"),
+        ({"notify": {"time_zone": "Mars"}}, "notify.time_zone"),
+    ],
+)
+def test_a_misspelt_policy_is_refused_by_name(world: World, change: dict[str, Any], field: str) -> None:
+    """A threshold that silently never fires is worse than none."""
+    status, body = world("PUT", "/policy", {**SECTION_6, **change})
+    assert (status, [error["field"] for error in body["errors"]]) == (422, [field])
+
+
+def test_a_sweep_can_be_asked_for_rehearsed_and_armed(world: World) -> None:
+    """A rehearsal leaves no trace; arming says since when."""
+    status, rehearsed = world("POST", "/sweeps", {"dry_run": True})
+    assert (status, rehearsed["is_dry_run"]) == (200, True)
+    assert world("GET", "/sweeps")[1]["items"] == []
+    assert world.store.account().armed_at is None
+    status, swept = world("POST", "/sweeps", {"arm": True})
+    assert (status, swept["trigger"], swept["armed_at"]) == (200, "request", "2026-11-23T09:00:00Z")
+    assert world.store.account().armed_at == START
+    world.clock.advance(MINUTE)
+    status, again = world("POST", "/sweeps")
+    assert (status, "armed_at" in again) == (200, False)
+    assert {each["id"] for each in world("GET", "/sweeps")[1]["items"]} == {swept["id"], again["id"]}
+
+
+def test_health_is_one_word_for_strangers(world: World) -> None:
+    """Monitors need no token; everything else does."""
+    stranger = Client(curfew.app, project_dir="/nonexistent").http.get("/health")
+    assert (stranger.status_code, stranger.json_body) == (200, {"status": "failing"})
+    world("POST", "/sweeps")
+    status, health = world("GET", "/health")
+    assert status == 200
+    assert set(health) >= {
+        "status",
+        "last_complete_sweep",
+        "regions",
+        "missing",
+        "not_enforced",
+        "armed",
+        "mode",
+    }
+    assert health["regions"] == {"eu-west-1": "ok", "us-east-1": "ok", "us-west-2": "ok"}
+
+
+def test_the_schedule_sweeps_everything(world: World) -> None:
+    """Whatever the event says, its time above all."""
+    world.compute.start()
+    record = curfew.sweep(scheduled(), None)
+    assert (record["trigger"], record["seen"], len(record["adopted"])) == ("schedule", 1, 1)
+    json.dumps(record)
+    world.clock.advance(MINUTE)
+    assert curfew.sweep(scheduled(), None)["adopted"] == []
+
+
+def test_an_event_sweeps_its_own_instance(world: World) -> None:
+    """The box is adopted within seconds of its start, and no other is touched."""
+    box, other = world.compute.start(), world.compute.start()
+    curfew.on_ec2_event(queued("rubbish", news_of(box)), None)
+    leased = [instance for lease in world.store.open_leases() for instance in lease.instance_ids]
+    assert leased == [box]
+    assert other not in leased
+
+
+def test_a_failed_event_comes_back_and_hides_no_other(world: World) -> None:
+    """The queue brings the batch again; what was done stays done."""
+    first, second = world.compute.start(), world.compute.start()
+    world.store.inject("policy", OSError("the table is away"))
+    with pytest.raises(EventsFailed, match=f"1 of 2 .*{first}"):
+        curfew.on_ec2_event(queued(news_of(first), news_of(second)), None)
+    assert [lease.instance_ids for lease in world.store.open_leases()] == [(second,)]
+    curfew.on_ec2_event(queued(news_of(first), news_of(second)), None)
+    assert len(world.store.open_leases()) == 2
