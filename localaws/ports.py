@@ -28,6 +28,9 @@ HOST = "127.0.0.1"
 API_FUNCTION = "api_handler"
 Respond = Callable[[HttpRequest], HttpResponse]
 
+BUFFERED = -1
+"""An answer leaves in one piece. In two, head and body, each one waits 40 ms for the other's acknowledgement."""
+
 
 class Server(ThreadingHTTPServer):
     """A thread a connection, and room for hundreds of connections that arrive at once."""
@@ -80,6 +83,7 @@ class AwsHandler(BaseHTTPRequestHandler):
     """HTTP/1.1 to `HttpRequest` and back."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = BUFFERED
 
     def __init__(self, *args: Any, respond: Respond) -> None:
         self._respond = respond
@@ -124,6 +128,8 @@ class Gateway(LocalGateway):
 
 
 class ApiHandler(ChaliceRequestHandler):
+    wbufsize = BUFFERED
+
     def __init__(self, request: Any, address: Any, server: Any, app_object: Chalice, config: Config) -> None:
         self.local_gateway = Gateway(app_object, config)
         BaseHTTPRequestHandler.__init__(self, request, address, server)
