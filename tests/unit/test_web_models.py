@@ -196,7 +196,7 @@ def test_a_limit_is_a_budget() -> None:
     """Monthly, for the account, with the default thresholds."""
     budget = budget_of("gpu", BudgetBody.model_validate({"limit_usd": "100"}))
     assert (budget.name, budget.limit_usd, budget.period.value) == ("gpu", Decimal(100), "monthly")
-    assert [(t.at_percent, t.do) for t in budget.thresholds] == [
+    assert [(int(t.at_percent), t.do) for t in budget.thresholds] == [
         (50, (Consequence.NOTIFY,)),
         (80, (Consequence.NOTIFY, Consequence.STOP_LAUNCHES)),
         (100, (Consequence.END,)),

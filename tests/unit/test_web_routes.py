@@ -343,12 +343,13 @@ def test_lists_are_paged(world: World) -> None:
         world("POST", "/sweeps")
         world.clock.advance(MINUTE)
     for path in ("/instances", "/sweeps"):
-        seen, cursor = [], ""
-        while cursor is not None:
-            _, page = world("GET", f"{path}?limit=2{cursor and f'&cursor={cursor}'}")
+        seen: list[str] = []
+        query: str | None = "limit=2"
+        while query:
+            _, page = world("GET", f"{path}?{query}")
             assert 0 < len(page["items"]) <= 2
             seen += [item["id"] for item in page["items"]]
-            cursor = page["next"]
+            query = f"limit=2&cursor={page['next']}" if page["next"] else None
         assert len(seen) == len(set(seen)) >= 3
         assert path != "/instances" or set(seen) == ids
         assert world("GET", f"{path}?cursor=nonsense")[1]["type"] == "/problems/bad-cursor"
