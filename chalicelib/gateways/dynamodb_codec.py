@@ -1,4 +1,4 @@
-"""What items are made of: documents as JSON text, times as sort keys, places in lists as cursors.
+"""What items are made of: attributes, documents as JSON text, times as sort keys, places in lists as cursors.
 
 A document is exactly the dataclass it stands for: Decimals as strings with every digit, times with their microseconds,
 lengths as ISO 8601. Fields a document lacks take their defaults and fields it has beyond those are passed over, so that
@@ -7,7 +7,10 @@ two versions of Curfew can share a table while one replaces the other.
 
 import base64
 import binascii
+import zlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -15,6 +18,14 @@ from pydantic import TypeAdapter
 from chalicelib.domain.errors import Refused
 
 T = TypeVar("T")
+
+Value = str | int | Decimal | bytes
+Item = dict[str, Value]
+"""One item as Python values. Numbers come back as Decimal."""
+
+LONG = 40_000
+"""Bytes from which a document is kept deflated, so that none comes near an item's 400 KB: a lease that can't be written
+can't be ended."""
 
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
@@ -36,6 +47,44 @@ def from_text(kind: type[T], text: str | bytes) -> T:
     """The document of a kind that `to_text` wrote."""
     document: T = _adapter(kind).validate_json(text)
     return document
+
+
+def document(of: object) -> Item:
+    """The attribute that carries a document: `doc`, or `doc_deflated` where it is long."""
+    text = to_text(of)
+    raw = text.encode()
+    return {"doc": text} if len(raw) < LONG else {"doc_deflated": zlib.compress(raw)}
+
+
+def read(kind: type[T], item: Mapping[str, Value]) -> T:
+    """The document of a kind that an item carries."""
+    packed = item.get("doc_deflated")
+    return from_text(kind, zlib.decompress(packed) if isinstance(packed, bytes) else str(item["doc"]))
+
+
+def to_attributes(item: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
+    """An item as DynamoDB takes it; Decimals exact and without exponents."""
+    return {name: _attribute(value) for name, value in item.items()}
+
+
+def from_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
+    """An item as DynamoDB gives it."""
+    return {name: _value(*attribute.items()) for name, attribute in attributes.items()}
+
+
+def _attribute(value: Value) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": value}
+        case bytes():
+            return {"B": value}
+        case int() | Decimal():
+            return {"N": f"{value:f}" if isinstance(value, Decimal) else str(value)}
+
+
+def _value(attribute: tuple[str, Any]) -> Value:
+    kind, value = attribute
+    return Decimal(value) if kind == "N" else bytes(value) if kind == "B" else str(value)
 
 
 def stamp(at: datetime) -> str:

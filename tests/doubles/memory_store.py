@@ -121,7 +121,7 @@ class MemoryStore:
         version = self._policy[1]
         if if_version not in {None, version}:
             raise Stale(
-                f"the policy is at version {version}, not {if_version}; nothing was written. Read it again"
+                f"the policy is no longer at version {if_version}; nothing was written. Read it again"
             )
         self._policy = (to_text(policy), version + 1)
         return version + 1

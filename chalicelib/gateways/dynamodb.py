@@ -1,0 +1,50 @@
+"""The Store on one DynamoDB table.
+
+| pk | sk | what stands there |
+| --- | --- | --- |
+| OPEN | lease id | an open lease; view LEASES by `requested_at` |
+| LEASE#id | LEASE | a closed lease; the same view |
+| CLOSED | closed_at#id | the id of a closed lease, so that those closed since a moment are one query |
+| BUDGETS | CATALOGUE | every budget's definition, and the revision of them all |
+| BUDGET#name | period | `used_usd`: holds of open leases and costs of closed ones |
+| RECEIPT#lease | RECEIPT | how a lease ended; view RECEIPTS by `decided_at` |
+| SWEEPS | started_at#id | what a sweep saw and did; vanishes after 30 days |
+| OUTBOX | at#notice | a notice not sent yet: `due_at`, `claimed_until`, `tries` |
+| NOTICE#id | NOTICE | that a notice was told; vanishes after 40 days |
+| POLICY | POLICY | the policy and its version |
+| ACCOUNT | ARMED, REGION#name | since when it is armed; what ran in a region at first sight |
+
+A document stands in `doc` as JSON (`doc_deflated` where it is long); other attributes are what conditions, filters and
+keys need. The index `view` serves lists alone. Only `expires_epoch` makes an item vanish.
+
+What is kept of a budget is what is used, not what is left: a launch adds its hold under the condition
+`used_usd <= limit - hold` and checks in the same transaction that the definitions are still at the revision it read the
+limit from. So a limit changes by one write, whatever the number of periods, and no launch is judged by an old one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chalicelib.gateways.dynamodb_leases import LeaseRecords
+from chalicelib.gateways.dynamodb_settings import SettingRecords
+from chalicelib.gateways.dynamodb_table import Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class DynamoStore(LeaseRecords, SettingRecords):
+    """Implements chalicelib.ports.Store. Every call may raise Unavailable, after 20 s of trying."""
+
+    def __init__(
+        self,
+        client: Callable[[], DynamoDBClient],
+        table: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(Table(client, table, sleep=sleep, elapsed=elapsed))

@@ -1,0 +1,206 @@
+"""Budgets: one item with every definition, and one item a budget and period with what is used of it.
+
+The definitions stand in a single item, so they and their revision are read and written as one. Every write that takes
+money from a budget checks that revision in its transaction; therefore the limit it was judged by is the limit in force,
+and a changed limit needs no change to any period. A period item appears with its first charge.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.errors import BudgetExceeded, NotFound
+from chalicelib.domain.money import ZERO
+from chalicelib.gateways import dynamodb_codec as codec
+from chalicelib.gateways import dynamodb_holds as holds
+from chalicelib.gateways.dynamodb_codec import Item
+from chalicelib.gateways.dynamodb_records import Records, new_write_id
+from chalicelib.gateways.dynamodb_table import Key, Write
+
+CATALOGUE: Key = ("BUDGETS", "CATALOGUE")
+NEWEST_PERIODS = 45
+"""How many periods a new definition sets and how many left-overs it clears: what fits into one transaction. Older ones
+are over, and nothing is charged to them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Every definition. `revision` moves with each change."""
+
+    revision: int = 0
+    budgets: tuple[Budget, ...] = ()
+
+    def named(self, name: str) -> Budget | None:
+        """The definition of a name."""
+        return next((budget for budget in self.budgets if budget.name == name), None)
+
+
+class BudgetRecords(Records):
+    """Definitions, and what is used of them."""
+
+    def budgets(self, now: datetime) -> BudgetBook:
+        """Every budget with what is left in the period of `now`; read again while a definition changes in between."""
+        catalogue = self._catalogue()
+        while True:
+            states = self._states(catalogue, now)
+            latest = self._catalogue() if states else catalogue
+            if latest.revision == catalogue.revision:
+                return BudgetBook(revision=catalogue.revision, states=states)
+            catalogue = latest
+
+    def _states(self, catalogue: Catalogue, now: datetime) -> tuple[BudgetState, ...]:
+        periods = [(budget, budget.period_key(now)) for budget in catalogue.budgets]
+        items = self._table.get_many(period_key(budget.name, key) for budget, key in periods)
+        return tuple(
+            BudgetState(
+                budget=budget,
+                period_key=key,
+                left_usd=budget.limit_usd - used_usd(items.get(period_key(budget.name, key), {})),
+            )
+            for budget, key in periods
+        )
+
+    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
+        """Create or change a budget; `used` for the newest periods counts where a period has no item yet, or where the
+        definition now counts something else. Raises Stale."""
+        catalogue = self._catalogue()
+        known = catalogue.named(budget.name)
+        others = tuple(one for one in catalogue.budgets if one.name != budget.name)
+        periods = sorted(used)[-NEWEST_PERIODS:]
+        is_new = known is None or not holds.counts_the_same(known, budget)
+        update = "SET used_usd = :used" if is_new else "SET used_usd = if_not_exists(used_usd, :used)"
+        writes = [
+            Write(
+                operation="Update",
+                key=period_key(budget.name, key),
+                update=update,
+                values={":used": holds.rounded(used[key])},
+            )
+            for key in periods
+        ]
+        if is_new:
+            writes += self._cleared(budget.name, keep=periods)
+        self._replace_catalogue(
+            Catalogue(revision=revision, budgets=tuple(sorted((*others, budget), key=lambda one: one.name))),
+            read=catalogue,
+            writes=writes,
+        )
+
+    def delete_budget(self, name: str, *, revision: int) -> None:
+        """Remove a definition. Its periods stay, so that open leases can give back; a new budget of that name clears
+        them. Raises Stale, NotFound."""
+        catalogue = self._catalogue()
+        if catalogue.revision != revision:
+            raise holds.budgets_moved()
+        if catalogue.named(name) is None:
+            raise NotFound(f"there is no budget {name!r}")
+        others = tuple(one for one in catalogue.budgets if one.name != name)
+        self._replace_catalogue(replace(catalogue, budgets=others), read=catalogue, writes=[])
+
+    def _catalogue(self) -> Catalogue:
+        item = self._table.get(CATALOGUE)
+        return codec.read(Catalogue, item) if item else Catalogue()
+
+    def _cleared(self, name: str, *, keep: Sequence[str]) -> list[Write]:
+        found = self._table.query("pk = :pk", {":pk": period_key(name, "")[0]}, ScanIndexForward=False)
+        keys = [str(item["sk"]) for item in found]
+        stale = [key for key in keys if key not in keep][:NEWEST_PERIODS]
+        return [Write(operation="Delete", key=period_key(name, key)) for key in stale]
+
+    def _replace_catalogue(self, changed: Catalogue, *, read: Catalogue, writes: Sequence[Write]) -> None:
+        if read.revision != changed.revision:
+            raise holds.budgets_moved()
+        write_id = new_write_id()
+        after = replace(changed, revision=changed.revision + 1)
+        put = Write(
+            operation="Put",
+            key=CATALOGUE,
+            item={"revision": after.revision, "write_id": write_id, **codec.document(after)},
+            condition=_is_at(changed.revision),
+            values=_revision(changed.revision),
+            refusal=holds.budgets_moved(),
+        )
+        self._table.commit([put, *writes], trace=(CATALOGUE, write_id))
+
+    def _charges(
+        self, moves: holds.Moves, *, revision: int, allow_overdraft: bool, is_new: bool
+    ) -> list[Write]:
+        """The writes that move budgets at a revision: amounts to take need room, amounts to give back are left out
+        where a period does not carry them. Raises Stale."""
+        catalogue = self._catalogue() if moves else Catalogue(revision=revision)
+        if catalogue.revision != revision:
+            raise holds.budgets_moved()
+        writes = [
+            Write(
+                operation="ConditionCheck",
+                key=CATALOGUE,
+                condition=_is_at(revision),
+                values=_revision(revision),
+                refusal=holds.budgets_moved(),
+            )
+        ]
+        for period, amount in moves.items():
+            if amount < 0:
+                writes.append(give_back(period, amount))
+            elif allow_overdraft:
+                writes.append(_take(period, amount))
+            else:
+                writes.append(_take_within(catalogue.named(period.budget), period, amount, is_new=is_new))
+        return writes
+
+
+def period_key(budget: str, period: str) -> Key:
+    """Where one period of a budget stands."""
+    return f"BUDGET#{budget}", period
+
+
+def used_usd(item: Item) -> Decimal:
+    """What a period item carries; nothing where there is no item."""
+    return Decimal(str(item.get("used_usd", ZERO)))
+
+
+def give_back(period: holds.BudgetPeriod, amount: Decimal) -> Write:
+    """Move a period that exists, down only as far as it carries the amount."""
+    room = "used_usd >= :back" if amount < 0 else "attribute_exists(used_usd)"
+    return Write(
+        operation="Update",
+        key=period_key(period.budget, period.period_key),
+        update="SET used_usd = used_usd - :back",
+        condition=room,
+        values={":back": -amount},
+        group=f"{period.budget} {period.period_key}",
+    )
+
+
+def _take(period: holds.BudgetPeriod, amount: Decimal) -> Write:
+    return Write(
+        operation="Update",
+        key=period_key(period.budget, period.period_key),
+        update="SET used_usd = if_not_exists(used_usd, :none) + :hold",
+        values={":none": ZERO, ":hold": amount},
+    )
+
+
+def _take_within(
+    budget: Budget | None, period: holds.BudgetPeriod, amount: Decimal, *, is_new: bool
+) -> Write:
+    if budget is None:
+        raise holds.budgets_moved()
+    room = budget.limit_usd - amount
+
+    def refusal(met: Item) -> BudgetExceeded:
+        return holds.too_much(budget, period, used=used_usd(met), asked=amount, is_new=is_new)
+
+    condition = "used_usd <= :room" if room < 0 else "attribute_not_exists(used_usd) OR used_usd <= :room"
+    take = _take(period, amount)
+    return replace(take, condition=condition, values={**take.values, ":room": room}, refusal=refusal)
+
+
+def _is_at(revision: int) -> str:
+    return "revision = :revision" if revision else "attribute_not_exists(pk)"
+
+
+def _revision(revision: int) -> Mapping[str, int]:
+    return {":revision": revision} if revision else {}

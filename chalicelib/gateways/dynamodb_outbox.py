@@ -1,0 +1,132 @@
+"""The outbox: notices wait under pk OUTBOX, oldest first; their ids are remembered for `REMEMBERED_FOR` after that.
+
+A notice joins the transaction of what it tells. If its id is known already it alone is left out: a message must never
+keep a lease from being written.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from chalicelib.domain.notices import Notice
+from chalicelib.gateways import dynamodb_codec as codec
+from chalicelib.gateways.dynamodb_codec import Item
+from chalicelib.gateways.dynamodb_records import Records
+from chalicelib.gateways.dynamodb_table import PER_TRANSACTION, Key, Trace, Write
+
+REMEMBERED_FOR = timedelta(days=40)
+OUTBOX = "OUTBOX"
+FREE = "0"
+"""Sorts before every time: claimed until then, that is by nobody."""
+LONGEST_ID = 500
+
+
+class OutboxRecords(Records):
+    """Notices on their way."""
+
+    def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
+        """Take due notices, oldest first; nobody else gets them for `hold_for`."""
+        waiting = self._table.query(
+            "pk = :outbox",
+            {":outbox": OUTBOX, ":now": codec.stamp(now)},
+            FilterExpression="due_at <= :now AND claimed_until <= :now",
+        )
+        claimed: list[Notice] = []
+        for item in waiting:
+            if len(claimed) >= limit:
+                break
+            if self._claim(item, now=now, until=now + hold_for):
+                claimed.append(replace(codec.read(Notice, item), tries=int(str(item["tries"]))))
+        return tuple(claimed)
+
+    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
+        """Take a sent notice out, or make it due again; one that is gone already stays gone."""
+        if sent:
+            self._table.commit([Write(operation="Delete", key=_waiting(notice))])
+            return
+        again = Write(
+            operation="Update",
+            key=_waiting(notice),
+            update="SET due_at = :due, claimed_until = :free, tries = :tries",
+            condition="attribute_exists(pk)",
+            values={":due": codec.stamp(retry_at), ":free": FREE, ":tries": notice.tries + 1},
+            group=notice.id,
+        )
+        self._table.commit([again])
+
+    def waiting_notices(self) -> int:
+        """How many have not been sent."""
+        return self._table.count("pk = :outbox", {":outbox": OUTBOX})
+
+    def _claim(self, item: Item, *, now: datetime, until: datetime) -> bool:
+        claim = Write(
+            operation="Update",
+            key=(OUTBOX, str(item["sk"])),
+            update="SET claimed_until = :until, claim_id = :mine",
+            condition="due_at <= :now AND (claimed_until <= :now OR claim_id = :mine)",
+            values={":now": codec.stamp(now), ":until": codec.stamp(until), ":mine": uuid.uuid4().hex},
+            group="claim",
+        )
+        return not self._table.commit([claim])
+
+    def _commit(
+        self,
+        writes: Sequence[Write],
+        notices: Sequence[Notice],
+        *,
+        trace: Trace | None = None,
+        sentence: str = "",
+    ) -> None:
+        """Write with the notices that are new. Those beyond a transaction's room follow in further ones."""
+        fresh = self._unknown(notices)
+        room = (PER_TRANSACTION - len(writes)) // 2
+        self._table.commit([*writes, *_told(fresh[:room])], trace=trace, sentence=sentence)
+        for start in range(room, len(fresh), PER_TRANSACTION // 2):
+            self._table.commit(_told(fresh[start : start + PER_TRANSACTION // 2]))
+
+    def _unknown(self, notices: Sequence[Notice]) -> list[Notice]:
+        distinct = {_remembered(notice): notice for notice in reversed(notices)}
+        known = self._table.get_many(distinct) if distinct else {}
+        return [notice for key, notice in reversed(distinct.items()) if key not in known]
+
+
+def _told(notices: Iterable[Notice]) -> list[Write]:
+    """Two writes a notice: its memory, and its place in the outbox."""
+    writes: list[Write] = []
+    for notice in notices:
+        memory = Write(
+            operation="Put",
+            key=_remembered(notice),
+            item={"expires_epoch": int((notice.at + REMEMBERED_FOR).timestamp())},
+            condition="attribute_not_exists(pk)",
+            group=notice.id,
+        )
+        waiting = Write(
+            operation="Put",
+            key=_waiting(notice),
+            item={
+                "due_at": codec.stamp(notice.at),
+                "claimed_until": FREE,
+                "tries": 0,
+                **codec.document(notice),
+            },
+            group=notice.id,
+        )
+        writes += [memory, waiting]
+    return writes
+
+
+def _remembered(notice: Notice) -> Key:
+    return f"NOTICE#{_key_part(notice.id)}", "NOTICE"
+
+
+def _waiting(notice: Notice) -> Key:
+    return OUTBOX, codec.stamped(notice.at, _key_part(notice.id))
+
+
+def _key_part(notice_id: str) -> str:
+    """The id, or its hash where it is too long for a key."""
+    raw = notice_id.encode()
+    return notice_id if len(raw) <= LONGEST_ID else hashlib.sha256(raw).hexdigest()
