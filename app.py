@@ -14,6 +14,7 @@ from chalicelib import bootstrap
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
+from chalicelib.ports import SweepRecord
 from chalicelib.usecases import budgets, end, extend, health, launch, policies, report
 from chalicelib.usecases import sweep as sweeping
 from chalicelib.web import budgets as budget_bodies
@@ -44,9 +45,7 @@ ANY = ["*/*"]
 def sweep(event: CloudWatchEvent) -> Any:
     """Look at everything, every minute; what the event says does not matter."""
     del event
-    record = views.sweep(sweeping.sweep(door.services(), trigger="schedule"))
-    logs.line("sweep", **record)
-    return record
+    return _swept(sweeping.sweep(door.services(), trigger="schedule"))
 
 
 @app.on_sqs_message(queue="curfew-ec2-events", name="on_ec2_event", batch_size=10)
@@ -55,7 +54,7 @@ def on_ec2_event(event: SQSEvent) -> None:
     services = door.services()
     events.work_off(
         [record.body for record in event],
-        lambda subject: sweeping.sweep(services, trigger="event", only=subject),
+        lambda subject: _swept(sweeping.sweep(services, trigger="event", only=subject)),
     )
 
 
@@ -208,8 +207,8 @@ def sweep_now(call: Call[SweepBody, NoQuery]) -> Answer:
     """Sweep at once; with `arm` put older boxes under leases too, with `dry_run` only say what would happen."""
     services = bootstrap.rehearsal(call.services) if call.body.dry_run else call.services
     armed_at = sweeping.arm(services) if call.body.arm else None
-    record = sweeping.sweep(services, trigger="request")
-    return Answer(body={**views.sweep(record), **({"armed_at": armed_at} if armed_at else {})})
+    record = _swept(sweeping.sweep(services, trigger="request"))
+    return Answer(body={**record, **({"armed_at": armed_at} if armed_at else {})})
 
 
 @app.route("/sweeps", methods=["GET"], content_types=ANY)
@@ -240,6 +239,13 @@ def show_health(call: Call[NoBody, NoQuery]) -> Answer:
 def speak_problem_json(event: Request, get_response: Callable[[Request], Response]) -> Response:
     """Chalice's own refusals in the form of all others. Nothing rests on it."""
     return as_problem(get_response(event), event)
+
+
+def _swept(record: SweepRecord) -> Any:
+    """The record as it is answered, and in the log."""
+    told = views.sweep(record)
+    logs.line("sweep", **told)
+    return told
 
 
 def _ended(receipt: Receipt) -> Answer:
