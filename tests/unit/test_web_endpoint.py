@@ -1,8 +1,6 @@
 """The door: who is let in, what is read, and what goes out whatever a view does."""
 
-import hashlib
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -19,13 +17,11 @@ from pydantic import Field
 
 from chalicelib.domain.errors import BudgetExceeded, Unavailable
 from chalicelib.ports import Services
-from chalicelib.settings import Settings, SettingsError
+from chalicelib.settings import SettingsError
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
-from chalicelib.web.logs import LOG
 from chalicelib.web.models import NoBody, NoQuery, PageQuery, Sent
+from tests.unit.web_kit import ADMIN, TOKEN, is_problem, logged, settings
 
-TOKEN = "sesame-of-the-test"
-ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 ANY = ["*/*"]
 
 
@@ -33,11 +29,6 @@ class Wish(Sent):
     """A body with one amount."""
 
     usd: Decimal = Field(description="dollars")
-
-
-def settings() -> Settings:
-    """Only what the door asks for."""
-    return cast("Settings", SimpleNamespace(admin_token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest()))
 
 
 def small_app() -> tuple[Chalice, Door]:
@@ -117,24 +108,8 @@ def call() -> Caller:
 @pytest.fixture
 def lines() -> Iterator[list[dict[str, Any]]]:
     """What is logged meanwhile."""
-    told: list[dict[str, Any]] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: told.append(json.loads(record.getMessage()))  # type: ignore[method-assign]
-    before = LOG.level
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    yield told
-    LOG.removeHandler(handler)
-    LOG.setLevel(before)
-
-
-def is_problem(answer: tuple[int, Any, Mapping[str, str]], status: int, slug: str) -> bool:
-    """Whether an answer is that problem, with everything that every problem has."""
-    got, body, headers = answer
-    assert headers["Content-Type"] == "application/problem+json"
-    assert {"type", "title", "status", "detail"} <= set(body)
-    assert body["status"] == got
-    return (got, body["type"]) == (status, f"/problems/{slug}")
+    with logged() as told:
+        yield told
 
 
 def test_a_view_gets_what_was_sent_and_its_answer_goes_out(call: Caller) -> None:

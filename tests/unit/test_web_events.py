@@ -1,14 +1,13 @@
 """EC2's events on their way to a sweep of one instance."""
 
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from chalicelib.web.events import EventsFailed, Subject, subject_of, work_off
-from chalicelib.web.logs import LOG
+from tests.unit.web_kit import logged
 
 BOX = "i-0123456789abcdef0"
 
@@ -31,17 +30,10 @@ def event(kind: str, detail: dict[str, Any], region: str = "us-west-2") -> str:
 
 
 @pytest.fixture
-def lines() -> Iterator[list[str]]:
+def lines() -> Iterator[list[dict[str, Any]]]:
     """What is logged meanwhile."""
-    told: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
-    before = LOG.level
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    yield told
-    LOG.removeHandler(handler)
-    LOG.setLevel(before)
+    with logged() as told:
+        yield told
 
 
 @pytest.mark.parametrize(
@@ -77,13 +69,13 @@ def test_an_event_names_an_instance_in_its_detail(kind: str, detail: dict[str, A
         event("EC2 Instance State-change Notification", {"instance-id": "../i-1"}),
     ],
 )
-def test_what_names_no_instance_is_logged_and_skipped(body: str, lines: list[str]) -> None:
+def test_what_names_no_instance_is_logged_and_skipped(body: str, lines: list[dict[str, Any]]) -> None:
     """It can never succeed, so raising would only bring it again."""
     assert subject_of(body) is None
-    assert [json.loads(line)["what"] for line in lines] == ["event skipped"]
+    assert [line["what"] for line in lines] == ["event skipped"]
 
 
-def test_one_failure_hides_no_other(lines: list[str]) -> None:
+def test_one_failure_hides_no_other(lines: list[dict[str, Any]]) -> None:
     """All are tried, then the batch is handed back."""
     seen: list[Subject] = []
 
@@ -96,7 +88,7 @@ def test_one_failure_hides_no_other(lines: list[str]) -> None:
     with pytest.raises(EventsFailed, match="1 of 2 events failed: us-west-2/i-0a"):
         work_off([bodies[0], "broken", bodies[1]], look_at)
     assert seen == [("us-west-2", "i-0a"), ("us-west-2", "i-0b")]
-    assert [json.loads(line)["what"] for line in lines] == ["event skipped", "event failed"]
+    assert [line["what"] for line in lines] == ["event skipped", "event failed"]
 
 
 def test_an_instance_told_of_twice_is_looked_at_once() -> None:
