@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
+from botocore.config import Config
+from botocore.session import Session
+from botocore.stub import Stubber
+
 from chalicelib.domain.instance import Instance, RegionView, SpotRequest
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
 from chalicelib.gateways.aws import Aws
@@ -22,6 +26,16 @@ AMI = Image(id="ami-0123456789abcdef0", root_device="/dev/xvda", root_gib=45)
 def aws_of(world: World) -> Aws:
     """The gateways' clients, with every call going to a world."""
     return Aws(world.home_region, session=world.session()._session)
+
+
+def stubbed(config: Config) -> tuple[Ec2Compute, Stubber]:
+    """The gateway with answers put into its client, for what localaws never answers."""
+    session = Session()
+    session.set_credentials("testing", "testing")
+    aws = Aws(REGION, session=session)
+    stubber = Stubber(aws.ec2(REGION, config))
+    stubber.activate()
+    return Ec2Compute(aws), stubber
 
 
 class Lab(Protocol):

@@ -1,0 +1,168 @@
+"""The recorded calls: complete, capped, tagged, replayable, and what EC2's own model accepts."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
+from chalicelib.gateways.ec2_attempts import attempts
+from tests.contract.compute_labs import AMI, an_order
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+CAPS = {"g5.xlarge": Decimal("1.006"), "g4dn.xlarge": Decimal("0.526"), "p5.48xlarge": Decimal("55.04")}
+
+
+def made(order: LaunchOrder, lease_id: str = "lease-1") -> tuple[Attempt, ...]:
+    return attempts(
+        order,
+        lease_id=lease_id,
+        owner="ann",
+        price_caps=CAPS,
+        image=AMI,
+        expires_at=NOW + timedelta(hours=8),
+        valid_until=NOW + timedelta(days=3),
+        now=NOW,
+    )
+
+
+def full(request_type: RequestType) -> LaunchOrder:
+    """An order with every field set."""
+    return an_order(
+        request_type,
+        instance_types=("g5.xlarge", "g4dn.xlarge"),
+        target_capacity=2,
+        volume_gib=300,
+        key_name="mine",
+        subnet_id="subnet-1",
+        project="vision",
+        user_data="#!/bin/sh\necho hi\n",
+        instance_profile="trainer",
+    )
+
+
+def tags(specifications: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    return {one["ResourceType"]: {tag["Key"]: tag["Value"] for tag in one["Tags"]} for one in specifications}
+
+
+@pytest.mark.parametrize("request_type", [RequestType.ONE_TIME, RequestType.PERSISTENT])
+def test_ec2_accepts_every_parameter(request_type: RequestType) -> None:
+    """botocore's model of EC2 finds nothing wrong with the calls, after a trip through JSON."""
+    model = botocore.session.get_session().get_service_model("ec2")
+    for attempt in made(full(request_type)):
+        parameters = json.loads(json.dumps(attempt.parameters))
+        calls = (
+            {"RunInstances": parameters}
+            if attempt.operation == "RunInstances"
+            else {"CreateLaunchTemplate": parameters["launch_template"], "CreateFleet": parameters["fleet"]}
+        )
+        for operation, given in calls.items():
+            shape = model.operation_model(operation).input_shape
+            assert shape is not None
+            report = ParamValidator().validate(given, shape)
+            assert not report.has_errors(), report.generate_report()
+
+
+def test_one_time_is_one_instant_fleet_over_all_types() -> None:
+    """One call: cheapest first, each type under its own cap, the whole under the sum."""
+    (attempt,) = made(full(RequestType.ONE_TIME))
+    fleet = attempt.parameters["fleet"]
+    assert (attempt.operation, fleet["Type"]) == ("CreateFleet", "instant")
+    assert fleet["LaunchTemplateConfigs"][0]["Overrides"] == [
+        {"InstanceType": "g4dn.xlarge", "MaxPrice": "0.526", "SubnetId": "subnet-1"},
+        {"InstanceType": "g5.xlarge", "MaxPrice": "1.006", "SubnetId": "subnet-1"},
+    ]
+    assert fleet["SpotOptions"]["MaxTotalPrice"] == "2.012"
+    assert fleet["TargetCapacitySpecification"]["OnDemandTargetCapacity"] == 0
+
+
+def test_several_boxes_are_all_or_nothing() -> None:
+    """A fleet of two launches two or none; one box may start in any zone."""
+    several = made(full(RequestType.ONE_TIME))[0].parameters["fleet"]["SpotOptions"]
+    assert (several["MinTargetCapacity"], several["SingleAvailabilityZone"]) == (2, True)
+    one = made(an_order())[0].parameters["fleet"]["SpotOptions"]
+    assert "MinTargetCapacity" not in one
+    (persistent, _) = made(full(RequestType.PERSISTENT))
+    assert (persistent.parameters["MinCount"], persistent.parameters["MaxCount"]) == (2, 2)
+
+
+def test_a_one_time_box_ends_when_its_guest_shuts_down() -> None:
+    """Shutdown terminates, because a one-time box has nothing to come back for."""
+    template = made(full(RequestType.ONE_TIME))[0].parameters["launch_template"]
+    data = template["LaunchTemplateData"]
+    assert template["LaunchTemplateName"] == "curfew-lease-1"
+    assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
+    assert base64.b64decode(data["UserData"]) == b"#!/bin/sh\necho hi\n"
+    assert data["BlockDeviceMappings"] == [
+        {
+            "DeviceName": "/dev/xvda",
+            "Ebs": {"VolumeSize": 300, "VolumeType": "gp3", "DeleteOnTermination": True},
+        }
+    ]
+    assert data["IamInstanceProfile"] == {"Name": "trainer"}
+    assert data["MetadataOptions"] == {"HttpTokens": "required"}
+
+
+def test_persistent_is_one_call_a_type_cheapest_first() -> None:
+    """Each under its cap, valid for as long as a lease may last, stopped when interrupted."""
+    cheap, dear = made(full(RequestType.PERSISTENT))
+    assert (cheap.parameters["InstanceType"], dear.parameters["InstanceType"]) == ("g4dn.xlarge", "g5.xlarge")
+    assert cheap.parameters["InstanceMarketOptions"]["SpotOptions"] == {
+        "MaxPrice": "0.526",
+        "SpotInstanceType": "persistent",
+        "InstanceInterruptionBehavior": "stop",
+        "ValidUntil": "2026-11-26T09:00:00+00:00",
+    }
+    assert cheap.parameters["InstanceInitiatedShutdownBehavior"] == "stop"
+    assert cheap.parameters["SubnetId"] == "subnet-1"
+
+
+def test_everything_that_is_made_is_tagged() -> None:
+    """Box, volume, request, fleet and template carry the lease."""
+    fleet = made(full(RequestType.ONE_TIME))[0].parameters
+    persistent = made(full(RequestType.PERSISTENT))[0].parameters
+    found = {
+        **tags(fleet["fleet"]["TagSpecifications"]),
+        **tags(fleet["launch_template"]["TagSpecifications"]),
+        **tags(fleet["launch_template"]["LaunchTemplateData"]["TagSpecifications"]),
+    }
+    assert set(found) == {"fleet", "instance", "volume", "launch-template", "spot-instances-request"}
+    assert set(tags(persistent["TagSpecifications"])) == {"instance", "volume", "spot-instances-request"}
+    assert found["instance"] == {
+        "curfew:lease": "lease-1",
+        "curfew:owner": "ann",
+        "curfew:expires-at": "2026-11-23T17:00:00+00:00",
+        "curfew:project": "vision",
+        "Name": "curfew lease-1",
+    }
+
+
+def test_tokens_are_of_the_lease_and_the_attempt_alone() -> None:
+    """The same again after a crash; another for every attempt and lease."""
+    order = full(RequestType.PERSISTENT)
+    tokens = [attempt.token for attempt in made(order)]
+    assert tokens == [attempt.token for attempt in made(order)]
+    assert len({*tokens, *(attempt.token for attempt in made(order, "lease-2"))}) == 4
+    assert all(len(token) == 32 for token in tokens)
+    assert [attempt.parameters["ClientToken"] for attempt in made(order)] == tokens
+
+
+def test_prices_are_written_without_an_exponent() -> None:
+    """EC2 reads digits."""
+    order = an_order(instance_types=("g5.xlarge",))
+    (attempt,) = attempts(
+        order,
+        lease_id="lease-1",
+        owner="ann",
+        price_caps={"g5.xlarge": Decimal("1E+1")},
+        image=AMI,
+        expires_at=NOW,
+        valid_until=NOW,
+        now=NOW,
+    )
+    assert attempt.parameters["fleet"]["SpotOptions"]["MaxTotalPrice"] == "10"
