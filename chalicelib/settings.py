@@ -85,7 +85,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         mode=mode,
         armed=armed == "true",
         slack_webhook_url=env.get("CURFEW_SLACK_WEBHOOK_URL", "").strip() or None,
-        slack_webhook_parameter=env.get("CURFEW_SLACK_WEBHOOK_PARAMETER", "").strip() or None,
+        slack_webhook_parameter=env.get("CURFEW_SLACK_WEBHOOK_URL_PARAMETER", "").strip() or None,
         public_url=env.get("CURFEW_PUBLIC_URL", "").strip() or None,
     )
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m localaws serve`."""
+"""The command line: `python -m localaws serve` and `python -m localaws demo`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="localaws", description="AWS on this machine, with Curfew on it.")
     commands = parser.add_subparsers(required=True, metavar="command")
     options.add_to(commands.add_parser("serve", help="serve AWS and Curfew until stopped"))
+    commands.add_parser("demo", help="play the main job, and check it against the truth")
     args = parser.parse_args(arguments)
     try:
+        if "admin_token" not in args:
+            return _demo()
         _serve(options.read(args))
     except LocalAwsError as problem:
         print(f"localaws: {problem}", file=sys.stderr)
@@ -42,6 +45,12 @@ def _serve(chosen: options.Options) -> None:
     from localaws.server import serve  # noqa: PLC0415
 
     serve(chosen)
+
+
+def _demo() -> int:
+    from localaws.demo.show import show  # noqa: PLC0415 as above
+
+    return show()
 
 
 if __name__ == "__main__":
