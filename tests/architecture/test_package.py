@@ -118,7 +118,7 @@ def test_every_setting_of_the_template_is_one_that_settings_reads() -> None:
     given = set(RESOURCES["Globals"]["Function"]["Environment"]["Variables"])
     given |= {name for stage in CONFIG["stages"].values() for name in stage.get("environment_variables", {})}
     text = (ROOT / "chalicelib" / "settings.py").read_text()
-    assert {name for name in given if name not in text} == set()
+    assert {name for name in given if f'"{name}"' not in text} == set()
     assert {"CURFEW_TABLE", "CURFEW_ADMIN_TOKEN_SHA256"} <= given
 
 
