@@ -17,6 +17,7 @@ from chalicelib.gateways.aws import AWS_ERRORS, Aws, explain, unavailable
 
 NAMESPACE = "CWAgent"
 GPU_METRIC = "nvidia_smi_utilization_gpu"
+SOURCE = "GPU"
 QUERIES_A_CALL = 500
 PERIOD_SECONDS = 60
 
@@ -37,6 +38,8 @@ class CloudWatchMetrics:
         What part of CloudWatch answers is returned: silence is never taken for idleness. Raises Unavailable only where
         nothing was answered.
         """
+        if since >= until:
+            return {}
         ids = list(dict.fromkeys(instance_ids))
         found: dict[str, tuple[Series, ...]] = {}
         failures: list[Unavailable] = []
@@ -65,7 +68,7 @@ class CloudWatchMetrics:
                 pairs = zip(result.get("Timestamps") or [], result.get("Values") or [], strict=False)
                 samples.setdefault(instance_id, []).extend(pairs)
         return {
-            instance_id: (Series(source=GPU_METRIC, samples=tuple(pairs)),)
+            instance_id: (Series(source=SOURCE, samples=tuple(pairs)),)
             for instance_id, pairs in samples.items()
             if pairs
         }

@@ -1,0 +1,191 @@
+"""Notices to Slack: what the channel shows, what a failure says, and what nobody may ever read."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from botocore.session import Session
+from botocore.stub import Stubber
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.notices import Kind, Notice
+from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.slack import SlackNotifier, to_message
+from chalicelib.ports import Notifier
+from tests.contract.compute_labs import REGION
+from tests.doubles.memory_ports import MemoryNotifier
+
+SECRET = "/services/T000/B000/secret"
+NOTICE = Notice(
+    id="lease-1:warned",
+    kind=Kind.WARNED,
+    at=datetime(2026, 11, 23, 9, 30, tzinfo=UTC),
+    title="i-1 (ann, us-east-1) will end: GPU below 1 % for 50 min",
+    lines=("It ends at 09:40 UTC.", "It costs $1.01 an hour."),
+    lease_id="lease-1",
+)
+
+
+class Channel(HTTPServer):
+    """A Slack that keeps what it is sent and answers with `status`."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.status = 200
+        self.messages: list[dict[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{SECRET}"
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: Channel
+
+    def do_POST(self) -> None:
+        self.server.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.server.status)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def channel() -> Iterator[Channel]:
+    with Channel() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def aws() -> Aws:
+    session = Session()
+    session.set_credentials("testing", "testing")
+    return Aws(REGION, session=session)
+
+
+def test_a_notice_arrives(channel: Channel, aws: Aws) -> None:
+    """Its title as header and as plain text, its lines, its lease and time."""
+    SlackNotifier(aws, url=channel.url).send(NOTICE)
+    (message,) = channel.messages
+    header, section, context = message["blocks"]
+    assert message["text"] == header["text"]["text"] == NOTICE.title
+    assert section["text"]["text"] == "It ends at 09:40 UTC.\nIt costs $1.01 an hour."
+    assert context["elements"][0]["text"] == "warned · 2026-11-23 09:30 UTC · lease lease-1"
+
+
+@pytest.mark.parametrize("status", [500, 404, 429, 302])
+def test_any_other_answer_is_a_failure(channel: Channel, aws: Aws, status: int) -> None:
+    """Only 2xx is sent, and nothing is sent twice or elsewhere."""
+    channel.status = status
+    with pytest.raises(Unavailable, match=f"Slack answered {status}"):
+        SlackNotifier(aws, url=channel.url).send(NOTICE)
+    assert len(channel.messages) == 1
+
+
+def test_nobody_there_is_a_failure_without_the_secret(
+    channel: Channel, aws: Aws, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither message, cause nor log shows the webhook."""
+    caplog.set_level(logging.DEBUG)
+    SlackNotifier(aws, url=channel.url).send(NOTICE)
+    with pytest.raises(Unavailable) as failure:
+        SlackNotifier(aws, url=f"http://127.0.0.1:1{SECRET}").send(NOTICE)
+    with pytest.raises(Unavailable) as nonsense:
+        SlackNotifier(aws, url=f"nonsense://{SECRET}").send(NOTICE)
+    for error in (failure.value, nonsense.value):
+        assert "secret" not in str(error)
+        assert error.__cause__ is None
+        assert error.__suppress_context__
+    assert "secret" not in caplog.text
+
+
+def test_the_webhook_can_stand_in_ssm(channel: Channel, aws: Aws) -> None:
+    """It is read once, when it is first needed."""
+    notifier = SlackNotifier(aws, parameter="/curfew/slack")
+    with Stubber(aws.ssm()) as stubber:
+        stubber.add_client_error("get_parameter", "ThrottlingException", http_status_code=400)
+        with pytest.raises(Unavailable, match="/curfew/slack: ThrottlingException"):
+            notifier.send(NOTICE)
+        expected = {"Name": "/curfew/slack", "WithDecryption": True}
+        stubber.add_response("get_parameter", {"Parameter": {"Value": channel.url}}, expected)
+        notifier.send(NOTICE)
+        notifier.send(NOTICE)
+    assert len(channel.messages) == 2
+
+
+def test_an_empty_parameter_is_a_failure(aws: Aws) -> None:
+    """Somebody made it and did not fill it."""
+    with Stubber(aws.ssm()) as stubber:
+        stubber.add_response("get_parameter", {"Parameter": {}})
+        with pytest.raises(Unavailable, match="is empty"):
+            SlackNotifier(aws, parameter="/curfew/slack").send(NOTICE)
+
+
+def test_without_a_webhook_it_says_so(aws: Aws) -> None:
+    """Not configured is known beforehand."""
+    notifier = SlackNotifier(aws)
+    assert not notifier.is_configured
+    assert SlackNotifier(aws, url="http://x").is_configured
+    assert SlackNotifier(aws, parameter="p").is_configured
+    with pytest.raises(Unavailable):
+        notifier.send(NOTICE)
+
+
+def message_of(**changes: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {"id": "n", "kind": Kind.ENDED, "at": NOTICE.at, "title": "t"}
+    return to_message(Notice(**facts | changes))
+
+
+def test_tags_cannot_call_a_channel() -> None:
+    """Slack's control characters are written out."""
+    message = message_of(title="<!channel> & co", lines=("<https://x|click>",))
+    assert message["text"] == "&lt;!channel&gt; &amp; co"
+    assert message["blocks"][1]["text"]["text"] == "&lt;https://x|click&gt;"
+
+
+def test_a_long_notice_is_cut_where_slack_would_refuse_it() -> None:
+    """Headers of 150 and sections of 3000 characters, no escape cut in two; a title that was cut stands in full below."""
+    title = "<" * 100
+    message = message_of(title=title, lines=("&" * 4000,))
+    header, section, _ = message["blocks"]
+    assert len(header["text"]["text"]) <= 150
+    assert len(section["text"]["text"]) <= 3000
+    assert section["text"]["text"].startswith("&lt;" * 100)
+    assert header["text"]["text"].removesuffix("…").replace("&lt;", "") == ""
+    assert section["text"]["text"].endswith("&amp;…")
+
+
+def test_a_notice_without_lines_has_no_empty_section() -> None:
+    """Slack refuses empty text."""
+    assert [block["type"] for block in message_of()["blocks"]] == ["header", "context"]
+
+
+def broken(channel: Channel, aws: Aws) -> Notifier:
+    channel.status = 500
+    return SlackNotifier(aws, url=channel.url)
+
+
+def broken_twin(channel: Channel, aws: Aws) -> Notifier:
+    twin = MemoryNotifier()
+    twin.fail()
+    return twin
+
+
+@pytest.mark.parametrize("make", [broken, broken_twin])
+def test_the_twin_fails_as_the_gateway(channel: Channel, aws: Aws, make: Any) -> None:
+    """Both raise Unavailable."""
+    with pytest.raises(Unavailable, match="Slack answered 500"):
+        make(channel, aws).send(NOTICE)
