@@ -9,6 +9,8 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
+from botocore.loaders import create_loader
+from botocore.session import get_session
 
 from localaws.wire import HttpRequest
 
@@ -16,10 +18,15 @@ if TYPE_CHECKING:
     from localaws.world import World
 
 KEY = "testing"
+_loader = create_loader()  # service models are read once a process
 
 
 def session_for(world: World, region: str) -> boto3.Session:
-    session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=region)
+    inner = get_session()
+    inner.register_component("data_loader", _loader)
+    session = boto3.Session(
+        aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=region, botocore_session=inner
+    )
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         response = world.endpoint.handle(_plain(request))

@@ -23,9 +23,9 @@ def terminate_instance_in_auto_scaling_group(call: Call) -> dict[str, Any]:
         if group.desired_capacity <= group.min_size:
             raise AwsError(
                 "ValidationError",
-                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without "
-                "replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to "
-                "false or lower group's min size.",
+                f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without replacement "
+                "will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false "
+                "or lower group's min size.",
             )
         group.desired_capacity -= 1
     call.world.boxes.end(box, by="TerminateInstanceInAutoScalingGroup")

@@ -1,0 +1,193 @@
+"""A fresh world for each test, and one running server for those that speak HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.world import World
+
+ROOT = Path(__file__).parents[2]
+IMAGE = "ami-0123456789abcdef0"
+TINY_APP = """
+import json, os, threading
+import boto3, urllib3
+from chalice import Chalice, Cron, Rate
+
+app = Chalice(app_name="tiny")
+seen = {"sweeps": [], "events": [], "daily": []}
+broken = {"sweep": False}
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(event):
+    if broken["sweep"]:
+        raise RuntimeError("this sweep fails")
+    seen["sweeps"].append(event.time)
+    boto3.client("ec2").describe_instances()
+
+@app.schedule(Cron(0, 9, "*", "*", "?", "*"))
+def digest(event):
+    seen["daily"].append(event.time)
+
+@app.on_sqs_message(queue="ec2-events")
+def on_ec2_event(event):
+    for record in event:
+        seen["events"].append(json.loads(record.body))
+
+@app.route("/seen")
+def get_seen():
+    return seen
+
+@app.route("/break", methods=["POST"])
+def break_sweep():
+    broken["sweep"] = app.current_request.json_body["broken"]
+    return {}
+
+@app.route("/environment")
+def environment():
+    return dict(os.environ)
+
+@app.route("/echo/{name}")
+def echo(name):
+    ours = app.current_request
+    boto3.client("ec2").describe_regions()
+    return {"asked": name, "seen": app.current_request.uri_params["name"], "same": ours is app.current_request}
+
+@app.route("/tables")
+def tables():
+    return boto3.client("dynamodb").describe_table(TableName=os.environ["CURFEW_TABLE"])["Table"]["KeySchema"]
+
+@app.route("/notify", methods=["POST"])
+def notify():
+    url = os.environ["CURFEW_SLACK_WEBHOOK_URL"]
+    return {"status": urllib3.PoolManager().request("POST", url, json={"text": "hello"}).status}
+"""
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World(regions=("us-east-1", "us-west-2"), seed=1) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ec2(world: World) -> Any:
+    return world.session().client("ec2")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+
+
+def http(method: str, url: str, body: Any = None) -> Answer:
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(
+        url, data=data, method=method, headers={"Content-Type": "application/json"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=60) as response:
+            status, text = response.status, response.read()
+    except urllib.error.HTTPError as problem:
+        status, text = problem.code, problem.read()
+    try:
+        return Answer(status, json.loads(text))
+    except ValueError:
+        return Answer(status, text.decode())
+
+
+@dataclass(frozen=True)
+class Running:
+    process: subprocess.Popen[str]
+    api_url: str
+    aws_url: str
+    errors: Path
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        return http(method, self.api_url + path, body).body
+
+    def world(self, method: str, path: str = "", body: Any = None) -> Answer:
+        return http(method, f"{self.aws_url}/_world{path}", body)
+
+    def advance(self, seconds: int) -> None:
+        assert self.world("POST", "/clock", {"advance_seconds": seconds}).status == 200
+
+
+def start_server(app_dir: Path, errors: Path, *options: str, env: dict[str, str] | None = None) -> Running:
+    api_port, aws_port = free_port(), free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "localaws",
+        "serve",
+        "--api-port",
+        str(api_port),
+        "--aws-port",
+        str(aws_port),
+    ]
+    command += [
+        "--speed",
+        "0",
+        "--admin-token",
+        "secret",
+        "--app-dir",
+        str(app_dir),
+        "--start",
+        "2026-03-02T08:50:00Z",
+    ]
+    process = subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=errors.open("w"),
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line == f"ready http://127.0.0.1:{api_port}\n", line + errors.read_text()
+    return Running(process, f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{aws_port}", errors)
+
+
+@pytest.fixture(scope="session")
+def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "app.py").write_text(TINY_APP)
+    (folder / ".chalice").mkdir()
+    (folder / ".chalice" / "resources.json").write_text((ROOT / ".chalice" / "resources.json").read_text())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_server(tiny_app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = start_server(tiny_app, tmp_path_factory.mktemp("server") / "errors.txt")
+    yield running
+    running.process.send_signal(signal.SIGTERM)
+    running.process.wait(5)
+
+
+@pytest.fixture
+def server(shared_server: Running) -> Running:
+    """The one server, started over."""
+    shared_server.world("DELETE")
+    return shared_server
