@@ -1,5 +1,6 @@
 """Two ways to have an EC2 for the same tests: the gateway on localaws, and the twin in memory."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -185,3 +186,10 @@ def request_of(lab: Lab, request_id: str | None) -> SpotRequest:
 def alive(lab: Lab) -> list[str]:
     """The ids of everything that is not gone."""
     return [one.id for one in look(lab).instances if not one.is_gone]
+
+
+def let_finish(prefix: str) -> None:
+    """Wait for the threads that a deadline left behind, before their world is closed."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(prefix):
+            thread.join()

@@ -10,7 +10,16 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.gateways.aws import ACTING, READING
 from chalicelib.gateways.ec2_observe import observe, to_instance, to_spot_request
 from localaws.world import World
-from tests.contract.compute_labs import AMI, REGION, WorldLab, an_order, attempts_of, look, stubbed
+from tests.contract.compute_labs import (
+    AMI,
+    REGION,
+    WorldLab,
+    an_order,
+    attempts_of,
+    let_finish,
+    look,
+    stubbed,
+)
 
 
 @pytest.fixture
@@ -125,6 +134,7 @@ class TestRegions:
         """Past the deadline a region is failed."""
         with lab.world.lock:  # the world answers nobody while it is held
             (view,) = observe(lab.aws, [REGION], patience=0.05)
+        let_finish("observe")
         assert (view.status, view.error) == ("failed", "no answer within 0.05 s")
 
     def test_many_boxes_come_in_pages(self, lab: WorldLab) -> None:

@@ -14,7 +14,7 @@ from chalicelib.domain.lease import Run
 from chalicelib.gateways.aws import HURRIED, Aws
 from chalicelib.gateways.pricing import Ec2Prices, on_demand_book, region_of
 from localaws.world import World
-from tests.contract.compute_labs import REGION, aws_of
+from tests.contract.compute_labs import REGION, aws_of, let_finish
 from tests.doubles.memory_ports import START, MemoryPrices
 
 HOUR = timedelta(hours=1)
@@ -139,6 +139,7 @@ def test_prices_are_no_longer_waited_for_than_the_deadline(world: World) -> None
         began = time.monotonic()
         book = prices.book([POOL], since=world.now - HOUR, now=world.now)
         assert time.monotonic() - began < 1
+    let_finish("prices")
     assert book.spot == {}
 
 

@@ -9,7 +9,7 @@ from chalicelib.domain.instance import AT_REST, GONE, RegionView
 from chalicelib.domain.lease import Attempt
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
-from tests.doubles.memory_records import Box, Request, fulfil, tags_of, to_instance, to_request
+from tests.doubles.memory_records import Box, Request, fulfil, launched, tags_of, to_instance, to_request
 
 SHOWN_AFTER_END = timedelta(hours=1)
 AMI = Image(id="ami-0123456789abcdef0", root_device="/dev/xvda", root_gib=45)
@@ -180,7 +180,7 @@ class MemoryEc2:
                     )
                     for _ in range(count)
                 ]
-                return _launched(started)
+                return launched(started)
         tried = "; ".join(f"{name} in {attempt.region}a: InsufficientInstanceCapacity" for name, _ in offers)
         return LaunchAnswer(outcome="refused", code="InsufficientInstanceCapacity", detail=tried)
 
@@ -194,7 +194,7 @@ class MemoryEc2:
         ]
         if not found:
             return LaunchAnswer(outcome="refused", code="NotFound", detail="nothing was launched")
-        return _launched(found)
+        return launched(found)
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
@@ -291,12 +291,3 @@ class MemoryEc2:
             is_forgotten = box.state == "terminated" and box.ended_at and now > box.ended_at + SHOWN_AFTER_END
             if box.region == region and not box.is_hidden and not is_forgotten:
                 yield box
-
-
-def _launched(boxes: Collection[Box]) -> LaunchAnswer:
-    return LaunchAnswer(
-        outcome="launched",
-        instance_ids=tuple(box.id for box in boxes),
-        spot_request_ids=tuple(dict.fromkeys(box.request_id for box in boxes if box.request_id)),
-        fleet_id=next((box.fleet_id for box in boxes if box.fleet_id), None),
-    )

@@ -1,11 +1,12 @@
 """What `MemoryEc2` keeps of instances and spot requests, and how Describe calls show them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.ports import LaunchAnswer
 
 
 @dataclass(slots=True)
@@ -100,3 +101,13 @@ def tags_of(parameters: Mapping[str, Any], kind: str) -> dict[str, str]:
     """The tags that a call asks for on a kind of resource."""
     specifications = [one for one in parameters.get("TagSpecifications", []) if one["ResourceType"] == kind]
     return {tag["Key"]: tag["Value"] for one in specifications for tag in one["Tags"]}
+
+
+def launched(boxes: Collection[Box]) -> LaunchAnswer:
+    """The answer of a launch that started these."""
+    return LaunchAnswer(
+        outcome="launched",
+        instance_ids=tuple(box.id for box in boxes),
+        spot_request_ids=tuple(dict.fromkeys(box.request_id for box in boxes if box.request_id)),
+        fleet_id=next((box.fleet_id for box in boxes if box.fleet_id), None),
+    )
