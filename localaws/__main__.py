@@ -45,6 +45,10 @@ def _serve(chosen: options.Options) -> None:
     from localaws.server import serve  # noqa: PLC0415
 
     serve(chosen)
+    # Threads that wait for an answer of a server that is gone would hold the interpreter up for their time-outs.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _demo() -> int:

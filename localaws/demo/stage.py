@@ -24,12 +24,16 @@ READY_WITHIN_LINES = 200
 class Stage:
     """Curfew and AWS, up and running; `curfew` and `world` speak to them."""
 
+    def __init__(self, *options: str) -> None:
+        self._options = options
+
     def __enter__(self) -> Self:
         api_port, aws_port = _free_port(), _free_port()
         self.api, self.aws = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{aws_port}"
         self._errors = tempfile.TemporaryFile()
         command = [sys.executable, "-m", "localaws", "serve", "--speed", "0", "--start", START]
         command += ["--api-port", str(api_port), "--aws-port", str(aws_port), "--admin-token", TOKEN]
+        command += self._options
         mode = {"CURFEW_MODE": "enforce", "CURFEW_ARMED": "true"}
         self._process = subprocess.Popen(  # noqa: S603 our own command
             command, stdout=subprocess.PIPE, stderr=self._errors, text=True, env={**os.environ, **mode}
