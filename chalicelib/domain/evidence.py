@@ -6,7 +6,7 @@ minutes still hold memory), so only the GPU's own duty cycle counts, the maximum
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -41,11 +41,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """`since` is the last sign of work (busy), the start of silence (idle), or None (unknown)."""
+    """`since` is the last sign of work (busy), the start of silence (idle), or None (unknown).
+
+    Silence is counted from the last sign of work seen (`worked_at`), or from where the window begins.
+    """
 
     use: Use
     reason: str
     since: datetime | None = None
+    worked_at: datetime | None = None
 
 
 def unknown(reason: str) -> Evidence:
@@ -69,26 +73,33 @@ def of_box(series: Sequence[Series], *, idle: IdlePolicy, running_since: datetim
 def combine(parts: Iterable[Evidence]) -> Evidence:
     """Any sign of work is busy; idle needs every part idle, since the last of them fell silent."""
     known = list(parts)
+    worked_at = max((part.worked_at for part in known if part.worked_at), default=None)
     for use in (Use.BUSY, Use.UNKNOWN, Use.IDLE):
         found = [part for part in known if part.use is use]
         if found:
-            return max(found, key=lambda part: part.since.timestamp() if part.since else 0)
+            latest = max(found, key=lambda part: part.since.timestamp() if part.since else 0)
+            return replace(latest, worked_at=worked_at)
     return unknown("nothing that could be asked runs")
 
 
 def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: datetime) -> Evidence:
-    samples = _highest_at_each_time(series, start=start, now=now)
+    samples = _highest_at_each_time(series, since=start - LONGEST_INTERVAL, until=now)
+    interval = _interval(samples)
+    samples = [(at, percent) for at, percent in samples if at + interval > start]
     if len(samples) < 2:  # noqa: PLR2004 (an interval needs two samples)
         return unknown(f"{series.source}: {len(samples)} samples since {start:%H:%M} UTC")
-    interval = _interval(samples)
     newest = samples[-1][0]
     worked = [at for at, percent in samples if percent >= idle.gpu_below_percent]
-    silent_since = min(now, worked[-1] + interval) if worked else start
+    worked_at = min(now, worked[-1] + interval) if worked else None
+    silent_since = worked_at or start
     if now - newest > FRESH_INTERVALS * interval:
         return unknown(f"{series.source}: the newest sample is {_minutes(now - newest)} min old")
     if worked and worked[-1] == newest:
         return Evidence(
-            use=Use.BUSY, since=silent_since, reason=f"{series.source} is at {samples[-1][1]:g} %"
+            use=Use.BUSY,
+            since=silent_since,
+            worked_at=worked_at,
+            reason=f"{series.source} is at {samples[-1][1]:g} %",
         )
     present, expected = len(samples), max(1, (now - start) // interval)
     if present < expected * float(idle.coverage):
@@ -96,21 +107,25 @@ def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: dateti
     return Evidence(
         use=Use.IDLE,
         since=silent_since,
+        worked_at=worked_at,
         reason=f"{series.source} below {idle.gpu_below_percent} % for {_minutes(now - silent_since)} min",
     )
 
 
-def _highest_at_each_time(series: Series, *, start: datetime, now: datetime) -> list[tuple[datetime, float]]:
+def _highest_at_each_time(
+    series: Series, *, since: datetime, until: datetime
+) -> list[tuple[datetime, float]]:
     highest: dict[datetime, float] = {}
     for at, percent in series.samples:
-        if start - SHORTEST_INTERVAL < at <= now:
+        if since < at <= until:
             highest[at] = max(percent, highest.get(at, percent))
     return sorted(highest.items())
 
 
 def _interval(samples: Sequence[tuple[datetime, float]]) -> timedelta:
     """The source's sampling interval, from its own samples; holes must not stretch it."""
-    typical = median((later[0] - earlier[0]).total_seconds() for earlier, later in pairwise(samples))
+    gaps = [(later[0] - earlier[0]).total_seconds() for earlier, later in pairwise(samples)]
+    typical = median(gaps) if gaps else 0
     return min(max(timedelta(seconds=typical), SHORTEST_INTERVAL), LONGEST_INTERVAL)
 
 

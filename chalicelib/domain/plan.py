@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.case import Effect, Finding, Verdict
 from chalicelib.domain.lease import Ending, Lease, Status, Step
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.rules.idle import valid_warning
 from chalicelib.domain.tracking import Holdings
 
 CLAIM_FOR = timedelta(seconds=55)
@@ -64,20 +65,19 @@ def _warned(verdict: Verdict, finding: Finding) -> datetime | None:
 def _is_new_warning(verdict: Verdict, finding: Finding) -> bool:
     if finding.effect is not Effect.WARN or finding.spared_by or finding.rule == "unleased":
         return False
-    warned_at, since = _warned(verdict, finding), verdict.case.evidence.since
-    overtaken = finding.rule == "idle" and warned_at and since and since > warned_at
-    return warned_at is None or bool(overtaken)
+    return _warned(verdict, finding) is None or _is_void(verdict, finding)
 
 
 def _is_overtaken(verdict: Verdict, finding: Finding) -> bool:
     """A warning stands that no longer holds: work was seen since, or more time or money was given."""
-    warned_at = _warned(verdict, finding)
-    if warned_at is None or finding.effect is not Effect.KEEP:
+    if _warned(verdict, finding) is None or finding.effect is not Effect.KEEP:
         return False
-    if finding.rule != "idle":
-        return True
-    since = verdict.case.evidence.since
-    return since is not None and since > warned_at
+    return finding.rule != "idle" or _is_void(verdict, finding)
+
+
+def _is_void(verdict: Verdict, finding: Finding) -> bool:
+    """A warning of idleness that something has overtaken since."""
+    return finding.rule == "idle" and valid_warning(verdict.case) is None
 
 
 def begin_ending(
@@ -99,8 +99,8 @@ def continue_ending(lease: Lease, owned: Holdings, *, now: datetime) -> Lease:
     seen = {request.id for request in owned.spot_requests}
     for request_id in lease.spot_request_ids:
         known = steps.get((CANCEL, request_id))
+        is_over = request_id in seen and request_id not in armed
         if known is None or (known.done_at and request_id in armed):
-            is_over = request_id in seen and request_id not in armed
             answer = next((r.state for r in owned.spot_requests if r.id == request_id), "")
             steps[CANCEL, request_id] = Step(
                 action=CANCEL,
@@ -109,6 +109,8 @@ def continue_ending(lease: Lease, owned: Holdings, *, now: datetime) -> Lease:
                 done_at=now if is_over else None,
                 answer=answer if is_over else "",
             )
+        elif is_over and not known.done_at:
+            steps[CANCEL, request_id] = replace(known, done_at=now)
     live = {instance.id for instance in owned.live}
     for instance_id in (*lease.instance_ids, *sorted(live - set(lease.instance_ids))):
         known = steps.get((TERMINATE, instance_id))

@@ -1,5 +1,7 @@
 """expired: a lease ends at its `expires_at`, whatever its box does."""
 
+from datetime import timedelta
+
 from chalicelib.domain.case import Case, Effect, Finding
 
 
@@ -8,10 +10,10 @@ def expired(case: Case) -> Finding | None:
     if case.lease is None:
         return None
     left = case.lease.expires_at - case.now
-    if left.total_seconds() <= 0:
+    if left <= timedelta(0):
         effect, reason = Effect.END, f"its lease expired at {case.lease.expires_at:%Y-%m-%d %H:%M} UTC"
     elif left <= case.policy.idle.warn_before:
-        effect, reason = Effect.WARN, f"its lease expires in {-(-left.seconds // 60)} min"
+        effect, reason = Effect.WARN, f"its lease expires in {-(-left // timedelta(minutes=1))} min"
     else:
         effect, reason = Effect.KEEP, f"its lease runs until {case.lease.expires_at:%Y-%m-%d %H:%M} UTC"
     return Finding(

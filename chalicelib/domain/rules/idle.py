@@ -17,8 +17,7 @@ def idle(case: Case) -> Finding | None:
     evidence, policy = case.evidence, case.idle_policy
     if evidence.use is not Use.IDLE or evidence.since is None:
         return Finding(rule="idle", effect=Effect.KEEP, reason=evidence.reason, figures={"use": evidence.use})
-    started = max((i.launched_at for i in case.running if i.launched_at), default=case.lease.requested_at)
-    due_at = max(evidence.since + policy.after, started + policy.after_launch)
+    due_at = max(evidence.since + policy.after, _started(case) + policy.after_launch)
     lead = min(policy.warn_before, policy.after)
     warned_at = valid_warning(case)
     ends_at = max(due_at, (warned_at or case.now) + lead) if lead else due_at
@@ -38,10 +37,21 @@ def idle(case: Case) -> Finding | None:
 
 
 def valid_warning(case: Case) -> datetime | None:
-    """When the warning went out that still holds: work seen after a warning takes it back."""
-    if case.lease is None:
+    """When the warning went out that still holds.
+
+    Work or a start that was seen since then, or a policy that waits longer, takes it back; silence alone never does.
+    """
+    warned_at = case.lease.warned_at.get("idle") if case.lease else None
+    if warned_at is None:
         return None
-    warned_at = case.lease.warned_at.get("idle")
-    if warned_at is None or (case.evidence.since is not None and case.evidence.since > warned_at):
-        return None
-    return warned_at
+    policy = case.idle_policy
+    due_at = _started(case) + max(policy.after, policy.after_launch)
+    if case.evidence.worked_at:
+        due_at = max(due_at, case.evidence.worked_at + policy.after)
+    return warned_at if warned_at >= due_at - min(policy.warn_before, policy.after) else None
+
+
+def _started(case: Case) -> datetime:
+    """The last start among its boxes."""
+    starts = [instance.launched_at for instance in case.running if instance.launched_at]
+    return max(starts, default=case.lease.requested_at if case.lease else case.now)
