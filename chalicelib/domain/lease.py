@@ -104,7 +104,7 @@ class Charge:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """An interval in which an instance really ran. `started_at` is what bills: the first run of an adopted lease
-    starts at its adoption."""
+    starts at its adoption. `disk_ended_at`: the instance is gone and its disks with it; a stopped one keeps them."""
 
     instance_id: str
     instance_type: str
@@ -112,6 +112,7 @@ class Run:
     is_spot: bool
     started_at: datetime
     ended_at: datetime | None = None
+    disk_ended_at: datetime | None = None
     has_public_ip: bool = True
     max_price_usd: Decimal | None = None
 

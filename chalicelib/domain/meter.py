@@ -47,7 +47,8 @@ class PriceBook:
         """USD per hour in force at a moment."""
         history = self.spot.get((run.zone or "", run.instance_type), ()) if run.is_spot else ()
         index = bisect_right(history, at, key=lambda point: point[0])
-        return history[index - 1][1] if index else self.ceiling_usd(run)
+        price = history[index - 1][1] if index else ZERO
+        return price if price > 0 else self.ceiling_usd(run)
 
     def compute_usd(self, run: Run, until: datetime) -> Decimal:
         """What a run costs from its start to `until`, integrated over every price change in between."""
@@ -77,26 +78,27 @@ class Cost:
 
 
 def measure(lease: Lease, prices: PriceBook, now: datetime) -> Cost:
-    """The meter of a lease. Storage bills from the first start to the close, whether the box runs or not."""
-    if not lease.runs:
-        return Cost()
-    compute = ipv4 = hourly = ceiling = ZERO
+    """The meter of a lease. Disks bill from a box's first start until it is gone, whether it runs or not."""
+    compute = ipv4 = storage = hourly = ceiling = ZERO
     for run in lease.runs:
-        until = run.ended_at or now
+        until = max(run.ended_at or now, run.started_at)
         compute += prices.compute_usd(run, until)
         address = PUBLIC_IPV4_USD_PER_HOUR if run.has_public_ip else ZERO
         ipv4 += address * hours(until - run.started_at)
         if run.ended_at is None:
             hourly += prices.hourly_usd(run, now) + address
             ceiling += prices.ceiling_usd(run) + address
-    stored_from = min(run.started_at for run in lease.runs)
-    stored_until = lease.closed_at or now
-    boxes = max(1, len({run.instance_id for run in lease.runs if run.ended_at is None}))
-    disk_hour = storage_usd(lease.storage_gib * boxes, timedelta(hours=1))
+    disk_hour = storage_usd(lease.storage_gib, timedelta(hours=1))
+    last_runs = {run.instance_id: run for run in lease.runs}
+    for instance_id, last in last_runs.items():
+        first = min(run.started_at for run in lease.runs if run.instance_id == instance_id)
+        until = last.disk_ended_at or lease.closed_at or now
+        storage += disk_hour * hours(max(until - first, timedelta(0)))
+    bill_on = disk_hour * sum(1 for last in last_runs.values() if last.disk_ended_at is None)
     return Cost(
         compute_usd=compute,
-        storage_usd=disk_hour * hours(max(stored_until - stored_from, timedelta(0))),
+        storage_usd=storage,
         public_ipv4_usd=ipv4,
-        hourly_usd=hourly + disk_hour,
-        ceiling_usd=ceiling + disk_hour,
+        hourly_usd=hourly + bill_on,
+        ceiling_usd=ceiling + bill_on,
     )

@@ -14,6 +14,8 @@ from chalicelib.domain.instance import Instance, Sight, SpotRequest
 from chalicelib.domain.lease import Lease, Run, Status
 
 MISSING_FOR = timedelta(minutes=5)
+SAME_START = timedelta(seconds=1)
+"""LaunchTime has whole seconds: a start that is no later than this after a run's is the same one."""
 LEASE_TAG = "curfew:lease"
 
 
@@ -91,31 +93,57 @@ def _with_ids(lease: Lease, instance: Instance) -> Lease:
 
 def _with_runs(lease: Lease, instance: Instance, requests: Iterable[SpotRequest], now: datetime) -> Lease:
     """Close the run of an instance that stopped or was restarted, open one for an instance that runs."""
-    current = next((r for r in lease.runs if r.instance_id == instance.id and r.ended_at is None), None)
-    if current and not instance.is_running:
-        ended_at = (
-            instance.ended_at if instance.ended_at and current.started_at <= instance.ended_at <= now else now
-        )
-        return _replace_run(lease, current, replace(current, ended_at=ended_at))
-    started_at = max(instance.launched_at or now, lease.requested_at)
-    if current and instance.launched_at and instance.launched_at > current.started_at + timedelta(seconds=1):
-        lease = _replace_run(lease, current, replace(current, ended_at=instance.launched_at))
-        current = None
-    if current:
-        return _with_address(lease, current, instance)
-    known = [r for r in lease.runs if r.instance_id == instance.id]
-    if not instance.is_running or (known and instance.launched_at is None):
-        return lease
+    last = next((run for run in reversed(lease.runs) if run.instance_id == instance.id), None)
+    if not instance.is_running:
+        return _with_end(lease, last, instance, requests, now)
+    if last is None:
+        return _with_start(lease, instance, requests, instance.launched_at or now, now)
+    launched_at = instance.launched_at
+    is_restart = launched_at is not None and launched_at > last.started_at + SAME_START
+    if last.ended_at is None:
+        if not is_restart:
+            return _with_address(lease, last, instance)
+        lease = _replace_run(lease, last, replace(last, ended_at=launched_at))
+        return _with_start(lease, instance, requests, launched_at or now, now)
+    if is_restart or launched_at is None:
+        return _with_start(lease, instance, requests, max(launched_at or now, last.ended_at), now)
+    return _replace_run(lease, last, replace(last, ended_at=None, disk_ended_at=None))
+
+
+def _with_start(
+    lease: Lease, instance: Instance, requests: Iterable[SpotRequest], started_at: datetime, now: datetime
+) -> Lease:
     run = Run(
         instance_id=instance.id,
         instance_type=instance.type,
         zone=instance.zone,
         is_spot=instance.is_spot,
-        started_at=min(started_at, now),
+        started_at=min(max(started_at, lease.requested_at), now),
         has_public_ip=instance.public_ip is not None,
-        max_price_usd=_price_cap(instance, requests),
+        max_price_usd=_price_cap(lease, instance, requests),
     )
     return replace(lease, runs=(*lease.runs, run))
+
+
+def _with_end(
+    lease: Lease, last: Run | None, instance: Instance, requests: Iterable[SpotRequest], now: datetime
+) -> Lease:
+    """Close its run, also one that came and went between two looks; a box that is gone has no disks either."""
+    if last is None:
+        known_end = instance.ended_at or (None if lease.is_adopted else now)
+        if instance.launched_at is None or known_end is None or known_end <= lease.requested_at:
+            return lease  # it was over before the lease began
+        lease = _with_start(lease, instance, requests, instance.launched_at, now)
+        last = lease.runs[-1]
+    ended_at = instance.ended_at
+    if ended_at is None or not last.started_at <= ended_at <= now:
+        ended_at = now
+    over = replace(
+        last,
+        ended_at=last.ended_at or ended_at,
+        disk_ended_at=last.disk_ended_at or (ended_at if instance.is_gone else None),
+    )
+    return lease if over == last else _replace_run(lease, last, over)
 
 
 def _with_address(lease: Lease, run: Run, instance: Instance) -> Lease:
@@ -125,9 +153,12 @@ def _with_address(lease: Lease, run: Run, instance: Instance) -> Lease:
     return _replace_run(lease, run, replace(run, has_public_ip=True))
 
 
-def _price_cap(instance: Instance, requests: Iterable[SpotRequest]) -> Decimal | None:
+def _price_cap(lease: Lease, instance: Instance, requests: Iterable[SpotRequest]) -> Decimal | None:
+    """What the request says; where it is not shown, what a launch has sent."""
     cap = next((r.max_price for r in requests if r.id == instance.spot_request_id and r.max_price), None)
-    return Decimal(cap) if cap else None
+    if cap:
+        return Decimal(cap)
+    return lease.order.max_price_usd_per_hour if lease.order else None
 
 
 def _replace_run(lease: Lease, old: Run, new: Run) -> Lease:
@@ -141,14 +172,16 @@ def _with_missing(lease: Lease, seen_ids: set[str], now: datetime) -> Lease:
         for instance_id in lease.instance_ids
         if instance_id not in seen_ids
     }
+    vanished = {one: since for one, since in missing.items() if now - since >= MISSING_FOR}
     runs = tuple(
-        replace(run, ended_at=max(missing[run.instance_id], run.started_at))
-        if run.ended_at is None
-        and run.instance_id in missing
-        and now - missing[run.instance_id] >= MISSING_FOR
-        else run
-        for run in lease.runs
+        _over(run, vanished[run.instance_id]) if run.instance_id in vanished else run for run in lease.runs
     )
     if missing == lease.missing_since and runs == lease.runs:
         return lease
     return replace(lease, missing_since=missing, runs=runs)
+
+
+def _over(run: Run, since: datetime) -> Run:
+    """The run of an instance that is no longer there."""
+    gone_at = max(since, run.started_at)
+    return replace(run, ended_at=run.ended_at or gone_at, disk_ended_at=run.disk_ended_at or gone_at)
