@@ -95,10 +95,14 @@ def _spared(
     return None
 
 
-def adoption_id(instance: Instance) -> str:
-    """The same for every sweep that finds the same start of the same box, so that only one of them adopts it."""
+def adoption_id(instance: Instance, *, closed_before: int = 0) -> str:
+    """The same for every sweep that finds the same start of the same box, so that only one of them adopts it.
+
+    `closed_before`: how many leases of this start were closed, as when EC2 did not show the box for a while.
+    """
     start = instance.launched_at.isoformat() if instance.launched_at else ""
-    return f"lease-{sha256(f'{instance.region}/{instance.id}/{start}'.encode()).hexdigest()[:17]}"
+    again = f"/{closed_before}" if closed_before else ""
+    return f"lease-{sha256(f'{instance.region}/{instance.id}/{start}{again}'.encode()).hexdigest()[:17]}"
 
 
 def adopt(
@@ -110,6 +114,7 @@ def adopt(
     policy: Policy,
     prices: PriceBook,
     now: datetime,
+    closed_before: int = 0,
 ) -> Lease:
     """The lease of a box that was found: it starts now, for `unleased.for`, with a hold of what that costs or of what
     the budgets have left."""
@@ -136,7 +141,7 @@ def adopt(
         compute_usd=max(room - storage - address, ZERO),
     )
     return Lease(
-        id=adoption_id(instance),
+        id=adoption_id(instance, closed_before=closed_before),
         owner=owner,
         project=project,
         region=instance.region,

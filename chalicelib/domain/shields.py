@@ -30,6 +30,14 @@ def is_protected(instances: Iterable[Instance], now: datetime) -> datetime | Non
     return max(times, default=None)
 
 
+def unseen(case: Case, finding: Finding) -> str | None:
+    """An adopted box that EC2 did not show may be protected, stopped or a group's: none of it can be told."""
+    del finding
+    if case.lease is None or not case.lease.is_adopted or case.instances:
+        return None
+    return "EC2 did not show it this time, so that what spares it is not known"
+
+
 def uncontrolled(case: Case, finding: Finding) -> str | None:
     """A controller that can't be disarmed yet would only start another box."""
     del finding
@@ -73,12 +81,12 @@ def gentler_end(case: Case, finding: Finding) -> str | None:
 def at_rest(case: Case, finding: Finding) -> str | None:
     """An adopted box that was stopped holds its owner's disk and no compute: no clock deletes it."""
     del finding
-    if case.lease is None or not case.lease.is_adopted or case.running or not case.instances:
+    if case.lease is None or not case.lease.is_adopted or case.running:
         return None
     return "it is stopped: only its storage bills, and no clock deletes a stopped box"
 
 
-SHIELDS: tuple[Shield, ...] = (uncontrolled, prepaid, grace, at_rest, gentler_end, protection)
+SHIELDS: tuple[Shield, ...] = (unseen, uncontrolled, prepaid, grace, at_rest, gentler_end, protection)
 
 
 def spare(case: Case, finding: Finding) -> Finding:

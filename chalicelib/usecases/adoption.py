@@ -13,7 +13,7 @@ from chalicelib.ports import FirstSight, Services
 from chalicelib.usecases.gather import Facts
 
 ASSUMED_GIB = 100
-TRIES = 5
+TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def record_first_sights(services: Services, facts: Facts) -> None:
         return
     for view in facts.sight.views:
         if view.status == "ok" and view.region not in facts.account.first_sights:
-            ids = frozenset(instance.id for instance in view.instances if not instance.is_gone)
+            ids = frozenset(instance.id for instance in view.instances if instance.is_running)
             services.store.record_first_sight(view.region, FirstSight(at=facts.now, instance_ids=ids))
 
 
@@ -43,8 +43,9 @@ def adopt_loose(services: Services, facts: Facts) -> Adopted:
         lease = _adopt(services, facts, instance, gib.get(instance.id, ASSUMED_GIB))
         if lease:
             new.append(lease)
-    owned = {instance_id for lease in new for instance_id in lease.instance_ids}
-    loose = tuple(box for box in facts.loose if box.instance.id not in owned)
+    loose = tuple(
+        box for box in facts.loose if box.because
+    )  # the others have a lease now, of this sweep or another
     stored = {**facts.stored, **{lease.id: lease for lease in new}}
     tracked = tuple(track(lease, facts.sight, facts.now, only=facts.only) for lease in new)
     facts = replace(facts, leases=(*facts.leases, *tracked), loose=loose, stored=stored)
@@ -60,8 +61,11 @@ def _still_loose(services: Services, instances: list[Instance]) -> list[Instance
 
 
 def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: int) -> Lease | None:
-    """None where another sweep was first: its lease is read by the next look."""
-    book = facts.book
+    """None where another sweep was first, or the table would not have it: the next look sees to it.
+
+    A box that EC2 did not show for so long that its lease was closed gets another.
+    """
+    book, closed_before = facts.book, 0
     for tries_left in reversed(range(TRIES)):
         lease = adopt(
             instance,
@@ -71,6 +75,7 @@ def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: in
             policy=facts.policy,
             prices=facts.prices,
             now=facts.now,
+            closed_before=closed_before,
         )
         hourly_usd = facts.prices.ceiling_usd(lease.runs[0])
         told = notices.adopted(lease, instance_type=instance.type, hourly_usd=hourly_usd, now=facts.now)
@@ -79,9 +84,13 @@ def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: in
                 lease, revision=book.revision, allow_overdraft=not tries_left, notices=[told]
             )
         except (BudgetExceeded, Stale):
-            if services.store.lease(lease.id):
+            known = services.store.lease(lease.id)
+            if known and known.is_open:
                 return None
+            closed_before += known is not None
             book = services.store.budgets(facts.now)
+        except Unavailable:
+            return None
     return None
 
 
