@@ -5,16 +5,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.adoption import NOBODY, adopt
-from chalicelib.domain.errors import NotFound, Refused, Stale
+from chalicelib.domain.errors import NotFound, Refused, Stale, Unavailable
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Hold, Lease, Origin, Receipt, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.receipts import receipt_of
+from chalicelib.domain.tracking import track
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
 from chalicelib.usecases.gather import Facts, gather, obstacle_of
 
 REMEMBERED_FOR = timedelta(days=31)
+TRIES = 10
 
 
 def end_lease(services: Services, lease_id: str, *, by: str) -> Receipt:
@@ -35,13 +37,15 @@ def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Re
     if lease is None:
         request = next((r for r in facts.sight.spot_requests if r.id == spot_request_id), None)
         instance = _instance_of(facts, spot_request_id)
-        if request is None or (instance is None and not request.is_armed):
+        if instance is None and (request is None or not request.is_armed):
             closed = _closed(services, lambda other: spot_request_id in other.spot_request_ids)
             if closed:
                 return _receipt_of_closed(services, closed)
-        if request is None:
-            raise _unknown(spot_request_id)
+        if instance is None and request is None:
+            raise _unknown(facts, spot_request_id)
         facts, lease = _take_over(services, facts, instance, request)
+    own = {None, spot_request_id}
+    _refuse_if_shared(facts, lease, spot_request_id, lambda beside: beside.spot_request_id not in own)
     return _end(services, facts, lease, by=by)
 
 
@@ -54,18 +58,10 @@ def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
         if loose is None:
             closed = _closed(services, lambda other: instance_id in other.instance_ids)
             if closed is None:
-                raise _unknown(instance_id)
+                raise _unknown(facts, instance_id)
             return _receipt_of_closed(services, closed)
         facts, lease = _take_over(services, facts, loose, None)
-    beside = [i.id for i in facts.owned(lease).live if i.id != instance_id]
-    if beside:
-        raise Refused(
-            f"{instance_id} is one of {len(beside) + 1} boxes of {lease.id}, which end together; nothing was ended. "
-            f"DELETE /leases/{lease.id} ends them all",
-            slug="shared-lease",
-            lease=lease.id,
-            instance_ids=beside,
-        )
+    _refuse_if_shared(facts, lease, instance_id, lambda beside: beside.id != instance_id)
     return _end(services, facts, lease, by=by)
 
 
@@ -102,6 +98,20 @@ def _instance_of(facts: Facts, spot_request_id: str) -> Instance | None:
     return live[0] if live else None
 
 
+def _refuse_if_shared(
+    facts: Facts, lease: Lease, wanted: str, is_another: Callable[[Instance], bool]
+) -> None:
+    beside = [instance.id for instance in facts.owned(lease).live if is_another(instance)]
+    if beside:
+        raise Refused(
+            f"{wanted} is not all that {lease.id} runs, and its boxes end together; nothing was ended. "
+            f"DELETE /leases/{lease.id} ends them all",
+            slug="shared-lease",
+            lease=lease.id,
+            instance_ids=beside,
+        )
+
+
 def _refuse_if_it_would_come_back(facts: Facts, lease: Lease) -> None:
     obstacle = obstacle_of(facts, lease)
     if obstacle:
@@ -121,16 +131,39 @@ def _closed(services: Services, matches: Callable[[Lease], bool]) -> Lease | Non
     return next((lease for lease in services.store.closed_leases(since=since) if matches(lease)), None)
 
 
-def _unknown(wanted: str) -> NotFound:
+def _unknown(facts: Facts, wanted: str) -> NotFound | Unavailable:
+    if not facts.is_complete:
+        unseen = ", ".join(view.region for view in facts.sight.views if view.status == "failed")
+        return Unavailable(f"{wanted} was not found, but {unseen or 'a region'} did not answer; ask again")
     return NotFound(f"{wanted} is neither in a region Curfew sweeps nor in its records; nothing was ended")
 
 
 def _take_over(
     services: Services, facts: Facts, instance: Instance | None, request: SpotRequest | None
 ) -> tuple[Facts, Lease]:
-    """A lease without a hold for what nobody leased, so that its end is recorded and resumed like any other."""
+    """A lease without charges for what nobody leased, so that its end is recorded and resumed like any other."""
+    book, closed_before = facts.book, 0
+    for _ in range(TRIES):
+        lease = _lease_for(facts, instance, request, closed_before)
+        _refuse_if_it_would_come_back(facts, lease)
+        try:
+            lease = services.store.open_lease(lease, revision=book.revision, allow_overdraft=True)
+        except Stale:
+            known = services.store.lease(lease.id)
+            if known is None or not known.is_open:
+                closed_before += known is not None
+                book = services.store.budgets(facts.now)
+                continue
+            lease = track(known, facts.sight, facts.now)
+        return replace(facts, leases=(*facts.leases, lease)), lease
+    raise Stale("the budgets kept changing; nothing was ended, ask again")
+
+
+def _lease_for(
+    facts: Facts, instance: Instance | None, request: SpotRequest | None, closed_before: int
+) -> Lease:
     if instance is not None:
-        lease = adopt(
+        return adopt(
             instance,
             spot_requests=facts.sight.spot_requests,
             storage_gib=0,
@@ -138,22 +171,19 @@ def _take_over(
             policy=facts.policy,
             prices=facts.prices,
             now=facts.now,
+            closed_before=closed_before,
         )
-    elif request is not None:
-        lease = Lease(
-            id=f"lease-{request.id}",
-            owner=NOBODY,
-            region=request.region,
-            origin=Origin.ADOPTED,
-            request_type=RequestType(request.type),
-            status=Status.ACTIVE,
-            requested_at=facts.now,
-            expires_at=facts.now,
-            hold=Hold(),
-            spot_request_ids=(request.id,),
-        )
-    else:
+    if request is None:
         raise ValueError("neither an instance nor a spot request was given")
-    _refuse_if_it_would_come_back(facts, lease)
-    lease = services.store.open_lease(lease, revision=facts.book.revision, allow_overdraft=True)
-    return replace(facts, leases=(*facts.leases, lease)), lease
+    return Lease(
+        id=f"lease-{request.id}" + (f"-{closed_before}" if closed_before else ""),
+        owner=NOBODY,
+        region=request.region,
+        origin=Origin.ADOPTED,
+        request_type=RequestType(request.type),
+        status=Status.ACTIVE,
+        requested_at=facts.now,
+        expires_at=facts.now,
+        hold=Hold(),
+        spot_request_ids=(request.id,),
+    )

@@ -92,7 +92,7 @@ def _new_hold(
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
         hold = worst_case(order, storage_gib=lease.storage_gib, prices=prices, margin=policy.teardown.margin)
         return hold, order
-    ceiling = sum((prices.ceiling_usd(run) for run in lease.runs if run.ended_at is None), Decimal(0))
+    ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
     hold = Hold(
         compute_usd=up_to_cent(ceiling * hours(length)),
         storage_usd=up_to_cent(storage_usd(lease.storage_gib, length)),

@@ -16,7 +16,7 @@ from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, combine, of_box, unknown
 from chalicelib.domain.instance import RegionView, Sight
-from chalicelib.domain.lease import Lease, Run, Status
+from chalicelib.domain.lease import Charge, Lease, Run, Status
 from chalicelib.domain.meter import Cost, PriceBook, measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
 from chalicelib.domain.policy import Policy
@@ -25,6 +25,7 @@ from chalicelib.ports import Account, FirstSight, Services
 
 LATE_SAMPLES = timedelta(minutes=5)
 SPOT_HISTORY = timedelta(hours=1)
+LEDGER_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
     """Look at the account, or with `only` (region, instance id) at one box."""
     policy, _ = services.store.policy()
     account = services.store.account()
-    stored = services.store.open_leases()
+    stored, book = _ledger(services, now)
     regions, lacking = _regions(services, policy, stored, account, only)
     sight = Sight(services.compute.observe(regions, only=only[1] if only else None))
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
@@ -76,7 +77,7 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
         stored={lease.id: lease for lease in stored},
         leases=tracked,
         loose=loose,
-        book=services.store.budgets(now),
+        book=book,
         prices=_prices(services, tracked, loose, now),
         lacking=lacking,
     )
@@ -97,7 +98,7 @@ def judge(services: Services, facts: Facts) -> tuple[tuple[Verdict, ...], tuple[
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
     spent = spent_by_budget(facts.book, facts.leases, costs)
     cases = [_case(facts, lease, costs[lease.id], spent) for lease in facts.leases if facts.in_focus(lease)]
-    curious = [case for case in cases if _could_end_for_idleness(case)]
+    curious = [case for case in cases if _is_seen_whole(facts, case) and _could_end_for_idleness(case)]
     evidence, lacking = _evidence(services, facts, curious)
     judged = [
         replace(case, evidence=evidence[case.lease.id]) if case.lease and case.lease.id in evidence else case
@@ -125,6 +126,22 @@ def spent_by_budget(
     return spent
 
 
+def _ledger(services: Services, now: datetime) -> tuple[tuple[Lease, ...], BudgetBook]:
+    """Open leases and budgets that fit together: one that opens or closes between the two reads would be counted as
+    spent, and others would be ended for it."""
+    leases, book = services.store.open_leases(), services.store.budgets(now)
+    for _ in range(LEDGER_TRIES):
+        again = services.store.open_leases() if book.states else leases
+        if _charged(again) == _charged(leases):
+            break
+        leases, book = again, services.store.budgets(now)
+    return leases, book
+
+
+def _charged(leases: Sequence[Lease]) -> dict[str, tuple[Charge, ...]]:
+    return {lease.id: lease.charges for lease in leases}
+
+
 def _regions(
     services: Services,
     policy: Policy,
@@ -134,18 +151,18 @@ def _regions(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if only:
         return (only[0],), ()
+    leased = {lease.region for lease in leases}
     lacking: tuple[str, ...] = ()
     regions = services.regions
     if regions is None:
         try:
             regions = services.compute.regions()
         except Unavailable as error:
-            known = {services.home_region, *account.first_sights, *(lease.region for lease in leases)}
-            regions, lacking = tuple(sorted(known)), (f"DescribeRegions: {error.detail}",)
-    if policy.scope.regions == "all":
-        return regions, lacking
-    wanted = {*policy.scope.regions, *(lease.region for lease in leases)}
-    return tuple(region for region in regions if region in wanted), lacking
+            regions = tuple(sorted({services.home_region, *account.first_sights}))
+            lacking = (f"DescribeRegions: {error.detail}",)
+    if policy.scope.regions != "all":
+        regions = tuple(region for region in regions if region in policy.scope.regions)
+    return (*regions, *sorted(leased.difference(regions))), lacking
 
 
 def _ran_before(services: Services, account: Account, sight: Sight) -> dict[str, frozenset[str]]:
@@ -218,6 +235,11 @@ def _loose_case(facts: Facts, box: Unleased) -> Case:
     )
 
 
+def _is_seen_whole(facts: Facts, case: Case) -> bool:
+    """An event's look at one of several boxes says nothing of what the others do."""
+    return facts.only is None or (case.lease is not None and set(case.lease.instance_ids) == {facts.only})
+
+
 def _could_end_for_idleness(case: Case) -> bool:
     """Whether asking CloudWatch, which costs money, could change the verdict now."""
     if case.lease is None or not case.running or case.lease.status is not Status.ACTIVE or case.obstacle:
@@ -233,7 +255,7 @@ def _evidence(
     services: Services, facts: Facts, cases: Sequence[Case]
 ) -> tuple[dict[str, Evidence], tuple[str, ...]]:
     series: dict[str, tuple[Series, ...]] = {}
-    lacking: list[str] = []
+    silent: dict[str, str] = {}
     for region in sorted({i.region for case in cases for i in case.running}):
         asking = [case for case in cases if any(i.region == region for i in case.running)]
         window = max(SHORTEST_WINDOW, *(case.idle_policy.after for case in asking)) + LATE_SAMPLES
@@ -241,8 +263,8 @@ def _evidence(
         try:
             series |= services.metrics.gpu_use(region, ids, since=facts.now - window, until=facts.now)
         except Unavailable as error:
-            lacking.append(f"GetMetricData {region}: {error.detail}")
-    return {
+            silent[region] = error.detail
+    evidence = {
         case.lease.id: combine(
             of_box(
                 series.get(instance.id, ()),
@@ -250,8 +272,11 @@ def _evidence(
                 running_since=instance.launched_at or facts.now,
                 now=facts.now,
             )
+            if instance.region not in silent
+            else unknown(f"CloudWatch could not be asked: {silent[instance.region]}")
             for instance in case.running
         )
         for case in cases
         if case.lease
-    }, tuple(lacking)
+    }
+    return evidence, tuple(f"GetMetricData {region}: {why}" for region, why in silent.items())

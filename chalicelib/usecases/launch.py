@@ -21,6 +21,7 @@ from chalicelib.usecases.recover import give_up, launched
 
 ADMISSION_TRIES = 10
 REPLAYS = 2
+KEEP_TRIES = 5
 NO_CAPACITY_CODES = frozenset(
     {
         "InsufficientInstanceCapacity",
@@ -209,18 +210,34 @@ def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:
 
 
 def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime) -> Lease:
-    """Record what runs. If the lease was ended meanwhile, what has started ends with it."""
-    owner_of_it = launched(lease, answer)
-    try:
-        return services.store.save_lease(
-            replace(owner_of_it, launched_at=now), notices=[notices.launched(owner_of_it, now)]
-        )
-    except Stale:
-        services.compute.cancel_spot_requests(lease.region, answer.spot_request_ids)
+    """Record what runs, whatever has become of the lease meanwhile: if it is ending, this ends with it."""
+    attempts = lease.attempts
+    for _ in range(KEEP_TRIES):
+        kept = replace(launched(lease, answer), launched_at=now)
+        told = [notices.launched(kept, now)] if kept.status is Status.ACTIVE else []
+        try:
+            kept = services.store.save_lease(kept, notices=told)
+        except Stale:
+            current = services.store.lease(lease.id)
+            if current is None or not current.is_open:
+                break
+            lease = replace(current, attempts=attempts)
+            continue
+        if kept.status is Status.ACTIVE:
+            return kept
+        break
+    _undo(services, lease, answer)
+    raise Refused(
+        f"lease {lease.id} was ended while it was launched; what had started is ended with it",
+        slug="lease-over",
+    )
+
+
+def _undo(services: Services, lease: Lease, answer: LaunchAnswer) -> None:
+    """End at once what an ended lease has started; what this leaves is the sweep's, by the lease or by adoption."""
+    cancelled = services.compute.cancel_spot_requests(lease.region, answer.spot_request_ids)
+    if all(outcome.accepted or outcome.is_absent for outcome in cancelled.values()):
         services.compute.terminate(lease.region, answer.instance_ids)
-        raise Stale(
-            f"lease {lease.id} was changed while it was launched; what had started was ended"
-        ) from None
 
 
 def _caps(order: LaunchOrder, prices: PriceBook) -> dict[str, Decimal]:

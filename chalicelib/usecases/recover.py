@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
@@ -32,9 +32,38 @@ def recover_launches(services: Services, facts: Facts) -> Facts:
     )
 
 
+def is_unanswered(lease: Lease) -> bool:
+    """Whether an attempt is recorded whose answer is not: it may have started something."""
+    return any(attempt.outcome is None for attempt in lease.attempts)
+
+
+def with_what_started(services: Services, lease: Lease, now: datetime) -> Lease:
+    """The lease with what its unanswered attempts turn out to have started.
+
+    They stay unanswered while that can't be known: a lease must not be closed over a box that is yet to show up.
+    """
+    if not is_unanswered(lease):
+        return lease
+    try:
+        found = _find(services, lease)
+    except Unavailable:
+        return lease
+    if found.outcome == "launched":
+        return launched(lease, found)
+    return _answered(lease, "lost") if now - _last_try(lease) >= SURELY_VISIBLE_AFTER else lease
+
+
+def _find(services: Services, lease: Lease) -> LaunchAnswer:
+    tokens = [attempt.token for attempt in lease.attempts]
+    return services.compute.find_launched(lease.region, lease_id=lease.id, tokens=tokens)
+
+
+def _last_try(lease: Lease) -> datetime:
+    return max([lease.requested_at, *(attempt.started_at for attempt in lease.attempts)])
+
+
 def _is_abandoned(lease: Lease, facts: Facts) -> bool:
-    last = max([lease.requested_at, *(attempt.started_at for attempt in lease.attempts)])
-    return lease.status is Status.REQUESTED and facts.now - last >= LAUNCH_MAY_TAKE
+    return lease.status is Status.REQUESTED and facts.now - _last_try(lease) >= LAUNCH_MAY_TAKE
 
 
 def _recover(services: Services, facts: Facts, lease: Lease) -> Lease | None:
@@ -42,16 +71,12 @@ def _recover(services: Services, facts: Facts, lease: Lease) -> Lease | None:
     if lease.region not in facts.sight.seen_regions:
         return lease
     try:
-        found = services.compute.find_launched(
-            lease.region, lease_id=lease.id, tokens=[attempt.token for attempt in lease.attempts]
-        )
+        found = _find(services, lease)
     except Unavailable:
         return lease
     if found.outcome == "launched":
         return _keep(services, facts, lease, found)
-    last = max([lease.requested_at, *(attempt.started_at for attempt in lease.attempts)])
-    unanswered = any(attempt.outcome is None for attempt in lease.attempts)
-    if unanswered and facts.now - last < SURELY_VISIBLE_AFTER:
+    if is_unanswered(lease) and facts.now - _last_try(lease) < SURELY_VISIBLE_AFTER:
         return lease
     return give_up(
         services, lease, {"slug": "launch-lost", "detail": "its launch was cut off and nothing runs"}, facts
@@ -67,10 +92,10 @@ def _keep(services: Services, facts: Facts, lease: Lease, found: LaunchAnswer) -
 
 
 def launched(lease: Lease, answer: LaunchAnswer) -> Lease:
-    """The lease as owner of what an attempt started."""
+    """The lease as owner of what its attempts started: active, unless it is ending already."""
     return replace(
-        lease,
-        status=Status.ACTIVE,
+        _answered(lease, "launched"),
+        status=Status.ACTIVE if lease.status is Status.REQUESTED else lease.status,
         launched_at=lease.launched_at or lease.requested_at,
         instance_ids=_joined(lease.instance_ids, answer.instance_ids),
         spot_request_ids=_joined(lease.spot_request_ids, answer.spot_request_ids),
@@ -82,6 +107,8 @@ def give_up(
     services: Services, lease: Lease, failure: dict[str, object], facts: Facts | None = None
 ) -> Lease | None:
     """Close a lease whose launch started nothing: the whole hold goes back. None; the lease where that was too late."""
+    if lease.status is not Status.REQUESTED:
+        return lease
     now = facts.now if facts else services.clock.now()
     closed = replace(
         lease, status=Status.CLOSED, closed_at=now, final_usd=lease.hold.total_usd * 0, failure=failure
@@ -95,6 +122,12 @@ def give_up(
     except Unavailable:
         return None
     return None
+
+
+def _answered(lease: Lease, outcome: str) -> Lease:
+    """The lease with every unanswered attempt settled."""
+    attempts = [one if one.outcome else replace(one, outcome=outcome) for one in lease.attempts]
+    return replace(lease, attempts=tuple(attempts))
 
 
 def _joined(known: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import Sight
-from chalicelib.domain.lease import Lease, Receipt, Status, Step
+from chalicelib.domain.lease import Lease, Receipt, RequestType, Status, Step
 from chalicelib.domain.meter import PriceBook, measure
 from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
 from chalicelib.domain.policy import Policy
@@ -20,6 +20,7 @@ from chalicelib.domain.receipts import receipt_of
 from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.gather import Facts
+from chalicelib.usecases.recover import is_unanswered, with_what_started
 
 DRY_RUN = "dry-run"
 PROTECTED = "OperationNotPermitted"
@@ -38,7 +39,12 @@ class Why:
 def begin(services: Services, lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease | None:
     """Record the intent and claim the lease; None where somebody else was first."""
     ending = begin_ending(
-        lease, cause=why.cause, reason=why.reason, figures=dict(why.figures), owned=owned, now=now
+        with_what_started(services, lease, now),
+        cause=why.cause,
+        reason=why.reason,
+        figures=dict(why.figures),
+        owned=owned,
+        now=now,
     )
     return _save(services, ending)
 
@@ -47,7 +53,7 @@ def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> 
     """Claim an ending that was left; None where its writer may still be at it."""
     if is_claimed(lease, now):
         return None
-    return _save(services, continue_ending(lease, owned, now=now))
+    return _save(services, continue_ending(with_what_started(services, lease, now), owned, now=now))
 
 
 def carry_out(services: Services, facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:
@@ -63,7 +69,7 @@ def carry_out(services: Services, facts: Facts, leases: Sequence[Lease]) -> list
 
     def end_region(region: str) -> list[Receipt]:
         acted = _act(services, facts, region, regions[region])
-        seen = _verify(services, region, acted, facts.sight)
+        seen = _verify(services, region)
         return [_conclude(services, lease, seen, facts.prices, facts.now) for lease in acted]
 
     with ThreadPoolExecutor(max_workers=min(len(regions), MAX_REGIONS_AT_ONCE)) as pool:
@@ -71,10 +77,10 @@ def carry_out(services: Services, facts: Facts, leases: Sequence[Lease]) -> list
 
 
 def _act(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:
-    """Cancel every request, then terminate the instances of those leases whose requests are all cancelled."""
+    """Cancel every request, then terminate the instances of those leases whose requests can start no other."""
     answers = services.compute.cancel_spot_requests(region, _targets(leases, CANCEL))
     cancelled = [_answered(lease, CANCEL, answers, facts.now, _is_cancelled) for lease in leases]
-    disarmed = [lease for lease in cancelled if not pending(lease, CANCEL) or _is_dry(lease)]
+    disarmed = [lease for lease in cancelled if not _comes_back(lease) or _is_dry(lease)]
     leaving = {instance.id for instance in facts.sight.instances if instance.is_gone}
     staying = [target for target in _targets(disarmed, TERMINATE) if target not in leaving]
     outcomes = dict(services.compute.terminate(region, staying))
@@ -101,6 +107,11 @@ def _unshield(services: Services, region: str, instance_id: str, policy: Policy)
         answer=f"{PROTECTED}: termination protection is on, {word}; set teardown.lift_termination_protection "
         "or switch it off",
     )
+
+
+def _comes_back(lease: Lease) -> bool:
+    """Whether a request that is not cancelled yet would start another box; one-time ones never do."""
+    return lease.request_type is not RequestType.ONE_TIME and bool(pending(lease, CANCEL))
 
 
 def _targets(leases: Iterable[Lease], action: str) -> list[str]:
@@ -151,10 +162,8 @@ def _is_dry(lease: Lease) -> bool:
     return any(step.answer == DRY_RUN for step in steps)
 
 
-def _verify(services: Services, region: str, leases: Sequence[Lease], before: Sight) -> Sight:
-    """Look again after acting; if that look fails the one before it stands, and nothing is closed on it alone."""
-    if not any(step.tried for lease in leases if lease.ending for step in lease.ending.steps):
-        return before
+def _verify(services: Services, region: str) -> Sight:
+    """Look again, at the whole region; where that look fails nothing is closed."""
     after = services.compute.observe([region])
     return Sight(after) if after[0].status == "ok" else Sight(())
 
@@ -167,8 +176,7 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     cost = measure(lease, prices, now)
     if _is_dry(lease):
         return _rehearsed(services, lease, prices, now)
-    done = lease.region in sight.seen_regions and not _open_steps(lease) and owned.is_empty
-    if not done:
+    if lease.region not in sight.seen_regions or _open_steps(lease) or not _is_settled(lease, owned):
         told = [notices.stuck(lease, now)] if _is_refused(lease) else []
         _save(services, _unclaimed(lease, now), told)
         return receipt_of(lease, cost, status="ending", ended_at=None)
@@ -179,10 +187,15 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     receipt = receipt_of(closed, cost, status="done", ended_at=ended_at)
     try:
         services.store.close_lease(closed, receipt=receipt, notices=[notices.ended(receipt, now)])
-    except Stale:
+    except (Stale, Unavailable):
         return services.store.receipt(lease.id) or replace(receipt, status="ending")
     _sweep_up(services, closed)
     return receipt
+
+
+def _is_settled(lease: Lease, owned: Holdings) -> bool:
+    """Nothing of it runs, can be started again, or may yet turn out to have been started."""
+    return owned.is_empty and not any(r.is_armed for r in owned.spot_requests) and not is_unanswered(lease)
 
 
 def _proven(lease: Lease, sight: Sight, owned: Holdings, now: datetime) -> Lease:
@@ -230,7 +243,10 @@ def _save(
 ) -> Lease | None:
     try:
         return services.store.save_lease(lease, notices=told, receipt=receipt)
-    except Stale:
+    except (
+        Stale,
+        Unavailable,
+    ):  # another writer, or a write that failed: neither keeps the other leases waiting
         return None
 
 
