@@ -77,15 +77,15 @@ class Budget:
             case Period.TOTAL:
                 return "total"
 
+    def reached(self, spent_usd: Decimal) -> tuple[Threshold, ...]:
+        """The thresholds that spending has reached; nothing spent reaches none of a limit of zero."""
+        if spent_usd <= 0 and self.limit_usd <= 0:
+            return ()
+        return tuple(t for t in self.thresholds if spent_usd >= self.limit_usd * t.at_percent / 100)
+
     def crossed(self, spent_usd: Decimal) -> frozenset[Consequence]:
         """Everything that the thresholds reached so far ask for."""
-        return frozenset(
-            consequence
-            for threshold in self.thresholds
-            if spent_usd >= self.limit_usd * threshold.at_percent / 100
-            and (spent_usd > 0 or self.limit_usd > 0)
-            for consequence in threshold.do
-        )
+        return frozenset(consequence for one in self.reached(spent_usd) for consequence in one.do)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from chalicelib.domain.case import Effect, Finding, Verdict
+from chalicelib.domain.budget import BudgetState, Consequence, Threshold
+from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.domain.money import show
 
@@ -189,6 +190,18 @@ def deferred(verdicts: tuple[Verdict, ...], cap: int, now: datetime) -> Notice:
     )
 
 
-def is_warning(finding: Finding) -> bool:
-    """A warning that an end is near, as opposed to a spared end or a plain remark."""
-    return finding.effect is Effect.WARN and finding.spared_by is None and finding.rule != "unleased"
+def budget(state: BudgetState, threshold: Threshold, spent_usd: Decimal, now: datetime) -> Notice:
+    """A budget's threshold was reached; told once a period and limit."""
+    limit = state.budget.limit_usd
+    what = {
+        Consequence.STOP_LAUNCHES: "No launch that counts against it starts until its next period or a higher limit.",
+        Consequence.END: "What counts against it is ended.",
+    }
+    return Notice(
+        id=f"budget:{state.budget.name}:{state.period_key}:{limit}:{threshold.at_percent}",
+        kind=Kind.BUDGET,
+        at=now,
+        title=f"Budget {state.budget.name!r} has spent {show(spent_usd)} of {show(limit)} in {state.period_key}, "
+        f"over {threshold.at_percent} %",
+        lines=tuple(what[consequence] for consequence in threshold.do if consequence in what),
+    )

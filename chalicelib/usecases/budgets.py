@@ -6,18 +6,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState, Period
-from chalicelib.domain.case import Verdict
+from chalicelib.domain.case import Effect, Finding, Verdict
 from chalicelib.domain.cut import Cut, cut_to_fit
 from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Stale
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.shields import spare
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
 from chalicelib.usecases.charge import charge_open_leases
 from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
 
 TRIES = 10
+ENDED_FOR_MONEY = Finding(rule="over_budget", effect=Effect.END, reason="a limit was lowered by force")
 BEFORE_EC2 = datetime(2006, 1, 1, tzinfo=UTC)
 
 
@@ -58,10 +60,10 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
         _refuse_other_scope(facts.book, budget)
         verdicts, _ = judge(services, facts)
         cut = _cut(services, facts, budget, verdicts)
-        if cut.leases and not force:
+        if cut.used_usd > budget.limit_usd and not force:
             raise BudgetExceeded(
                 f"limit_usd {show(budget.limit_usd)} is below what is spent and held ({show(cut.used_usd)}); nothing "
-                f"was changed. With ?force=true these leases end, in this order: {', '.join(cut.leases)}",
+                f"was changed. With ?force=true these leases end, in this order: {', '.join(cut.leases) or 'none'}",
                 budget=budget.name,
                 ending=list(cut.leases),
             )
@@ -155,7 +157,9 @@ def _cut(services: Services, facts: Facts, budget: Budget, verdicts: Sequence[Ve
     covered = [
         v
         for v in verdicts
-        if v.case.lease and budget.covers(owner=v.case.lease.owner, project=v.case.lease.project)
+        if v.case.lease
+        and budget.covers(owner=v.case.lease.owner, project=v.case.lease.project)
+        and spare(v.case, ENDED_FOR_MONEY) is ENDED_FOR_MONEY
     ]
     return cut_to_fit(covered, used_usd=used, limit_usd=budget.limit_usd)
 

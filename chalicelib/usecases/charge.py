@@ -10,7 +10,7 @@ from datetime import datetime
 from chalicelib.domain.admission import charges_for
 from chalicelib.domain.budget import BudgetBook, BudgetState
 from chalicelib.domain.errors import Stale
-from chalicelib.domain.lease import Lease
+from chalicelib.domain.lease import Lease, Status
 from chalicelib.ports import Services
 
 
@@ -26,7 +26,9 @@ def charge_open_leases(services: Services, now: datetime) -> None:
     book = services.store.budgets(now)
     for lease in services.store.open_leases():
         missing = uncharged(lease, book)
-        if not missing:
+        if (
+            not missing or lease.status is Status.REQUESTED
+        ):  # its launcher is writing it; charged once it runs
             continue
         more = replace(lease, charges=(*lease.charges, *charges_for(lease.hold.total_usd, missing)))
         try:

@@ -9,6 +9,8 @@ from chalicelib.ports import Services
 CLAIM_FOR = timedelta(seconds=55)
 AT_ONCE = 20
 LONGEST_WAIT = timedelta(minutes=15)
+PATIENCE = timedelta(seconds=15)
+"""A slow notifier is left for the next sweep after this long."""
 
 
 def deliver(services: Services) -> str | None:
@@ -17,6 +19,8 @@ def deliver(services: Services) -> str | None:
     due = services.store.claim_notices(now=now, hold_for=CLAIM_FOR, limit=AT_ONCE)
     failure: str | None = None
     for notice in due:
+        if failure is None and services.clock.now() - now > PATIENCE:
+            failure = "too slow: the rest follows"
         if failure is None and services.notifier.is_configured:
             failure = _send(services, notice)
         wait = min(timedelta(minutes=1) * 2**notice.tries, LONGEST_WAIT)

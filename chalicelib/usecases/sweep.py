@@ -9,16 +9,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain import notices
+from chalicelib.domain.budget import Consequence
 from chalicelib.domain.case import Finding, Verdict
-from chalicelib.domain.errors import Stale
+from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
+from chalicelib.domain.meter import measure
 from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import teardown
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
 from chalicelib.usecases.charge import charge_open_leases, uncharged
 from chalicelib.usecases.deliver import deliver
-from chalicelib.usecases.gather import Facts, gather, judge
+from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
 from chalicelib.usecases.recover import recover_launches
 
 
@@ -113,8 +115,8 @@ def _keep_what_changed(services: Services, facts: Facts, intent: Plan, receipts:
 def _save(services: Services, lease: Lease, told: Sequence[notices.Notice]) -> None:
     try:
         services.store.save_lease(lease, notices=told)
-    except Stale:
-        return  # somebody changed it meanwhile: the next sweep decides on what it is now
+    except (Stale, Unavailable):
+        return  # somebody changed it meanwhile, or the write failed: the next sweep decides on what it is then
 
 
 def _by_lease(
@@ -143,9 +145,21 @@ def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[no
     failed = {view.region: view.error or "" for view in facts.sight.views if view.status == "failed"}
     if failed:
         told.append(notices.incomplete(failed, facts.now))
+    told += _budgets_reached(facts)
     if intent.deferred:
         told.append(notices.deferred(intent.deferred, facts.policy.limits.idle_ends_per_sweep, facts.now))
     return told
+
+
+def _budgets_reached(facts: Facts) -> list[notices.Notice]:
+    costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
+    spent = spent_by_budget(facts.book, facts.leases, costs)
+    return [
+        notices.budget(state, threshold, spent[state.budget.name], facts.now)
+        for state in facts.book.states
+        for threshold in state.budget.reached(spent[state.budget.name])
+        if Consequence.NOTIFY in threshold.do
+    ]
 
 
 def _record(
