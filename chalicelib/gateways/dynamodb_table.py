@@ -131,19 +131,21 @@ class Table:
         found: dict[Key, Item] = {}
         distinct = list(dict.fromkeys(keys))
         for start in range(0, len(distinct), PER_BATCH):
-            wanted = distinct[start : start + PER_BATCH]
+            wanted = [to_attributes({"pk": pk, "sk": sk}) for pk, sk in distinct[start : start + PER_BATCH]]
             self._patiently(partial(self._get_rest, wanted, found))
         return found
 
-    def _get_rest(self, wanted: Sequence[Key], found: dict[Key, Item]) -> None:
-        missing = [to_attributes({"pk": pk, "sk": sk}) for pk, sk in wanted if (pk, sk) not in found]
+    def _get_rest(self, wanted: list[dict[str, Any]], found: dict[Key, Item]) -> None:
+        """Ask for what is wanted; what DynamoDB left out is wanted still."""
         answer = self._client().batch_get_item(
-            RequestItems={self.name: {"Keys": missing, "ConsistentRead": True}}
+            RequestItems={self.name: {"Keys": wanted, "ConsistentRead": True}}
         )
         for attributes in answer.get("Responses", {}).get(self.name, []):
             item = from_attributes(attributes)
             found[str(item["pk"]), str(item["sk"])] = item
-        if answer.get("UnprocessedKeys"):
+        left_out: Mapping[str, Any] = answer.get("UnprocessedKeys", {})
+        wanted[:] = left_out.get(self.name, {}).get("Keys", [])
+        if wanted:
             raise _Busy
 
     def query(self, condition: str, values: Mapping[str, Value], **options: Any) -> Iterator[Item]:

@@ -1,5 +1,6 @@
 """Small leases, budgets and notices for the store's tests."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,7 +9,9 @@ from typing import Any
 from chalicelib.domain.budget import Budget
 from chalicelib.domain.lease import Charge, Hold, LaunchOrder, Lease, Origin, Receipt, RequestType, Status
 from chalicelib.domain.notices import Kind, Notice
+from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.ports import Store, SweepRecord
+from tests.doubles.faulty_client import FaultyClient
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 MONTH = "2026-11"
@@ -108,12 +111,19 @@ def revision(store: Store) -> int:
     return store.budgets(NOW).revision
 
 
-def with_budget(store: Store, made: Budget | None = None, **used: Decimal) -> int:
+def with_budget(
+    store: Store, made: Budget | None = None, *, used: Mapping[str, Decimal] | None = None
+) -> int:
     """Put a budget; the revision that launches are judged at."""
-    store.put_budget(made or budget(), used=used, revision=revision(store))
+    store.put_budget(made or budget(), used=used or {}, revision=revision(store))
     return revision(store)
 
 
 def closing(of: Lease, final: str | None, *, at: datetime = NOW) -> Lease:
     """A lease about to be closed at a final cost."""
     return replace(of, closed_at=at, final_usd=None if final is None else usd(final))
+
+
+def rival_of(store: DynamoStore, client: FaultyClient) -> DynamoStore:
+    """A second writer on the same table, to whom no accidents happen."""
+    return DynamoStore(lambda: client.client, store._table.name)

@@ -36,14 +36,15 @@ def lost() -> ReadTimeoutError:
     return ReadTimeoutError(endpoint_url="https://dynamodb.example")
 
 
-def _nothing(method: str) -> None:
+def nothing(method: str) -> None:
+    """Every call goes well."""
     del method
 
 
 class FaultyClient:
     """`before` may refuse a call, `after` may lose its answer. `calls` are the methods called, in order."""
 
-    def __init__(self, client: Any, *, before: Accident = _nothing, after: Accident = _nothing) -> None:
+    def __init__(self, client: Any, *, before: Accident = nothing, after: Accident = nothing) -> None:
         self.client = client
         self.before = before
         self.after = after
@@ -72,5 +73,15 @@ def once(method: str, *errors: BaseException) -> Accident:
 
     def accident(called: str) -> BaseException | None:
         return waiting.pop(0) if called == method and waiting else None
+
+    return accident
+
+
+def always(error: BaseException) -> Accident:
+    """The same error whatever is called."""
+
+    def accident(called: str) -> BaseException:
+        del called
+        return error
 
     return accident

@@ -1,17 +1,14 @@
 """The table's twin in memory: the Store port with the same semantics, and with accidents on demand.
 
 Thread-safe: each call holds one lock. Documents pass through the same JSON as in the table, so what can't be stored fails
-here too. `inject` makes a call fail before it does anything or after it has done it; `hook` is called around every call,
-outside the lock, so that a test can play the second writer.
+here too. Accidents, and a second writer's moment: see `AccidentProne`.
 """
 
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar
 
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.errors import NotFound, Stale
@@ -23,45 +20,9 @@ from chalicelib.gateways import dynamodb_holds as holds
 from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
 from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_text
 from chalicelib.ports import Account, FirstSight, Page, SweepRecord
+from tests.doubles.accidents import AccidentProne, call
 
-P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
-
-
-class Crash(BaseException):
-    """The process ends here: no `except Exception` catches it."""
-
-
-@dataclass(slots=True)
-class Accident:
-    """What happens to one call of a method, after `skip` calls went well."""
-
-    method: str
-    error: BaseException
-    after: bool
-    skip: int
-
-
-def _call(method: Callable[Concatenate["MemoryStore", P], R]) -> Callable[Concatenate["MemoryStore", P], R]:
-    @wraps(method)
-    def run(self: "MemoryStore", *args: P.args, **kwargs: P.kwargs) -> R:
-        accident = self._accident(method.__name__)
-        self.hook(method.__name__, "before")
-        if accident and not accident.after:
-            raise accident.error
-        with self._lock:
-            result = method(self, *args, **kwargs)
-        self.hook(method.__name__, "after")
-        if accident:
-            raise accident.error
-        return result
-
-    return cast("Callable[Concatenate[MemoryStore, P], R]", run)
-
-
-def _nothing(method: str, phase: str) -> None:
-    del method, phase
 
 
 @dataclass(slots=True)
@@ -71,14 +32,11 @@ class _Waiting:
     claimed_until: datetime | None = None
 
 
-class MemoryStore:
+class MemoryStore(AccidentProne):
     """Implements chalicelib.ports.Store."""
 
     def __init__(self) -> None:
-        self.hook: Callable[[str, str], None] = _nothing
-        self.calls: list[str] = []
-        self._lock = threading.RLock()
-        self._accidents: list[Accident] = []
+        super().__init__()
         self._policy: tuple[str, int] = (to_text(Policy()), 0)
         self._sights: dict[str, FirstSight] = {}
         self._armed_at: datetime | None = None
@@ -92,31 +50,14 @@ class MemoryStore:
         self._told: set[str] = set()
         self._outbox: dict[str, _Waiting] = {}
 
-    def inject(self, method: str, error: BaseException, *, after: bool = False, skip: int = 0) -> None:
-        """Let one call of a method fail, after `skip` that go well: before it does anything, or (`after`) once it is
-        done, as when the answer is lost or the process dies."""
-        with self._lock:
-            self._accidents.append(Accident(method, error, after, skip))
-
-    def _accident(self, method: str) -> Accident | None:
-        with self._lock:
-            self.calls.append(method)
-            waiting = [accident for accident in self._accidents if accident.method == method]
-            for accident in waiting:
-                if accident.skip == 0:
-                    self._accidents.remove(accident)
-                    return accident
-                accident.skip -= 1
-        return None
-
     # Policy and account
 
-    @_call
+    @call
     def policy(self) -> tuple[Policy, int]:
         text, version = self._policy
         return from_text(Policy, text), version
 
-    @_call
+    @call
     def put_policy(self, policy: Policy, *, if_version: int | None) -> int:
         version = self._policy[1]
         if if_version not in {None, version}:
@@ -126,21 +67,21 @@ class MemoryStore:
         self._policy = (to_text(policy), version + 1)
         return version + 1
 
-    @_call
+    @call
     def account(self) -> Account:
         return Account(first_sights=dict(self._sights), armed_at=self._armed_at)
 
-    @_call
+    @call
     def record_first_sight(self, region: str, sight: FirstSight) -> None:
         self._sights.setdefault(region, sight)
 
-    @_call
+    @call
     def arm(self, at: datetime) -> None:
         self._armed_at = self._armed_at or at
 
     # Budgets
 
-    @_call
+    @call
     def budgets(self, now: datetime) -> BudgetBook:
         states = tuple(
             BudgetState(budget=budget, period_key=key, left_usd=budget.limit_usd - self._used_usd(name, key))
@@ -149,7 +90,7 @@ class MemoryStore:
         )
         return BudgetBook(revision=self._revision, states=states)
 
-    @_call
+    @call
     def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
         self._expect_revision(revision)
         known = self._budgets.get(budget.name)
@@ -162,7 +103,7 @@ class MemoryStore:
         self._budgets[budget.name] = from_text(Budget, to_text(budget))
         self._revision += 1
 
-    @_call
+    @call
     def delete_budget(self, name: str, *, revision: int) -> None:
         self._expect_revision(revision)
         if name not in self._budgets:
@@ -196,7 +137,7 @@ class MemoryStore:
 
     # Leases
 
-    @_call
+    @call
     def open_lease(
         self, lease: Lease, *, revision: int, allow_overdraft: bool = False, notices: Sequence[Notice] = ()
     ) -> Lease:
@@ -211,7 +152,7 @@ class MemoryStore:
         self._tell(notices)
         return written
 
-    @_call
+    @call
     def save_lease(
         self, lease: Lease, *, notices: Sequence[Notice] = (), receipt: Receipt | None = None
     ) -> Lease:
@@ -221,7 +162,7 @@ class MemoryStore:
         self._tell(notices)
         return written
 
-    @_call
+    @call
     def rehold(
         self,
         lease: Lease,
@@ -241,7 +182,7 @@ class MemoryStore:
         self._tell(notices)
         return written
 
-    @_call
+    @call
     def close_lease(self, lease: Lease, *, receipt: Receipt | None, notices: Sequence[Notice] = ()) -> Lease:
         if lease.closed_at is None:
             raise ValueError(f"lease {lease.id} closes without closed_at")
@@ -255,21 +196,21 @@ class MemoryStore:
         self._tell(notices)
         return written
 
-    @_call
+    @call
     def lease(self, lease_id: str) -> Lease | None:
         text = self._open.get(lease_id) or self._closed.get(lease_id)
         return from_text(Lease, text) if text else None
 
-    @_call
+    @call
     def open_leases(self) -> tuple[Lease, ...]:
         return tuple(from_text(Lease, text) for _, text in sorted(self._open.items()))
 
-    @_call
+    @call
     def closed_leases(self, *, since: datetime) -> tuple[Lease, ...]:
         closed = [(lease.closed_at, lease.id, lease) for lease in _all(Lease, self._closed.values())]
         return tuple(lease for at, _, lease in sorted(closed, key=lambda row: row[:2]) if at and at >= since)
 
-    @_call
+    @call
     def leases(self, *, limit: int, cursor: str | None) -> Page[Lease]:
         leases = _all(Lease, [*self._open.values(), *self._closed.values()])
         return _page("LEASES", {stamped(one.requested_at, one.id): one for one in leases}, limit, cursor)
@@ -287,12 +228,12 @@ class MemoryStore:
 
     # Receipts, sweeps, notices
 
-    @_call
+    @call
     def receipt(self, lease_id: str) -> Receipt | None:
         text = self._receipts.get(lease_id)
         return from_text(Receipt, text) if text else None
 
-    @_call
+    @call
     def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
         rows = {stamped(one.decided_at, one.lease_id): one for one in _all(Receipt, self._receipts.values())}
         return _page("RECEIPTS", rows, limit, cursor)
@@ -301,12 +242,12 @@ class MemoryStore:
         if receipt:
             self._receipts[receipt.lease_id] = to_text(receipt)
 
-    @_call
+    @call
     def record_sweep(self, record: SweepRecord, *, notices: Sequence[Notice] = ()) -> None:
         self._sweeps[stamped(record.started_at, record.id)] = to_text(record)
         self._tell(notices)
 
-    @_call
+    @call
     def sweeps(self, *, limit: int, cursor: str | None) -> Page[SweepRecord]:
         rows = {key: from_text(SweepRecord, text) for key, text in self._sweeps.items()}
         return _page("SWEEPS", rows, limit, cursor)
@@ -317,7 +258,7 @@ class MemoryStore:
                 self._told.add(notice.id)
                 self._outbox[notice.id] = _Waiting(notice, due_at=notice.at)
 
-    @_call
+    @call
     def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
         free = [
             one
@@ -328,18 +269,16 @@ class MemoryStore:
             one.claimed_until = now + hold_for
         return tuple(one.notice for one in free)
 
-    @_call
+    @call
     def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
         if sent:
             self._outbox.pop(notice.id, None)
         elif notice.id in self._outbox:
             self._outbox[notice.id] = _Waiting(replace(notice, tries=notice.tries + 1), due_at=retry_at)
 
-    @_call
+    @call
     def waiting_notices(self) -> int:
         return len(self._outbox)
-
-    # For tests that look behind the port
 
     def outbox(self) -> tuple[Notice, ...]:
         """Notices not sent yet, oldest first."""
