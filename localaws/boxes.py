@@ -14,6 +14,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from moto.core.types import Base64EncodedString
 from moto.ec2.utils import parse_user_data
 
 from localaws import backend
@@ -260,7 +261,7 @@ class Boxes:
         reservation = moto.run_instances(
             params["ImageId"],
             count,
-            parse_user_data(params.get("UserData")),
+            user_data(params.get("UserData")),
             params.get("SecurityGroups", []),
             **options,
         )
@@ -272,6 +273,11 @@ class Boxes:
                 iam_instance_profile_arn=profile.get("Arn"),
             )
         return reservation
+
+
+def user_data(sent: Any) -> Base64EncodedString | None:
+    """The user data of a launch; moto has decoded that of a launch template already."""
+    return sent if isinstance(sent, Base64EncodedString) else parse_user_data(sent)
 
 
 def no_capacity(instance_type: str, zone: str) -> AwsError:

@@ -20,6 +20,7 @@ HISTORY = timedelta(days=30)
 """How far back prices are known when the world begins (AWS keeps 90 days)."""
 
 LOW, HIGH = 0.25, 0.70
+PULL, JITTER = 0.15, 0.025
 MEAN_HOURS_BETWEEN_STEPS = 5.0
 SHORTEST_STEP_SECONDS = 600
 CENT_FRACTION = Decimal("0.0001")
@@ -56,7 +57,7 @@ class PriceCurve:
     def __init__(self, rng: random.Random, on_demand_usd: Decimal, origin: datetime) -> None:
         self._rng = rng
         self._on_demand = on_demand_usd
-        self._ratio = rng.uniform(0.30, 0.60)
+        self._ratio = self._base = rng.uniform(0.32, 0.62)
         self._times = [origin]
         self._prices = [self._price()]
         self._pinned = False
@@ -94,7 +95,8 @@ class PriceCurve:
             gap = max(
                 SHORTEST_STEP_SECONDS, int(self._rng.expovariate(1 / (MEAN_HOURS_BETWEEN_STEPS * 3600)))
             )
-            self._ratio = min(HIGH, max(LOW, self._ratio + self._rng.gauss(0, 0.03)))
+            step = PULL * (self._base - self._ratio) + self._rng.gauss(0, JITTER)
+            self._ratio = min(HIGH, max(LOW, self._ratio + step))
             self._times.append(self._times[-1] + timedelta(seconds=gap))
             self._prices.append(self._price())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from localaws import listening
 from localaws.errors import LocalAwsError
 
 DEFAULT_REGIONS = "us-east-1,us-west-2,eu-west-1"
@@ -85,6 +86,7 @@ def _app_dir() -> Path:
 def _port(port: int, option: str) -> int:
     if not 1 <= port <= 65535:
         raise LocalAwsError(f"{option} must be between 1 and 65535, not {port}")
+    listening.check(port, option)
     return port
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -20,11 +19,10 @@ from chalice.local import (
     LocalGateway,
 )
 
-from localaws.errors import LocalAwsError
 from localaws.lambdas import context_for
+from localaws.listening import HOST, opened
 from localaws.wire import HttpRequest, HttpResponse
 
-HOST = "127.0.0.1"
 API_FUNCTION = "api_handler"
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -48,8 +46,8 @@ def start(server: Any, name: str) -> None:
 
 
 def aws_server(port: int, respond: Respond) -> Server:
-    server: Server = _bound(
-        port, "aws-port", lambda: Server((HOST, port), partial(AwsHandler, respond=respond))
+    server: Server = opened(
+        port, "--aws-port", lambda: Server((HOST, port), partial(AwsHandler, respond=respond))
     )
     return server
 
@@ -62,21 +60,10 @@ def api_server(app: Chalice, port: int) -> Any:
     CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
     app.__class__ = CustomLocalChalice
     config = Config(function_name=API_FUNCTION, user_provided_params={"chalice_app": app})
-    dev_server = _bound(port, "api-port", lambda: LocalDevServer(app, config, HOST, port, ApiHandler, Server))
+    dev_server = opened(
+        port, "--api-port", lambda: LocalDevServer(app, config, HOST, port, ApiHandler, Server)
+    )
     return dev_server.server
-
-
-def _bound(port: int, option: str, bind: Callable[[], Any]) -> Any:
-    try:
-        return bind()
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            raise LocalAwsError(
-                f"port {port} is in use: stop what listens there or choose another --{option}"
-            ) from problem
-        raise LocalAwsError(
-            f"port {port} can't be opened ({problem.strerror}): choose another --{option}"
-        ) from problem
 
 
 class AwsHandler(BaseHTTPRequestHandler):

@@ -35,7 +35,7 @@ def describe_spot_price_history(call: Call) -> dict[str, Any]:
         for kind in params.get("InstanceTypes") or call.world.market.on_demand.known_types:
             for zone in [wanted] if wanted else zones(call.region):
                 steps = call.world.market.curve(zone, kind).steps(start, end)
-                rows += [_row(zone, kind, since, str(price)) for since, price in steps]
+                rows += [_row(zone, kind, since, f"{price:.6f}") for since, price in steps]
     filters = call.filters()
     rows = [row for row in rows if matches(row, {}, filters, READERS)]
     rows.sort(key=lambda row: row["Timestamp"], reverse=True)
@@ -48,6 +48,6 @@ def _row(zone: str, kind: str, since: datetime, price: str) -> dict[str, Any]:
         "AvailabilityZone": zone,
         "InstanceType": kind,
         "ProductDescription": LINUX[0],
-        "SpotPrice": f"{price}00",
+        "SpotPrice": price,
         "Timestamp": since,
     }

@@ -8,17 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from localaws.world import World
 
+_pool = urllib3.PoolManager(maxsize=50)
 ROOT = Path(__file__).parents[2]
 IMAGE = "ami-0123456789abcdef0"
 TINY_APP = """
@@ -101,19 +102,12 @@ class Answer:
 
 def http(method: str, url: str, body: Any = None) -> Answer:
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(
-        url, data=data, method=method, headers={"Content-Type": "application/json"}
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    headers = {"Content-Type": "application/json"}
+    response = _pool.request(method, url, body=data, headers=headers, timeout=60, retries=False)
     try:
-        with opener.open(request, timeout=60) as response:
-            status, text = response.status, response.read()
-    except urllib.error.HTTPError as problem:
-        status, text = problem.code, problem.read()
-    try:
-        return Answer(status, json.loads(text))
+        return Answer(response.status, json.loads(response.data))
     except ValueError:
-        return Answer(status, text.decode())
+        return Answer(response.status, response.data.decode())
 
 
 @dataclass(frozen=True)
@@ -128,6 +122,16 @@ class Running:
 
     def world(self, method: str, path: str = "", body: Any = None) -> Answer:
         return http(method, f"{self.aws_url}/_world{path}", body)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
+        """End it and answer how many seconds that took; it must say that it ended well."""
+        assert self.process.stdout is not None
+        began = time.monotonic()
+        self.process.send_signal(how)
+        assert self.process.wait(10) == 0
+        took = time.monotonic() - began
+        self.process.stdout.close()
+        return took
 
     def advance(self, seconds: int) -> None:
         assert self.world("POST", "/clock", {"advance_seconds": seconds}).status == 200
@@ -155,14 +159,15 @@ def start_server(app_dir: Path, errors: Path, *options: str, env: dict[str, str]
         "--start",
         "2026-03-02T08:50:00Z",
     ]
-    process = subprocess.Popen(
-        [*command, *options],
-        stdout=subprocess.PIPE,
-        stderr=errors.open("w"),
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-    )
+    with errors.open("w") as sink:
+        process = subprocess.Popen(
+            [*command, *options],
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        )
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line == f"ready http://127.0.0.1:{api_port}\n", line + errors.read_text()
@@ -182,8 +187,7 @@ def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared_server(tiny_app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start_server(tiny_app, tmp_path_factory.mktemp("server") / "errors.txt")
     yield running
-    running.process.send_signal(signal.SIGTERM)
-    running.process.wait(5)
+    running.stop()
 
 
 @pytest.fixture

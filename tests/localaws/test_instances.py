@@ -181,7 +181,7 @@ def test_a_stopped_instance_starts_again_with_a_new_launch_time(world: World, ec
     assert (states(ec2), shown(ec2)[0]["LaunchTime"]) == (["running"], started)
 
 
-@pytest.mark.parametrize(("behaviour", "state"), [("terminate", "terminated"), ("stop", "stopped")])
+@pytest.mark.parametrize("behaviour, state", [("terminate", "terminated"), ("stop", "stopped")])
 def test_a_guest_shutdown_does_what_the_instance_initiated_behaviour_says(
     world: World, ec2: Any, behaviour: str, state: str
 ) -> None:

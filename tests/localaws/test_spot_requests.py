@@ -43,7 +43,7 @@ def live(world: World) -> list[Box]:
     return [box for box in world.boxes if box.live]
 
 
-@pytest.mark.parametrize(("options", "kind"), [(None, "one-time"), (PERSISTENT, "persistent")])
+@pytest.mark.parametrize("options, kind", [(None, "one-time"), (PERSISTENT, "persistent")])
 def test_run_instances_with_market_options_makes_a_request_that_is_linked_both_ways(
     ec2: Any, options: dict[str, Any] | None, kind: str
 ) -> None:
