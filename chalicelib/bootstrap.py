@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, cast
 
 from chalicelib import settings as environment
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import HURRIED, Aws
 from chalicelib.gateways.clock import SystemClock
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
@@ -49,7 +49,7 @@ def services() -> Services:
 
 
 def _dynamodb(aws: Aws) -> "DynamoDBClient":
-    return cast("DynamoDBClient", aws.client("dynamodb", aws.home_region))
+    return cast("DynamoDBClient", aws.client("dynamodb", aws.home_region, HURRIED))
 
 
 def rehearsal(real: Services) -> Services:

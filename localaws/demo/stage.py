@@ -10,6 +10,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -49,11 +50,16 @@ class Stage:
     ) -> None:
         self._process.terminate()
         self._process.wait(timeout=10)
+        if self._process.stdout:
+            self._process.stdout.close()
         self._errors.close()
 
-    def curfew(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def curfew(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
         """A call of Curfew's API, as curl would make it: status and body."""
-        return self._call(f"{self.api}{path}", method, body, {"Authorization": f"Bearer {TOKEN}"})
+        sent = {"Authorization": f"Bearer {TOKEN}", **(headers or {})}
+        return self._call(f"{self.api}{path}", method, body, sent)
 
     def world(self, method: str, path: str, body: Any = None) -> Any:
         """A call of `/_world`, which can't fail in a play."""
