@@ -15,6 +15,7 @@ from localaws.errors import LocalAwsError
 from localaws.lambdas import Lambdas, load_app
 from localaws.options import Options
 from localaws.ports import api_server, aws_server, start
+from localaws.quiet import hush_idle_sweeps
 from localaws.template import Template, create_table
 from localaws.wire import HttpRequest, HttpResponse
 from localaws.world import World
@@ -43,6 +44,7 @@ def serve(options: Options) -> None:
         aws = aws_server(options.aws_port, respond)
         make_ready()
         app = load_app(options.app_dir)
+        hush_idle_sweeps()
         api = api_server(app, options.api_port)
         lambdas = Lambdas(app, template, world.home_region, world.now)
         conductor = Conductor(world, lambdas, options.speed)
