@@ -45,7 +45,7 @@ package: setup ## write out/deployment.zip and out/sam.json for STAGE; no AWS ac
 	@$(BIN)/python tools/package.py $(STAGE)
 
 test-oldest-boto3: $(OLDEST)/.ready ## the adapters' tests on the oldest boto3 that is supported
-	@$(OLDEST)/bin/python -m pytest tests/contract $(ARGS)
+	@$(OLDEST)/bin/python -m pytest tests/contract -n $(WORKERS) --dist worksteal $(ARGS)
 
 $(OLDEST)/.ready: requirements.txt requirements-dev.txt pyproject.toml tools/make_venv.sh tools/oldest_boto3.py | setup
 	@mkdir -p out && $(BIN)/python tools/oldest_boto3.py > out/requirements-oldest-boto3.txt
