@@ -18,6 +18,7 @@ from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.moto_api._internal import mock_random
 
+from localaws import dynamodb
 from localaws.events import ACCOUNT
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def take_over(world: World) -> None:
     mock_random.seed(world.seed)
     _world = world
     ec2_backends.backend = WorldEC2Backend
+    dynamodb.take_over()
     TaggedEC2Resource.get_tags = _get_tags  # type: ignore[method-assign,assignment]
 
 
@@ -43,6 +45,7 @@ def let_go() -> None:
     BackendDict.reset()
     _world = None
     ec2_backends.backend = EC2Backend
+    dynamodb.let_go()
     TaggedEC2Resource.get_tags = _moto_get_tags  # type: ignore[method-assign]
 
 

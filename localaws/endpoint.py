@@ -5,7 +5,6 @@ Everything that reads or changes the world happens under the world's lock: moto'
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from localaws.errors import AwsError
 from localaws.faults import Fault, as_aws_error
 from localaws.moto_app import MotoApp
 from localaws.operations import Call, operation_for
-from localaws.tokens import ClientTokens
+from localaws.tokens import ClientTokens, takes_token
 from localaws.wire import CallId, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Endpoint:
     def __init__(self, world: World) -> None:
         self._world = world
         self._moto = MotoApp()
-        self._tokens = ClientTokens()
+        self._tokens = ClientTokens(lambda: world.now)
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         call = wire.identify(request)
@@ -75,12 +74,8 @@ class Endpoint:
         return response
 
     def _parameters(self, call: CallId, request: HttpRequest) -> dict[str, Any]:
-        wanted = operation_for(call) is not None or changes_something(call)
-        if wanted and call.operation:
-            return wire.parameters(call, request)
-        if call.operation == "TransactWriteItems":
-            return dict(json.loads(request.body))
-        return {}
+        wanted = operation_for(call) is not None or changes_something(call) or takes_token(call)
+        return wire.parameters(call, request) if wanted and call.operation else {}
 
     def _note(
         self,
