@@ -8,7 +8,8 @@ How it is built, from the outside in:
 - `endpoint`: one AWS call from bytes to bytes: faults, client tokens, then an operation of ours or moto.
 - `operations/`: the AWS operations this package answers itself, one file a family. Each takes the parsed parameters
   and returns the answer in boto3's shape.
-- `boxes`, `spot`, `fleets`, `groups`: the rules of AWS, as state machines over the records of `model`.
+- `boxes`, `spot`, `fleets`, `groups`: the rules of AWS, as state machines over the records of `model`; `launching`
+  turns a launch into moto's instances, `backend` and `dynamodb` are the hooks in moto.
 - `market`, `billing`, `load`: prices, bills and metrics as pure arithmetic.
 - `agenda`, `clock`: time. Nothing moves between two steps of the clock.
 

@@ -7,20 +7,18 @@ instances stay visible for about an hour) and botocore's TerminateInstances, Sto
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from moto.core.types import Base64EncodedString
-from moto.ec2.utils import parse_user_data
-
 from localaws import backend
-from localaws.errors import AwsError
+from localaws.launching import run_on_moto
 from localaws.load import LoadHistory
 from localaws.model import STATE_CODES, Box, LaunchSpec, Market, Run, Volume
+from localaws.refusals import no_capacity
 
 if TYPE_CHECKING:
     from localaws.world import World
@@ -29,8 +27,6 @@ VISIBLE_AFTER_END = timedelta(hours=1)
 GROUP_TAG = "aws:autoscaling:groupName"
 USER_INITIATED = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BoxListener = Callable[[Box], None]
-
-ROOT_GIB = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +79,7 @@ class Boxes:
         if not self._world.market.has_capacity(zone, instance_type):
             raise no_capacity(instance_type, zone)
         with self.launching(intent):
-            reservation = self._moto_run(region, spec, zone, count)
+            reservation = run_on_moto(region, spec, zone, count)
         return [self.of(instance.id) for instance in reservation.instances]
 
     @contextmanager
@@ -227,121 +223,3 @@ class Boxes:
 
     def _seconds(self, low: int, high: int) -> timedelta:
         return timedelta(seconds=self._rng.randint(low, high))
-
-    def _moto_run(self, region: str, spec: LaunchSpec, zone: str, count: int) -> Any:
-        params = spec.params
-        moto = backend.ec2_backend(region)
-        nics = params.get("NetworkInterfaces", [])
-        subnet = (
-            None
-            if any("SubnetId" in nic for nic in nics)
-            else params.get("SubnetId") or default_subnet(region, zone)
-        )
-        options = {
-            "instance_type": params["InstanceType"],
-            "is_instance_type_default": True,  # spares a search through every type moto knows
-            "region_name": region,
-            "subnet_id": subnet,
-            "nics": nics,
-            "key_name": params.get("KeyName"),
-            "security_group_ids": list(params.get("SecurityGroupIds", [])),
-            "private_ip": params.get("PrivateIpAddress"),
-            "associate_public_ip": None,
-            "tags": {"instance": spec.tags, "volume": tag_map(params, "volume")},
-            "ebs_optimized": params.get("EbsOptimized", False),
-            "disable_api_termination": params.get("DisableApiTermination", False),
-            "disable_api_stop": params.get("DisableApiStop", False),
-            "instance_initiated_shutdown_behavior": params.get("InstanceInitiatedShutdownBehavior"),
-            "hibernation_options": params.get("HibernationOptions", {}),
-            "monitoring_state": "enabled" if params.get("Monitoring", {}).get("Enabled") else "disabled",
-            "metadata_options": params.get("MetadataOptions", {}),
-            "client_token": params.get("ClientToken", ""),
-            "block_device_mappings": block_devices(params.get("BlockDeviceMappings", [])),
-        }
-        reservation = moto.run_instances(
-            params["ImageId"],
-            count,
-            user_data(params.get("UserData")),
-            params.get("SecurityGroups", []),
-            **options,
-        )
-        profile = params.get("IamInstanceProfile", {})
-        for instance in reservation.instances if profile else ():
-            moto.associate_iam_instance_profile(
-                instance_id=instance.id,
-                iam_instance_profile_name=profile.get("Name"),
-                iam_instance_profile_arn=profile.get("Arn"),
-            )
-        return reservation
-
-
-def user_data(sent: Any) -> Base64EncodedString | None:
-    """The user data of a launch; moto has decoded that of a launch template already."""
-    return sent if isinstance(sent, Base64EncodedString) else parse_user_data(sent)
-
-
-def no_capacity(instance_type: str, zone: str) -> AwsError:
-    """EC2's answer, a server error, when a zone has none of a type."""
-    return AwsError(
-        "InsufficientInstanceCapacity",
-        f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested "
-        f"({zone}). Our system will be working on provisioning additional capacity.",
-        status=500,
-    )
-
-
-def zones(region: str) -> list[str]:
-    """The zones of a region that have a default subnet, in order."""
-    subnets = backend.ec2_backend(region).subnets
-    return sorted(zone for zone, by_id in subnets.items() if any(s.default_for_az for s in by_id.values()))
-
-
-def default_subnet(region: str, zone: str) -> str:
-    for subnet in backend.ec2_backend(region).subnets.get(zone, {}).values():
-        if subnet.default_for_az:
-            return str(subnet.id)
-    raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
-
-
-def subnet_zone(region: str, subnet_id: str) -> str:
-    for zone, by_id in backend.ec2_backend(region).subnets.items():
-        if subnet_id in by_id:
-            return str(zone)
-    raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
-
-
-def tag_map(params: dict[str, Any], resource_type: str) -> dict[str, str]:
-    """The tags that a launch asks for on one kind of resource."""
-    return {
-        tag["Key"]: tag.get("Value", "")
-        for spec in params.get("TagSpecifications", [])
-        if spec.get("ResourceType") == resource_type
-        for tag in spec.get("Tags", [])
-    }
-
-
-def block_devices(asked: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The volumes of a launch: the root volume always, 8 GiB gp3 and deleted with the box unless asked otherwise.
-
-    Other volumes outlive their box unless asked otherwise (botocore, EbsBlockDevice.DeleteOnTermination).
-    """
-    devices = []
-    root = {"DeviceName": "/dev/sda1", "Ebs": {}}
-    for device in asked:
-        if device.get("DeviceName") in ("/dev/sda1", "/dev/xvda"):
-            root = device
-        elif "Ebs" in device:
-            devices.append(device)
-    return [
-        {
-            **device,
-            "Ebs": {
-                "VolumeSize": ROOT_GIB,
-                "VolumeType": "gp3",
-                "DeleteOnTermination": device is root,
-                **device["Ebs"],
-            },
-        }
-        for device in [root, *devices]
-        if "Ebs" in device
-    ]

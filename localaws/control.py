@@ -10,10 +10,10 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
-from localaws.boxes import zones
 from localaws.errors import AwsError, RequestError
 from localaws.faults import Fault
 from localaws.model import Box, Market
+from localaws.places import zones
 from localaws.truth import plain
 from localaws.wire import HttpRequest, HttpResponse
 

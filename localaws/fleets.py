@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.utils import random_fleet_id
 
 from localaws import backend
-from localaws.boxes import Intent, no_capacity, subnet_zone, tag_map, zones
+from localaws.boxes import Intent
 from localaws.errors import AwsError
+from localaws.launching import tag_map
 from localaws.model import Box, Fleet, LaunchSpec, Market
-from localaws.spot import price_too_low
+from localaws.places import subnet_zone, zones
+from localaws.refusals import no_capacity, price_too_low
 from localaws.templates import with_template
 
 if TYPE_CHECKING:

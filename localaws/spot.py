@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Literal
 from moto.ec2.utils import random_spot_request_id
 
 from localaws import backend
-from localaws.boxes import Intent, subnet_zone, zones
+from localaws.boxes import Intent
 from localaws.errors import AwsError
 from localaws.model import Box, LaunchSpec, Market, SpotRequest
+from localaws.places import subnet_zone, zones
+from localaws.refusals import price_too_low
 
 if TYPE_CHECKING:
     from localaws.world import World
@@ -259,12 +261,3 @@ def pick_zone(world: World, region: str, spec: LaunchSpec) -> str:
         raise AwsError("VPCIdNotSpecified", "No default VPC for this user.")
     open_zones = [name for name in names if world.market.has_capacity(name, kind)]
     return min(open_zones or names, key=lambda name: (world.market.curve(name, kind).at(world.now), name))
-
-
-def price_too_low(cap_usd: Decimal, price_usd: Decimal) -> AwsError:
-    """EC2's answer when a cap is under the price in force."""
-    return AwsError(
-        "SpotMaxPriceTooLow",
-        f"Your Spot request price of {cap_usd} is lower than the minimum required Spot request fulfillment price of "
-        f"{price_usd}.",
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localaws import backend
-from localaws.boxes import tag_map
+from localaws.launching import tag_map
 
 TEMPLATE_TAGS = "TemplateTags"
 

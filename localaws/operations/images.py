@@ -11,8 +11,8 @@ import re
 from typing import Any
 
 from localaws import backend
-from localaws.boxes import ROOT_GIB
 from localaws.errors import AwsError
+from localaws.launching import ROOT_GIB
 from localaws.operations import Call, operation
 
 AMI = re.compile(r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")

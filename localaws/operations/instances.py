@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from localaws import backend
-from localaws.boxes import Intent, tag_map
+from localaws.boxes import Intent
 from localaws.errors import AwsError
+from localaws.launching import tag_map
 from localaws.model import STATE_CODES, Box, LaunchSpec, SpotRequest
 from localaws.operations import Call, operation
 from localaws.operations.describe_instances import asked_boxes, instance

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from localaws.boxes import zones
 from localaws.filters import matches
 from localaws.operations import Call, operation
 from localaws.operations.instances import aware
 from localaws.paging import page
+from localaws.places import zones
 
 LINUX = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
 Row = tuple[datetime, str, str, str]

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from localaws import backend
-from localaws.boxes import tag_map
 from localaws.errors import AwsError
 from localaws.filters import matches
+from localaws.launching import tag_map
 from localaws.model import LaunchSpec, SpotRequest
 from localaws.operations import Call, operation
 from localaws.operations.instances import aware

@@ -1,0 +1,26 @@
+"""Zones and subnets: where a launch goes."""
+
+from __future__ import annotations
+
+from localaws import backend
+from localaws.errors import AwsError
+
+
+def zones(region: str) -> list[str]:
+    """The zones of a region that have a default subnet, in order."""
+    subnets = backend.ec2_backend(region).subnets
+    return sorted(zone for zone, by_id in subnets.items() if any(s.default_for_az for s in by_id.values()))
+
+
+def default_subnet(region: str, zone: str) -> str:
+    for subnet in backend.ec2_backend(region).subnets.get(zone, {}).values():
+        if subnet.default_for_az:
+            return str(subnet.id)
+    raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
+
+
+def subnet_zone(region: str, subnet_id: str) -> str:
+    for zone, by_id in backend.ec2_backend(region).subnets.items():
+        if subnet_id in by_id:
+            return str(zone)
+    raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
