@@ -13,14 +13,17 @@ from chalice.config import Config
 from chalice.local import (
     ChaliceRequestHandler,
     CustomLocalChalice,
+    ForbiddenError,
     LambdaContext,
     LocalChalice,
     LocalDevServer,
     LocalGateway,
+    LocalGatewayException,
 )
 
 from localaws.lambdas import context_for
 from localaws.listening import HOST, opened
+from localaws.template import GatewayAnswer
 from localaws.wire import HttpRequest, HttpResponse
 
 API_FUNCTION = "api_handler"
@@ -52,7 +55,7 @@ def aws_server(port: int, respond: Respond) -> Server:
     return server
 
 
-def api_server(app: Chalice, port: int) -> Any:
+def api_server(app: Chalice, port: int, unknown_path: GatewayAnswer | None) -> Any:
     """Chalice's local server for the application.
 
     Its class is rebased as Chalice's own command line does, or `app.current_request` would be shared between threads.
@@ -60,9 +63,8 @@ def api_server(app: Chalice, port: int) -> Any:
     CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
     app.__class__ = CustomLocalChalice
     config = Config(function_name=API_FUNCTION, user_provided_params={"chalice_app": app})
-    dev_server = opened(
-        port, "--api-port", lambda: LocalDevServer(app, config, HOST, port, ApiHandler, Server)
-    )
+    handler = partial(ApiHandler, unknown_path=unknown_path)
+    dev_server = opened(port, "--api-port", lambda: LocalDevServer(app, config, HOST, port, handler, Server))
     return dev_server.server
 
 
@@ -115,11 +117,30 @@ class Gateway(LocalGateway):
 
 
 class ApiHandler(ChaliceRequestHandler):
+    """Chalice's local handler, with the template's own answer to a path that has no route."""
+
     wbufsize = BUFFERED
 
-    def __init__(self, request: Any, address: Any, server: Any, app_object: Chalice, config: Config) -> None:
+    def __init__(
+        self,
+        request: Any,
+        address: Any,
+        server: Any,
+        app_object: Chalice,
+        config: Config,
+        *,
+        unknown_path: GatewayAnswer | None,
+    ) -> None:
         self.local_gateway = Gateway(app_object, config)
+        self._unknown_path = unknown_path
         BaseHTTPRequestHandler.__init__(self, request, address, server)
+
+    def _send_error_response(self, error: LocalGatewayException) -> None:
+        answer = self._unknown_path
+        if isinstance(error, ForbiddenError) and answer is not None:
+            self._send_http_response(answer.status, dict(answer.headers), answer.body)
+        else:
+            super()._send_error_response(error)
 
     def log_message(self, *_: Any) -> None:
         """Nothing: the application logs what it wants known."""

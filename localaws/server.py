@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -25,9 +26,15 @@ STOP_WITHIN_SECONDS = 1.0
 
 def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then stop within two seconds. The environment is fenced off already."""
-    stopping = threading.Event()
+    ready, stopping = threading.Event(), threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        if not ready.is_set():  # the first sweep may take longer than a caller waits
+            os._exit(0)
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopping.set())
+        signal.signal(name, stop)
     _check_regions(options.regions)
     template = Template(options.app_dir)
     with World(regions=options.regions, seed=options.seed, start=options.start) as world:
@@ -45,7 +52,7 @@ def serve(options: Options) -> None:
         make_ready()
         app = load_app(options.app_dir)
         hush_idle_sweeps()
-        api = api_server(app, options.api_port)
+        api = api_server(app, options.api_port, template.unknown_path())
         lambdas = Lambdas(app, template, world.home_region, world.now)
         conductor = Conductor(world, lambdas, options.speed)
         control = Control(world, conductor, lambda: conductor.start_over(make_ready))
@@ -53,6 +60,7 @@ def serve(options: Options) -> None:
         conductor.start()
         conductor.sweep_once()
         start(api, "api")
+        ready.set()
         print(f"ready {options.api_url}", flush=True)
         stopping.wait()
         conductor.stop(STOP_WITHIN_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
 ALL_EC2_EVENTS = {"source": ["aws.ec2"]}
 NOT_FOR_CREATE_TABLE = ("TimeToLiveSpecification", "PointInTimeRecoverySpecification", "TableName", "Tags")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAnswer:
+    """What API Gateway itself answers, by the template's GatewayResponses."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
 
 
 class Template:
@@ -43,6 +53,19 @@ class Template:
             and "EventPattern" in resource.get("Properties", {})
         ]
         return any(matches(pattern, event) for pattern in patterns or [ALL_EC2_EVENTS])
+
+    def unknown_path(self) -> GatewayAnswer | None:
+        """The answer to a path without a route; None: API Gateway's own 403."""
+        api = self._resources.get("RestAPI", {}).get("Properties", {})
+        declared = api.get("GatewayResponses", {}).get("MISSING_AUTHENTICATION_TOKEN")
+        if declared is None:
+            return None
+        headers = declared.get("ResponseParameters", {}).get("Headers", {})
+        return GatewayAnswer(
+            status=int(declared["StatusCode"]),
+            headers={name: value.strip("'") for name, value in headers.items()},
+            body=declared["ResponseTemplates"]["application/json"],
+        )
 
 
 def create_table(world: World, properties: dict[str, Any], name: str) -> None:

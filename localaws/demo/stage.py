@@ -41,13 +41,18 @@ class Stage:
         )
         if not any(line.startswith("ready ") for line in self._process.stdout or ()):
             self._errors.seek(0)
-            raise LocalAwsError(f"localaws did not start: {self._errors.read().decode()[-2000:]}")
+            told = self._errors.read().decode()[-2000:]
+            self._stop()
+            raise LocalAwsError(f"localaws did not start: {told}")
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         self._process.terminate()
         self._process.wait(timeout=10)
         if self._process.stdout:
