@@ -51,6 +51,7 @@ class Boxes:
         self._volumes: dict[str, Volume] = {}
         self._rng = random.Random(f"{world.seed}/boxes")
         self._intent = Intent()
+        self.on_launched: list[BoxListener] = []
         self.on_running: list[BoxListener] = []
         self.on_stopped: list[BoxListener] = []
         self.on_ended: list[BoxListener] = []
@@ -98,8 +99,6 @@ class Boxes:
         instance.launch_time = now.replace(tzinfo=None)
         for nic in instance.nics.values():
             nic.attach_time = now.replace(tzinfo=None)
-        instance.spot_instance_request_id = intent.request_id
-        instance.lifecycle = "spot" if intent.spot else None
         box = Box(
             id=instance.id,
             region=region,
@@ -125,6 +124,8 @@ class Boxes:
             self._volumes[record.id] = record
         self._by_id[box.id] = box
         self._set_state(box, "pending")
+        for listener in self.on_launched:
+            listener(box)
         world.later(self._seconds(5, 25), lambda: self._run(box, 0))
         return box
 

@@ -199,10 +199,12 @@ class Control:
         return 200, {"now": plain(self._world.now)}
 
     def _box(self, box_id: str) -> Box:
-        for box in self._world.boxes:
-            if box.id == box_id:
-                return box
-        raise RequestError(f"there has never been an instance {box_id}", field="id", status=404)
+        try:
+            return self._world.boxes.of(box_id)
+        except KeyError as problem:
+            raise RequestError(
+                f"there has never been an instance {box_id}", field="id", status=404
+            ) from problem
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:

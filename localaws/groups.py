@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.models import autoscaling_backends
 
+from localaws import backend
 from localaws.boxes import Intent
 from localaws.events import ACCOUNT
 from localaws.model import Box
@@ -29,6 +30,7 @@ class Groups:
         self._rng = random.Random(f"{world.seed}/groups")
         self._refilling: set[tuple[str, str]] = set()
         self._lost: dict[tuple[str, str], str] = {}
+        world.boxes.on_launched.append(self._box_launched)
         world.boxes.on_ended.append(self._box_ended)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
@@ -39,6 +41,11 @@ class Groups:
     def find(self, region: str, name: str) -> Any | None:
         """moto's record of a group."""
         return autoscaling_backends[ACCOUNT][region].autoscaling_groups.get(name)
+
+    def _box_launched(self, box: Box) -> None:
+        """moto starts on-demand boxes only; a template or a mixed policy that asks for spot gets it here."""
+        if box.group and _wants_spot(box):
+            self._world.spot.adopt(box)
 
     def _box_ended(self, box: Box) -> None:
         group = self.find(box.region, box.group) if box.group else None
@@ -60,3 +67,10 @@ class Groups:
             return
         with self._world.boxes.launching(Intent(relaunched_by=name, relaunch_of=lost)):
             group.replace_autoscaling_group_instances(missing, group.get_propagated_tags())
+
+
+def _wants_spot(box: Box) -> bool:
+    ec2 = backend.ec2_backend(box.region)
+    template = ec2.launch_templates.get(ec2.tags[box.id].get("aws:ec2launchtemplate:id"))
+    data = template.default_version().data if template else {}
+    return bool(data.get("InstanceMarketOptions", {}).get("MarketType") == "spot")

@@ -39,8 +39,9 @@ class SpotRequests:
         self._world = world
         self._by_id: dict[str, SpotRequest] = {}
         self._rng = random.Random(f"{world.seed}/spot")
+        self._watches: dict[str, int] = {}
         self.relaunch_with_tags = relaunch_with_tags
-        world.boxes.on_running.append(self._box_running)
+        world.boxes.on_running.append(self.watch_price)
         world.boxes.on_stopped.append(self._box_stopped)
         world.boxes.on_ended.append(self._box_ended)
 
@@ -83,6 +84,16 @@ class SpotRequests:
         self._by_id[request.id] = request
         if valid_until is not None:
             self._world.at(valid_until, lambda: self._expire(request))
+        return request
+
+    def adopt(self, box: Box) -> SpotRequest:
+        """The request of a spot box that something else has launched, such as a group: active from the start."""
+        spec = LaunchSpec({"ImageId": box.moto.image_id, "InstanceType": box.type}, {})
+        request = self.create(box.region, spec, market=box.market)
+        request.box_id, request.zone = box.id, box.zone
+        box.spot, box.request_id = True, request.id
+        self._status(request, "active", "fulfilled")
+        self._world.events.fulfilment(self._world.now, box.region, request.id, box.id)
         return request
 
     def drop(self, request: SpotRequest) -> None:
@@ -155,10 +166,11 @@ class SpotRequests:
         if box.cap_usd is None or not box.live or not box.runs or box.runs[-1].end is not None:
             return
         now, epoch = self._world.now, box.epoch
+        watch = self._watches[box.id] = self._watches.get(box.id, 0) + 1
         passed_at = self._world.market.curve(box.zone, box.type).first_above(
             box.cap_usd, now, now + LOOK_AHEAD
         )
-        self._world.at(passed_at or now + LOOK_AHEAD, lambda: self._price_check(box, epoch))
+        self._world.at(passed_at or now + LOOK_AHEAD, lambda: self._price_check(box, epoch, watch))
 
     def start_requested(self, box: Box) -> None:
         """StartInstances on a stopped spot box makes its request active again."""
@@ -166,8 +178,8 @@ class SpotRequests:
         if request is not None and request.state in ("disabled", "open"):
             self._status(request, "active", "fulfilled")
 
-    def _price_check(self, box: Box, epoch: int) -> None:
-        if box.epoch != epoch or box.cap_usd is None:
+    def _price_check(self, box: Box, epoch: int, watch: int) -> None:
+        if box.epoch != epoch or self._watches[box.id] != watch or box.cap_usd is None:
             return
         if self._world.market.curve(box.zone, box.type).at(self._world.now) > box.cap_usd:
             self.interrupt(box, "by-price")
@@ -220,9 +232,6 @@ class SpotRequests:
             self._status(request, "cancelled", "schedule-expired")
         elif request.state in ("active", "disabled"):
             self._status(request, "cancelled", "request-canceled-and-instance-running")
-
-    def _box_running(self, box: Box) -> None:
-        self.watch_price(box)
 
     def _box_stopped(self, box: Box) -> None:
         request = self.find(box.request_id)

@@ -189,7 +189,9 @@ class World:
                 "Client.InstanceInitiatedShutdown",
                 "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
             )
-            if box.moto.instance_initiated_shutdown_behavior == "terminate":
+            request = self.spot.find(box.request_id)
+            can_stop = not box.spot or (request is not None and request.type == "persistent")
+            if box.moto.instance_initiated_shutdown_behavior == "terminate" or not can_stop:
                 self.boxes.end(box, by="guest-shutdown", reason=reason)
             else:
                 self.boxes.stop(box, by="guest-shutdown", reason=reason)

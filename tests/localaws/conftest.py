@@ -170,7 +170,10 @@ def start_server(app_dir: Path, errors: Path, *options: str, env: dict[str, str]
         )
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line == f"ready http://127.0.0.1:{api_port}\n", line + errors.read_text()
+    if line != f"ready http://127.0.0.1:{api_port}\n":
+        process.kill()
+        process.communicate()
+        pytest.fail(f"the server did not start: {line}{errors.read_text()}")
     return Running(process, f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{aws_port}", errors)
 
 

@@ -320,3 +320,25 @@ def test_the_least_size_of_a_group_refuses_the_decrement(world: World) -> None:
     )
     world.advance(2 * MINUTE)
     assert [one.group for one in live(world)] == [box.group]
+
+
+def test_a_group_whose_template_asks_for_spot_starts_spot_instances(world: World, ec2: Any) -> None:
+    """InstanceMarketOptions of the launch template make a linked one-time request for each instance of the group."""
+    spec = template(ec2, InstanceMarketOptions={"MarketType": "spot"})
+    autoscaling = world.session().client("autoscaling")
+    autoscaling.create_auto_scaling_group(
+        AutoScalingGroupName="g",
+        MinSize=0,
+        MaxSize=2,
+        DesiredCapacity=1,
+        AvailabilityZones=["us-east-1a"],
+        LaunchTemplate=spec,
+    )
+    (box,) = live(world)
+    request = ec2.describe_spot_instance_requests()["SpotInstanceRequests"][0]
+    assert (box.spot, box.market, request["InstanceId"], request["State"]) == (True, "asg", box.id, "active")
+    instance = ec2.describe_instances(InstanceIds=[box.id])["Reservations"][0]["Instances"][0]
+    assert instance["SpotInstanceRequestId"] == request["SpotInstanceRequestId"]
+    autoscaling.delete_auto_scaling_group(AutoScalingGroupName="g", ForceDelete=True)
+    world.advance(HOUR)
+    assert live(world) == []

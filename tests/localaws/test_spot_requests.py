@@ -329,3 +329,12 @@ def test_requests_can_be_filtered(world: World, ec2: Any) -> None:
         "type": "persistent",
     }.items():
         assert ids(name, value) == [second["SpotInstanceRequestId"]]
+
+
+def test_a_guest_shutdown_of_a_one_time_spot_box_ends_it(world: World, ec2: Any) -> None:
+    """A one-time spot box can't be stopped, so that a shutdown inside ends it whatever its behaviour says."""
+    instance = run_spot(ec2, InstanceInitiatedShutdownBehavior="stop")
+    world.advance(MINUTE)
+    world.guest_shutdown(instance["InstanceId"])
+    world.advance(MINUTE)
+    assert live(world) == []
