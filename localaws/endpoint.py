@@ -67,7 +67,7 @@ class Endpoint:
         answer: Mapping[str, Any] | None = None
         if operation is not None:
             answer = _run(operation, Call(self._world, call.region, params))
-        response = self._moto.handle(request) if answer is None else wire.result(call, answer)
+        response = self._moto.handle(request, call.service) if answer is None else wire.result(call, answer)
         if response.status < 300:
             self._tokens.remember(call, params, response)
         self._note(call, params, answer, None if response.status < 300 else _error_code(response), lost=lost)

@@ -1,15 +1,25 @@
-"""moto's own server application, called without a socket."""
+"""moto's own answers, called without a socket."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from moto.backends import get_backend
+from moto.core.request import Request
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.exceptions import HTTPException
 
+from localaws.events import ACCOUNT
 from localaws.wire import HttpRequest, HttpResponse
+
+ONE_PATH = frozenset({"ec2", "dynamodb", "cloudwatch", "autoscaling"})
+"""Often asked, and every call goes to `/`: their handler is known without moto's routing, which costs a lot."""
+
+Handler = Callable[[Request, str, Any], tuple[int, dict[str, Any], Any]]
 
 
 class MotoApp:
@@ -18,7 +28,14 @@ class MotoApp:
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
 
-    def handle(self, request: HttpRequest) -> HttpResponse:
+    def handle(self, request: HttpRequest, service: str = "") -> HttpResponse:
+        """moto's answer to any request; `service` spares it from finding out."""
+        environ = _environ(request)
+        if service in ONE_PATH and environ["PATH_INFO"] == "/":
+            return _direct(service, environ)
+        return self._by_wsgi(environ)
+
+    def _by_wsgi(self, environ: dict[str, Any]) -> HttpResponse:
         status = 500
         headers: dict[str, str] = {}
 
@@ -30,7 +47,7 @@ class MotoApp:
             headers.update((name.lower(), value) for name, value in answered)
             return lambda _: None
 
-        chunks: Iterable[bytes] = self._app(_environ(request), start_response)
+        chunks: Iterable[bytes] = self._app(environ, start_response)
         try:
             body = b"".join(chunks)
         finally:
@@ -38,6 +55,24 @@ class MotoApp:
             if close:
                 close()
         return HttpResponse(status, headers, body)
+
+
+def _direct(service: str, environ: dict[str, Any]) -> HttpResponse:
+    request = Request(environ)
+    try:
+        status, headers, body = _handler(service)(request, request.raw_url, dict(request.headers))
+    except HTTPException as problem:
+        status, headers, body = problem.code or 500, dict(problem.get_headers()), problem.get_body()
+    plain = {name.lower(): str(value) for name, value in headers.items() if name.lower() != "status"}
+    return HttpResponse(int(status), plain, body.encode() if isinstance(body, str) else body)
+
+
+@lru_cache
+def _handler(service: str) -> Handler:
+    backend: Any = get_backend(service)  # type: ignore[call-overload]
+    (handler,) = set(backend[ACCOUNT]["us-east-1"].url_paths.values())
+    found: Handler = handler
+    return found
 
 
 def _environ(request: HttpRequest) -> dict[str, Any]:
