@@ -53,12 +53,22 @@ def prepaid(case: Case, finding: Finding) -> str | None:
 
 
 def protection(case: Case, finding: Finding) -> str | None:
-    """`curfew:protect` keeps idle and adoption kills away; the expiry of a launch and money go on."""
-    is_covered = finding.rule == "idle" or (
-        finding.rule == "expired" and case.lease and case.lease.is_adopted
-    )
+    """`curfew:protect` keeps idle and adoption kills away; the expiry of a launch and budgets go on."""
     until = is_protected(case.instances, case.now)
-    return f"{PROTECT_TAG} until {until:%Y-%m-%d %H:%M} UTC" if is_covered and until else None
+    if until is None or not (finding.rule == "idle" or _is_for_adoption(case, finding)):
+        return None
+    return f"{PROTECT_TAG} until {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _is_for_adoption(case: Case, finding: Finding) -> bool:
+    """An end that only the adoption asks for: its hour, or its hold while each budget has room for what lies beyond."""
+    if case.lease is None or not case.lease.is_adopted:
+        return False
+    if finding.rule == "expired":
+        return True
+    beyond = case.cost.accrued_usd - case.lease.hold.total_usd
+    is_budgets = "budget" in finding.figures or any(state.left_usd < beyond for state in case.budgets)
+    return finding.rule == "over_budget" and not is_budgets
 
 
 def grace(case: Case, finding: Finding) -> str | None:

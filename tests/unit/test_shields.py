@@ -7,7 +7,7 @@ import pytest
 from chalicelib.domain.case import Case, Effect
 from chalicelib.domain.decide import decide
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Hold
+from chalicelib.domain.lease import Hold, Lease
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.shields import PROTECT_TAG, is_protected, protected_until
 from tests.builders import (
@@ -20,6 +20,7 @@ from tests.builders import (
     lease,
     policy,
     ruled,
+    state,
     usd,
 )
 
@@ -84,17 +85,26 @@ def test_protection_keeps_the_expiry_of_an_adoption_away_but_not_that_of_a_launc
     assert effect_of("expired", case(at("17:00"), lease=lease(), instances=(PROTECTED,))) is Effect.END
 
 
-def test_protection_does_not_stop_money() -> None:
-    """Budgets go on, whoever is protected."""
+def test_protection_does_not_stop_budgets() -> None:
+    """A launch's own money, a budget that is spent, and one without room for what lies beyond the hold go on."""
     spent = Cost(compute_usd=usd(11), hourly_usd=usd(1))
-    assert (
-        effect_of("over_budget", case(at("17:00"), lease=OLD, cost=spent, instances=(PROTECTED,)))
-        is Effect.END
-    )
-    assert (
-        effect_of("over_budget", case(at("12:00"), lease=lease(), cost=spent, instances=(PROTECTED,)))
-        is Effect.END
-    )
+
+    def effect(its: Lease, *, left: str, total: str = "0") -> Effect:
+        known = {"budgets": (state(left=left),), "spent_usd": {"team": usd(total)}}
+        return effect_of(
+            "over_budget", case(at("17:00"), lease=its, cost=spent, instances=(PROTECTED,), **known)
+        )
+
+    assert effect(lease(), left="50") is Effect.END
+    assert effect(OLD, left="50", total="100") is Effect.END
+    assert effect(OLD, left="0.99") is Effect.END
+    assert effect(OLD, left="1") is Effect.WARN
+
+
+def test_protection_is_not_undone_by_the_adoption_s_own_hold() -> None:
+    """At the on-demand price hold and hour are reached together: what spares from one spares from the other."""
+    spent = Cost(compute_usd=usd(11), hourly_usd=usd(1))
+    assert decide(case(at("17:00"), lease=OLD, cost=spent, instances=(PROTECTED,))).effect is Effect.WARN
 
 
 def test_nothing_adopted_ends_within_its_grace() -> None:
