@@ -256,6 +256,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.compute = MemoryCompute(self.clock)
         self._keys = count(1)
+        self._last: SweepRecord | None = None
 
     @property
     def services(self) -> Services:
@@ -296,12 +297,16 @@ class Stage:
 
     def sweep(self, only: str | None = None) -> SweepRecord:
         """A scheduled sweep now, or an event's about one box."""
-        where = (self.box(only).region, only) if only else None
-        return sweep(self.services, trigger="event" if only else "schedule", only=where)
+        if only:
+            return sweep(self.services, trigger="event", only=(self.box(only).region, only))
+        self._last = sweep(self.services, trigger="schedule")
+        return self._last
 
     def until(self, moment: datetime) -> SweepRecord:
-        """A sweep every minute up to and with a moment."""
-        record = self.sweep()
+        """A sweep every minute up to and with a moment, beginning now where this minute has had none."""
+        record = self._last
+        if record is None or record.started_at != self.clock.now():
+            record = self.sweep()
         while self.clock.now() < moment:
             self.clock.advance(min(MINUTE, moment - self.clock.now()))
             record = self.sweep()
