@@ -1,0 +1,184 @@
+"""Budgets: what is spent, held and left; limits that move, and what ends when one is forced."""
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.domain.budget import Period, ScopeKind
+from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused
+from chalicelib.usecases import budgets
+from chalicelib.usecases.end import end_lease
+from tests.builders import HOUR, MINUTE, Stage, at, budget, minutes, usd
+
+
+def test_a_budget_tells_what_is_spent_held_and_left() -> None:
+    """The three add up to the limit, whatever is open or closed."""
+    stage = Stage()
+    stage.put_budget()
+    done = stage.launch(lasts_for=4 * HOUR)
+    stage.until(at("11:00"))
+    end_lease(stage.services, done.id, by="ada")
+    running = stage.launch(lasts_for=4 * HOUR)
+    stage.until(at("12:00"))
+    report = budgets.one(stage.services, "team")
+    cost = stage.receipt(done.id).cost_usd
+    assert cost + 1 < report.spent_usd < cost + usd("1.1")
+    assert report.left_usd == stage.left()
+    assert report.spent_usd + report.held_usd + report.left_usd == 100
+    assert usd(0) < report.held_usd < running.hold.total_usd
+    assert [one.budget.name for one in budgets.all_budgets(stage.services)] == ["team"]
+
+
+def test_a_new_budget_counts_what_was_there_before_it() -> None:
+    """Closed leases of its period by their cost, open ones by their hold."""
+    stage = Stage()
+    done = stage.launch(lasts_for=4 * HOUR)
+    stage.until(at("11:00"))
+    end_lease(stage.services, done.id, by="ada")
+    running = stage.launch(lasts_for=4 * HOUR)
+    stage.launch(owner="bob")
+    report = stage.put_budget("ada", 50, scope_kind=ScopeKind.OWNER, scope_value="ada")
+    cost = stage.receipt(done.id).cost_usd
+    assert abs(report.left_usd - (50 - cost - running.hold.total_usd)) < usd("0.00001")
+
+
+def test_what_closed_before_the_period_is_not_counted() -> None:
+    """A daily budget made at ten knows nothing of yesterday."""
+    stage = Stage()
+    done = stage.launch(lasts_for=4 * HOUR)
+    end_lease(stage.services, done.id, by="ada")
+    stage.clock.advance(25 * HOUR)
+    assert stage.put_budget("day", 50, period=Period.DAILY).left_usd == 50
+    assert stage.put_budget("all", 50, period=Period.TOTAL).left_usd < 50
+
+
+def test_raising_and_lowering_move_what_is_left() -> None:
+    """A limit that still holds everything is changed without a word."""
+    stage = Stage()
+    stage.put_budget()
+    lease = stage.launch()
+    assert stage.put_budget(limit=200).left_usd == usd(200) - lease.hold.total_usd
+    assert stage.put_budget(limit=50).left_usd == usd(50) - lease.hold.total_usd
+    assert stage.alive
+
+
+def test_a_limit_below_what_is_spent_and_held_is_refused_and_lists_what_would_end() -> None:
+    """409, and nothing has changed."""
+    stage = Stage()
+    stage.put_budget()
+    first = stage.launch(lasts_for=4 * HOUR)
+    second = stage.launch(lasts_for=8 * HOUR)
+    with pytest.raises(BudgetExceeded) as told:
+        stage.put_budget(limit=10)
+    assert told.value.extra["ending"] == [second.id]
+    assert stage.left() == usd(100) - first.hold.total_usd - second.hold.total_usd
+    assert len(stage.alive) == 2
+
+
+def test_forced_it_ends_leases_in_order_until_the_rest_fits() -> None:
+    """The latest expiry goes, the other stays, and both answers list the same."""
+    stage = Stage()
+    stage.put_budget()
+    first = stage.launch(lasts_for=4 * HOUR)
+    second = stage.launch(lasts_for=8 * HOUR)
+    report = stage.put_budget(limit=10, force=True)
+    assert report.ending == (second.id,)
+    assert stage.alive == list(first.instance_ids)
+    assert "by force" in stage.receipt(second.id).reason
+    assert report.left_usd > 0
+
+
+def test_forced_the_idle_one_goes_first() -> None:
+    """Idle before the latest expiry."""
+    stage = Stage()
+    stage.put_budget()
+    idle = stage.launch(lasts_for=4 * HOUR)
+    busy = stage.launch(lasts_for=8 * HOUR)
+    stage.works(idle.instance_ids[0], 0, since=at("09:00"), until=at("20:00"))
+    stage.works(busy.instance_ids[0], 90, since=at("09:00"), until=at("20:00"))
+    stage.until(at("09:55"))
+    assert stage.put_budget(limit=15, force=True).ending == (idle.id,)
+    assert stage.alive == list(busy.instance_ids)
+
+
+def test_forced_nothing_is_ended_that_would_come_back_or_is_paid_for() -> None:
+    """A group's box and a prepaid one stay; so does one that was adopted a moment ago."""
+    stage = Stage()
+    stage.put_budget()
+    group, fresh = stage.compute.start(group="web"), stage.compute.start()
+    stage.sweep()
+    assert len(stage.store.open_leases()) == 2
+    report = stage.put_budget(limit=1, force=True)
+    assert report.ending == ()
+    assert set(stage.alive) == {group, fresh}
+    stage.clock.advance(minutes(31))
+    assert len(stage.put_budget(limit="0.5", force=True).ending) == 1
+    assert stage.alive == [group]
+
+
+def test_a_limit_below_what_is_spent_needs_force_also_when_nothing_is_left_to_end() -> None:
+    """Spent is spent: the caller is told."""
+    stage = Stage()
+    done = stage.launch(lasts_for=4 * HOUR)
+    stage.until(at("11:00"))
+    end_lease(stage.services, done.id, by="ada")
+    with pytest.raises(BudgetExceeded) as told:
+        stage.put_budget(limit=1)
+    assert told.value.extra["ending"] == []
+    assert stage.put_budget(limit=1, force=True).left_usd < 0
+
+
+def test_period_and_scope_stay_what_they_are() -> None:
+    """What is held was reserved by them."""
+    stage = Stage()
+    stage.put_budget()
+    for change in ({"period": Period.DAILY}, {"scope_kind": ScopeKind.OWNER, "scope_value": "ada"}):
+        with pytest.raises(Refused) as told:
+            budgets.put(stage.services, replace(budget(), **change), force=True)
+        assert told.value.slug == "budget-fixed"
+
+
+def test_a_deleted_budget_limits_nothing_and_may_be_made_anew() -> None:
+    """The leases on it go on, and a new one of that name counts them."""
+    stage = Stage()
+    stage.put_budget()
+    lease = stage.launch()
+    budgets.delete(stage.services, "team")
+    with pytest.raises(NotFound):
+        budgets.one(stage.services, "team")
+    with pytest.raises(NotFound):
+        budgets.delete(stage.services, "team")
+    assert stage.put_budget(limit=40).left_usd == usd(40) - lease.hold.total_usd
+    end_lease(stage.services, lease.id, by="ada")
+    assert stage.left() > usd("39.9")
+
+
+def test_two_changes_at_once_both_count() -> None:
+    """Whoever was overtaken works it out anew."""
+    stage = Stage()
+    stage.put_budget()
+
+    def another(method: str, phase: str) -> None:
+        if (method, phase) == ("put_budget", "before"):
+            stage.store.hook = lambda *_: None
+            stage.put_budget("other", 70)
+
+    stage.store.hook = another
+    stage.put_budget(limit=80)
+    assert stage.left("team") == 80
+    assert stage.left("other") == 70
+
+
+def test_a_launch_between_a_budget_s_reading_and_writing_is_charged_once() -> None:
+    """It ends up on the new budget with its hold, not twice and not never."""
+    stage = Stage()
+
+    def launch_meanwhile(method: str, phase: str) -> None:
+        if (method, phase) == ("put_budget", "before"):
+            stage.store.hook = lambda *_: None
+            stage.launch()
+
+    stage.store.hook = launch_meanwhile
+    stage.put_budget()
+    stage.after(MINUTE)
+    assert stage.left() == usd(100) - stage.only_lease().hold.total_usd
