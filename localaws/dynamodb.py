@@ -2,7 +2,7 @@
 
 moto copies the whole table once an item before each transaction, so that a thousand transactions take minutes; here the
 items of the transaction alone are remembered and put back when it fails. And moto walks through the service model for
-every attribute that it answers; items are JSON already, and are written as such.
+every attribute that it answers; items are JSON already, and are written as such. Nor does it ever let go of an item.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from moto.core.responses import ActionContext
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoResult
+
+from localaws.events import ACCOUNT
 
 ON_ITEMS = frozenset(
     {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "TransactGetItems"}
@@ -28,12 +31,27 @@ _moto_result = DynamoResult.execute_result
 def take_over() -> None:
     """Let new tables be those of `LightDynamoDBBackend`."""
     dynamodb_backends.backend = LightDynamoDBBackend
+    Item.__new__ = _untracked  # type: ignore[method-assign,assignment]
     DynamoResult.execute_result = _quick_result  # type: ignore[method-assign,assignment]
 
 
 def let_go() -> None:
     dynamodb_backends.backend = DynamoDBBackend
+    del Item.__new__
     DynamoResult.execute_result = _moto_result  # type: ignore[method-assign]
+
+
+def expire(now: datetime) -> None:
+    """Take away every item whose time to live is over (botocore, TimeToLiveSpecification: seconds since 1970)."""
+    for backend in dynamodb_backends[ACCOUNT].values():
+        for table in backend.tables.values():
+            name = table.ttl.get("AttributeName")
+            if table.ttl.get("TimeToLiveStatus") != "ENABLED" or not name:
+                continue
+            for item in table.all_items():
+                until = item.attrs.get(name)
+                if until is not None and until.type == "N" and float(until.value) < now.timestamp():
+                    table.delete_item(item.hash_key, item.range_key)
 
 
 class LightDynamoDBBackend(DynamoDBBackend):
@@ -94,3 +112,8 @@ def _quick_result(self: DynamoResult, context: ActionContext) -> Any:
     except TypeError:  # binary attributes need moto's serializer
         return _moto_result(self, context)
     return 200, {"Content-Type": "application/x-amz-json-1.0"}, body
+
+
+def _untracked(cls: type[Item], *_: Any, **__: Any) -> Item:
+    """moto keeps every item it ever made in a list, for its dashboard."""
+    return object.__new__(cls)

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import boto3
 
-from localaws import backend, operations
+from localaws import backend, dynamodb, operations
 from localaws.agenda import Action, Agenda
 from localaws.billing import Bill, compute_usd, ipv4_usd, storage_usd
 from localaws.boxes import Boxes
@@ -42,6 +42,9 @@ from localaws.truth import box_row, truth
 
 DEFAULT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 DEFAULT_START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+EXPIRY_EVERY = timedelta(hours=1)
+"""How often DynamoDB takes expired items away; AWS promises days, and is mostly quicker."""
+
 _one_at_a_time = threading.Lock()
 
 
@@ -96,6 +99,7 @@ class World:
             self.fleets = Fleets(self)
             self.groups = Groups(self)
             self.endpoint = Endpoint(self)
+            self.later(EXPIRY_EVERY, self._expire_items)
 
     # Time
 
@@ -127,6 +131,10 @@ class World:
                 if action is not None:
                     action()
             self._clock.move_to(when)
+
+    def _expire_items(self) -> None:
+        dynamodb.expire(self.now)
+        self.later(EXPIRY_EVERY, self._expire_items)
 
     # AWS
 

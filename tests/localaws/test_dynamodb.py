@@ -114,3 +114,14 @@ def test_the_table_expires_its_items_by_its_own_attribute(table: Any) -> None:
     """TimeToLive is set by its own call, since CreateTable does not take it."""
     described = table.describe_time_to_live(TableName="t")["TimeToLiveDescription"]
     assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_epoch"}
+
+
+def test_expired_items_vanish_within_hours(world: World, table: Any) -> None:
+    """An item whose expires_epoch is past is taken away; one without it, or whose time has not come, stays."""
+    soon, late = (int((world.now + timedelta(hours=hours)).timestamp()) for hours in (1, 100))
+    for name, until in (("soon", soon), ("late", late)):
+        key = {"pk": {"S": "sweep"}, "sk": {"S": name}}
+        table.put_item(TableName="t", Item={**key, "expires_epoch": {"N": str(until)}})
+    world.advance(timedelta(hours=3))
+    kept = {item["sk"]["S"] for item in table.scan(TableName="t")["Items"]}
+    assert kept == {"left", "late"}
