@@ -94,11 +94,15 @@ def obstacle_of(facts: Facts, lease: Lease) -> str | None:
 
 
 def judge(services: Services, facts: Facts) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
-    """A verdict for each lease and each loose box, and the metrics that could not be asked."""
+    """A verdict for each lease and each loose box, and the metrics that could not be asked.
+
+    An event's look judges no idleness: it sees one box of several, and a thousand events would pass the cap on idle
+    ends a thousand times. The next minute's sweep does.
+    """
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
     spent = spent_by_budget(facts.book, facts.leases, costs)
     cases = [_case(facts, lease, costs[lease.id], spent) for lease in facts.leases if facts.in_focus(lease)]
-    curious = [case for case in cases if _is_seen_whole(facts, case) and _could_end_for_idleness(case)]
+    curious = [case for case in cases if facts.only is None and _could_end_for_idleness(case)]
     evidence, lacking = _evidence(services, facts, curious)
     judged = [
         replace(case, evidence=evidence[case.lease.id]) if case.lease and case.lease.id in evidence else case
@@ -233,11 +237,6 @@ def _loose_case(facts: Facts, box: Unleased) -> Case:
         cost=Cost(hourly_usd=hourly, ceiling_usd=hourly),
         unleased_because=box.because,
     )
-
-
-def _is_seen_whole(facts: Facts, case: Case) -> bool:
-    """An event's look at one of several boxes says nothing of what the others do."""
-    return facts.only is None or (case.lease is not None and set(case.lease.instance_ids) == {facts.only})
 
 
 def _could_end_for_idleness(case: Case) -> bool:

@@ -78,7 +78,8 @@ def launch(
     Returns it `active`, or `requested` while AWS's answer is not known. Raises BudgetExceeded, NoCapacity, Refused.
     """
     now = services.clock.now()
-    lease_id = f"lease-{sha256(f'{owner}/{idempotency_key}'.encode()).hexdigest()[:17]}"
+    one_s_own = f"{owner}\n{idempotency_key}"  # neither can have a line break
+    lease_id = f"lease-{sha256(one_s_own.encode()).hexdigest()[:17]}"
     known = services.store.lease(lease_id)
     if known:
         return _answer_again(known, body_hash)

@@ -74,9 +74,10 @@ def test_the_same_key_answers_the_same_lease() -> None:
 
 
 def test_keys_are_the_owner_s_own() -> None:
-    """Two people may use the same key."""
+    """Two people may use the same key, and none can be told apart from another by a slash."""
     stage = Stage()
     assert stage.launch(key="k").id != stage.launch(key="k", owner="bob").id
+    assert stage.launch(key="b/c", owner="a").id != stage.launch(key="c", owner="a/b").id
 
 
 def test_the_same_key_with_another_body_is_refused() -> None:

@@ -1201,6 +1201,19 @@ def test_an_event_about_one_of_several_boxes_judges_no_idleness() -> None:
     assert stage.told(Kind.WARNED) == []
 
 
+def test_events_do_not_pass_the_cap_on_idle_ends() -> None:
+    """However many come, idleness is judged by the minute's sweep alone."""
+    stage = Stage()
+    stage.put_policy(limits={"idle_ends_per_sweep": 1})
+    leases = [idle_box(stage) for _ in range(4)]
+    stage.until(at("10:00"))
+    assert len(stage.alive) == 3
+    stage.clock.advance(30 * SECOND)
+    for lease in leases:
+        stage.sweep(lease.instance_ids[0])
+    assert len(stage.alive) == 3
+
+
 def test_an_event_of_a_relaunch_brings_the_box_to_its_lease() -> None:
     """Known by its request at once, tagged or not."""
     stage = Stage()
