@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
@@ -91,7 +92,11 @@ class Control:
 
     def _slack(self, request: HttpRequest) -> HttpResponse:
         with self._world.lock:
-            status = self._world.slack.post(self._world.now, request.body)
+            fault = self._world.slack.fault()
+        if fault is not None:
+            time.sleep(fault.delay_seconds)
+        with self._world.lock:
+            status = self._world.slack.post(self._world.now, request.body, fault)
         return HttpResponse(status, {"content-type": "text/plain"}, b"ok" if status == 200 else b"no")
 
     def _reset(self, _: dict[str, Any]) -> tuple[int, Any]:

@@ -14,7 +14,7 @@ from moto.core.exceptions import ServiceException
 from localaws import wire
 from localaws.calls import changes_something, ids_in
 from localaws.errors import AwsError
-from localaws.faults import Fault, as_aws_error
+from localaws.faults import DROP, Fault, as_aws_error
 from localaws.moto_app import MotoApp
 from localaws.operations import Call, operation_for
 from localaws.tokens import ClientTokens, takes_token
@@ -22,6 +22,8 @@ from localaws.wire import CallId, HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from localaws.world import World
+
+DROPPED = HttpResponse(0, dropped=True)
 
 
 class Endpoint:
@@ -49,7 +51,7 @@ class Endpoint:
         if fault is not None and not lost:
             problem = as_aws_error(fault, call, len(params.get("TransactItems", ())) or 1)
             self._note(call, params, None, problem.code, lost=False)
-            return wire.error(call, problem)
+            return DROPPED if fault.code == DROP else wire.error(call, problem)
         try:
             response = self._perform(call, params, request, lost=lost)
         except AwsError as problem:
@@ -90,8 +92,8 @@ class Endpoint:
             self._world.calls.note(self._world.now, call, ids_in(call, params, answer), code, lost=lost)
 
     def _lose(self, call: CallId, fault: Fault) -> HttpResponse:
-        if fault.code == "drop":
-            return HttpResponse(0, dropped=True)
+        if fault.code == DROP:
+            return DROPPED
         return wire.error(call, AwsError(fault.code or "InternalError", "The answer was lost", status=500))
 
 

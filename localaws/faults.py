@@ -22,12 +22,18 @@ SERVER_ERRORS = frozenset(
 )
 """Codes that EC2 and its siblings answer with status 5xx (EC2 API reference, "Error codes")."""
 RETURNED_AS_503 = frozenset({"RequestLimitExceeded", "Unavailable", "ServiceUnavailable"})
+CONFLICTS = frozenset({"TransactionConflict", "TransactionConflictException", "TransactionCanceledException"})
+DROP = "drop"
 ANY = "*"
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One kind of failure. `service`, `operation` and `region` are names or `*`."""
+    """One kind of failure. `service`, `operation` and `region` are names or `*`.
+
+    `code` is AWS's, an HTTP status, or `drop`: the connection ends without an answer. `delay_seconds` are real ones; with
+    no code at all the call is only late.
+    """
 
     id: int = 0
     service: str = ANY
@@ -92,10 +98,12 @@ class Faults:
 def as_aws_error(fault: Fault, call: CallId, transaction_items: int = 1) -> AwsError:
     """The error that AWS would answer; DynamoDB names a conflict differently in and out of transactions."""
     code = fault.code or "InternalError"
-    if call.service == "dynamodb" and code in ("TransactionConflict", "TransactionCanceledException"):
+    if call.service == "dynamodb" and code in CONFLICTS:
         if call.operation.startswith("Transact"):
             return transaction_cancelled(transaction_items)
         code = "TransactionConflictException"
+    if code.isdigit():
+        return AwsError("InternalError", f"status {code}: a fault that was asked for", status=int(code))
     status = 503 if code in RETURNED_AS_503 else 500 if code in SERVER_ERRORS else 400
     return AwsError(code, f"{code}: a fault that was asked for", status=status)
 

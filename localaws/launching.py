@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from moto.core.exceptions import ServiceException
 from moto.core.types import Base64EncodedString
-from moto.ec2.utils import parse_user_data
+from moto.ec2.utils import filter_iam_instance_profiles, parse_user_data
 
 from localaws import backend
+from localaws.errors import AwsError
+from localaws.events import ACCOUNT
 from localaws.model import LaunchSpec
 from localaws.places import default_subnet
 
@@ -16,20 +19,39 @@ ROOT_GIB = 8
 
 
 def run_on_moto(region: str, spec: LaunchSpec, zone: str, count: int) -> Any:
-    """moto's reservation of new instances; raises what moto refuses."""
+    """moto's reservation of new instances; what moto refuses is an AwsError, and nothing is started."""
     params = spec.params
-    moto = backend.ec2_backend(region)
+    ec2 = backend.ec2_backend(region)
+    profile = {
+        "iam_instance_profile_name": params.get("IamInstanceProfile", {}).get("Name"),
+        "iam_instance_profile_arn": params.get("IamInstanceProfile", {}).get("Arn"),
+    }
+    try:
+        if any(profile.values()):
+            filter_iam_instance_profiles(ACCOUNT, partition="aws", **profile)
+        reservation = ec2.run_instances(
+            params["ImageId"],
+            count,
+            user_data(params.get("UserData")),
+            params.get("SecurityGroups", []),
+            **_options(region, spec, zone),
+        )
+    except ServiceException as problem:
+        raise AwsError(problem.code, problem.message) from problem
+    for instance in reservation.instances if any(profile.values()) else ():
+        ec2.associate_iam_instance_profile(instance_id=instance.id, **profile)
+    return reservation
+
+
+def _options(region: str, spec: LaunchSpec, zone: str) -> dict[str, Any]:
+    params = spec.params
     nics = params.get("NetworkInterfaces", [])
-    subnet = (
-        None
-        if any("SubnetId" in nic for nic in nics)
-        else params.get("SubnetId") or default_subnet(region, zone)
-    )
-    options = {
+    has_subnet = any("SubnetId" in nic for nic in nics)
+    return {
         "instance_type": params["InstanceType"],
         "is_instance_type_default": True,  # spares a search through every type moto knows
         "region_name": region,
-        "subnet_id": subnet,
+        "subnet_id": None if has_subnet else params.get("SubnetId") or default_subnet(region, zone),
         "nics": nics,
         "key_name": params.get("KeyName"),
         "security_group_ids": list(params.get("SecurityGroupIds", [])),
@@ -46,21 +68,6 @@ def run_on_moto(region: str, spec: LaunchSpec, zone: str, count: int) -> Any:
         "client_token": params.get("ClientToken", ""),
         "block_device_mappings": block_devices(params.get("BlockDeviceMappings", [])),
     }
-    reservation = moto.run_instances(
-        params["ImageId"],
-        count,
-        user_data(params.get("UserData")),
-        params.get("SecurityGroups", []),
-        **options,
-    )
-    profile = params.get("IamInstanceProfile", {})
-    for instance in reservation.instances if profile else ():
-        moto.associate_iam_instance_profile(
-            instance_id=instance.id,
-            iam_instance_profile_name=profile.get("Name"),
-            iam_instance_profile_arn=profile.get("Arn"),
-        )
-    return reservation
 
 
 def user_data(sent: Any) -> Base64EncodedString | None:

@@ -123,12 +123,14 @@ class Fleet:
     created_at: datetime
     params: dict[str, Any]
     target: int
-    candidates: list[LaunchSpec]
     state: str = "active"
     box_ids: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     instances: list[dict[str, Any]] = field(default_factory=list)
     excess_policy: str = "termination"
     valid_until: datetime | None = None
-    lost_box_id: str | None = None
+    lost: list[str] = field(default_factory=list)
+    """Boxes that ended and are to be replaced, oldest first."""
+    weights: dict[str, Decimal] = field(default_factory=dict)
+    """How much of the target each box counts for."""
     refilling: bool = False

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from localaws.faults import Faults
+from localaws.faults import Fault, Faults
 from localaws.wire import CallId
 
 POST = CallId("slack", "*", "post")
@@ -19,17 +19,20 @@ class SlackSink:
         self._faults = faults
         self._messages: list[dict[str, Any]] = []
 
-    def post(self, at: datetime, body: bytes) -> int:
-        """The HTTP status of the answer: 200, or that of a fault with `service: slack`."""
-        fault = self._faults.strike(POST)
-        if fault is not None and not fault.lost_answer:
+    def fault(self) -> Fault | None:
+        """The fault that hits the next message, if one does."""
+        return self._faults.strike(POST)
+
+    def post(self, at: datetime, body: bytes, fault: Fault | None = None) -> int:
+        """The HTTP status of the answer: 200, or that of the fault; a message that only comes late is kept."""
+        if fault is not None and fault.breaks and not fault.lost_answer:
             return int(fault.code) if fault.code.isdigit() else 500
         try:
             content: Any = json.loads(body)
         except ValueError:
             content = body.decode(errors="replace")
         self._messages.append({"at": at, "body": content})
-        return 500 if fault is not None else 200
+        return 500 if fault is not None and fault.lost_answer else 200
 
     @property
     def messages(self) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def delete_fleets(call: Call) -> dict[str, Any]:
     terminate = bool(call.params.get("TerminateInstances"))
     fleets = {fleet_id: call.world.fleets.find(fleet_id, call.region) for fleet_id in ids}
     instant = [fleet for fleet in fleets.values() if fleet and fleet.type == "instant"]
-    if len(ids) > MOST_IDS or len(instant) > MOST_INSTANT_IDS:
+    if len(ids) - len(instant) > MOST_IDS or len(instant) > MOST_INSTANT_IDS:
         raise AwsError(
             "InvalidParameterValue",
             f"At most {MOST_IDS} fleets in one call, {MOST_INSTANT_IDS} of type instant",
@@ -93,7 +93,9 @@ def delete_fleets(call: Call) -> dict[str, Any]:
         elif fleet.type == "instant" and not terminate:
             failed.append(
                 _failure(
-                    fleet_id, "fleetNotInDeletableState", "An instant fleet is deleted with its instances"
+                    fleet_id,
+                    "NoTerminateInstancesNotSupported",
+                    "NoTerminateInstances option is not supported for instant fleet",
                 )
             )
         else:
@@ -116,16 +118,17 @@ def _fleet(call: Call, fleet_id: str) -> Fleet:
 
 def _shown(call: Call, fleet: Fleet) -> dict[str, Any]:
     params, live = fleet.params, call.world.fleets.live(fleet)
+    fulfilled = call.world.fleets.fulfilled(fleet)
     tags = backend.ec2_backend(fleet.region).tags.get(fleet.id, {})
     shown: dict[str, Any] = {
         "FleetId": fleet.id,
         "FleetState": fleet.state,
-        "ActivityStatus": "fulfilled" if len(live) >= fleet.target else "pending_fulfillment",
+        "ActivityStatus": "fulfilled" if fulfilled >= fleet.target else "pending_fulfillment",
         "CreateTime": fleet.created_at,
         "ClientToken": params.get("ClientToken"),
         "ExcessCapacityTerminationPolicy": fleet.excess_policy,
-        "FulfilledCapacity": float(len(live)),
-        "FulfilledOnDemandCapacity": float(sum(not box.spot for box in live)),
+        "FulfilledCapacity": float(fulfilled),
+        "FulfilledOnDemandCapacity": float(sum(fleet.weights[box.id] for box in live if not box.spot)),
         "LaunchTemplateConfigs": params["LaunchTemplateConfigs"],
         "TargetCapacitySpecification": {
             **params["TargetCapacitySpecification"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -145,8 +146,8 @@ def test_a_rest_operation_can_be_named(world: World) -> None:
 def test_slack_can_fail_with_a_status(world: World) -> None:
     """`service: slack` with a status as code: the sink answers it and keeps nothing."""
     world.fault(service="slack", code="500", times=1)
-    assert world.slack.post(world.now, b'{"text": "one"}') == 500
-    assert world.slack.post(world.now, b'{"text": "two"}') == 200
+    assert world.slack.post(world.now, b'{"text": "one"}', world.slack.fault()) == 500
+    assert world.slack.post(world.now, b'{"text": "two"}', world.slack.fault()) == 200
     assert [message["body"] for message in world.slack.messages] == [{"text": "two"}]
 
 
@@ -157,3 +158,20 @@ def test_faults_go_away_when_cleared(world: World, hasty: Any) -> None:
         hasty.describe_instances()
     world.clear_faults()
     hasty.describe_instances()
+
+
+def test_a_fault_may_be_a_status_a_dropped_connection_or_a_delay(world: World, hasty: Any) -> None:
+    """A number is an HTTP status, `drop` ends the connection, and a delay alone lets the call succeed late."""
+    world.fault(service="ec2", code="503", times=1)
+    with pytest.raises(ClientError) as caught:
+        hasty.describe_instances()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    world.fault(service="ec2", code="drop", times=1)
+    with pytest.raises(ConnectionClosedError):
+        hasty.run_instances(**LAUNCH)
+    assert list(world.boxes) == []
+    world.fault(service="ec2", code="", delay_seconds=0.05, times=1)
+    began = time.monotonic()
+    hasty.run_instances(**LAUNCH)
+    assert time.monotonic() - began >= 0.05
+    assert len(list(world.boxes)) == 1

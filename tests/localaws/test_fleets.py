@@ -145,7 +145,7 @@ def test_the_maximum_price_of_an_override_is_respected(world: World, ec2: Any) -
     made = fleet(
         ec2,
         [
-            {"InstanceType": "g4dn.xlarge", "MaxPrice": "0.0001"},
+            {"InstanceType": "g4dn.xlarge", "MaxPrice": "0.002"},
             {"InstanceType": "g5.xlarge", "MaxPrice": "1.5"},
         ],
     )
@@ -233,7 +233,7 @@ def test_deleting_an_unknown_fleet_or_an_instant_one_without_its_instances_is_re
     made = fleet(ec2)
     answer = ec2.delete_fleets(FleetIds=["fleet-0", made["FleetId"]], TerminateInstances=False)
     codes = [row["Error"]["Code"] for row in answer["UnsuccessfulFleetDeletions"]]
-    assert codes == ["fleetIdDoesNotExist", "fleetNotInDeletableState"]
+    assert codes == ["fleetIdDoesNotExist", "NoTerminateInstancesNotSupported"]
 
 
 def test_shrinking_with_no_termination_ends_nothing_and_then_nothing_is_replaced(
@@ -342,3 +342,64 @@ def test_a_group_whose_template_asks_for_spot_starts_spot_instances(world: World
     autoscaling.delete_auto_scaling_group(AutoScalingGroupName="g", ForceDelete=True)
     world.advance(HOUR)
     assert live(world) == []
+
+
+def test_a_weighted_override_counts_for_more_than_one(world: World, ec2: Any) -> None:
+    """A target of four in boxes of weight four is one box; what runs is told in the same units."""
+    made = fleet(
+        ec2,
+        [{"InstanceType": "g5.12xlarge", "WeightedCapacity": 4.0}],
+        Type="maintain",
+        TargetCapacitySpecification={"TotalTargetCapacity": 4, "DefaultTargetCapacityType": "spot"},
+    )
+    (first,) = live(world)
+    assert ec2.describe_fleets(FleetIds=[made["FleetId"]])["Fleets"][0]["FulfilledCapacity"] == 4
+    ec2.terminate_instances(InstanceIds=[first.id])
+    world.advance(2 * MINUTE)
+    assert [world.row(box.id)["relaunch_of"] for box in live(world)] == [first.id]
+
+
+def test_nothing_is_launched_below_the_minimum_target_capacity(world: World, ec2: Any) -> None:
+    """MinTargetCapacity: all of it, or no instance at all."""
+    options = {"MinTargetCapacity": 3, "SingleInstanceType": True, "MaxTotalPrice": "0.9"}
+    target = {"TotalTargetCapacity": 3, "DefaultTargetCapacityType": "spot"}
+    assert fleet(ec2, SpotOptions=options, TargetCapacitySpecification=target)["Instances"] == []
+    assert live(world) == []
+
+
+def test_what_moto_refuses_of_a_launch_is_an_error_of_the_fleet(world: World, ec2: Any) -> None:
+    """An unknown security group fails each way to launch, by its own code."""
+    made = fleet(ec2, template=template(ec2, SecurityGroupIds=["sg-0123456789abcdef0"]))
+    assert made["Instances"] == []
+    assert {row["ErrorCode"] for row in made["Errors"]} == {"InvalidGroup.NotFound"}
+    assert ec2.describe_spot_instance_requests()["SpotInstanceRequests"] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"LaunchTemplateConfigs": [{"LaunchTemplateSpecification": {"LaunchTemplateName": "one"}}]},
+        {
+            "Type": "maintain",
+            "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}],
+        },
+    ],
+)
+def test_a_fleet_needs_a_template_version_and_tags_no_instances_unless_instant(
+    ec2: Any, wrong: dict[str, Any]
+) -> None:
+    """CreateFleet refuses a template without Version, and instance tags of a maintain fleet."""
+    template(ec2, "one")
+    named = {
+        "LaunchTemplateConfigs": [
+            {"LaunchTemplateSpecification": {"LaunchTemplateName": "one", "Version": "1"}}
+        ]
+    }
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        fleet(ec2, template={"LaunchTemplateName": "one", "Version": "1"}, **{**named, **wrong})
+
+
+def test_a_cap_of_a_tenth_of_a_cent_is_refused(ec2: Any) -> None:
+    """MaxPrice must be more than $0.001."""
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        fleet(ec2, [{"InstanceType": "g5.xlarge", "MaxPrice": "0.001"}])

@@ -251,3 +251,14 @@ def test_regions_do_not_see_each_other(world: World, ec2: Any) -> None:
     world.start_box("g5.xlarge", region="us-west-2")
     assert shown(ec2) == []
     assert len(shown(world.session("us-west-2").client("ec2"))) == 1
+
+
+def test_a_launch_with_an_unknown_profile_starts_nothing(world: World, ec2: Any) -> None:
+    """The instance profile is checked before the launch; a known one is shown on the instance."""
+    with pytest.raises(ClientError):
+        run(ec2, IamInstanceProfile={"Name": "curfew-unknown"})
+    assert shown(ec2) == []
+    iam = world.session().client("iam")
+    iam.create_instance_profile(InstanceProfileName="curfew-box")
+    launched = run(ec2, IamInstanceProfile={"Name": "curfew-box"})
+    assert launched["IamInstanceProfile"]["Arn"].endswith("instance-profile/curfew-box")
