@@ -31,8 +31,8 @@ ANY = "*"
 class Fault:
     """One kind of failure. `service`, `operation` and `region` are names or `*`.
 
-    `code` is AWS's, an HTTP status, or `drop`: the connection ends without an answer. `delay_seconds` are real ones; with
-    no code at all the call is only late.
+    `code` is AWS's, an HTTP status, or `drop`: the connection ends without an answer. `delay_seconds` are real ones;
+    with no code at all the call is only late.
     """
 
     id: int = 0
