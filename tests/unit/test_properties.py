@@ -24,6 +24,7 @@ from chalicelib.domain.plan import CANCEL, begin_ending, plan
 from chalicelib.domain.policy import IdlePolicy, Policy
 from chalicelib.domain.tracking import holdings, track
 from chalicelib.usecases.end import end_lease
+from chalicelib.usecases.extend import extend
 from tests.builders import (
     BOX,
     HOUR,
@@ -414,6 +415,9 @@ mishaps = st.one_of(
     st.tuples(st.just("event"), st.integers(0, 5)),
     st.tuples(st.just("delete"), st.integers(0, 5)),
     st.tuples(st.just("budget"), st.integers(20, 60)),
+    st.tuples(st.just("stop"), st.integers(0, 5)),
+    st.tuples(st.just("rehearse"), st.integers(1, 20)),
+    st.tuples(st.just("extend"), st.tuples(st.integers(0, 5), st.integers(1, 5))),
 )
 
 
@@ -506,6 +510,23 @@ class Play:
         if leases:
             self.do(lambda: end_lease(self.stage.services, leases[number % len(leases)].id, by="ada"))
 
+    def stop(self, number: int) -> None:
+        victim = self.pick(number)
+        if victim:
+            self.stage.compute.ec2.stop(REGION, victim)
+
+    def rehearse(self, number: int) -> None:
+        self.stage.is_dry_run = True
+        self.pass_(number)
+        self.stage.is_dry_run = False
+
+    def extend(self, how: tuple[int, int]) -> None:
+        leases = self.stage.store.open_leases() if self.death is None else ()
+        if leases:
+            chosen = leases[how[0] % len(leases)].id
+            length = how[1] * HOUR
+            self.do(lambda: extend(self.stage.services, chosen, lasts_for=length, budget_usd=None, by="ada"))
+
     def budget(self, limit: int) -> None:
         self.do(lambda: self.stage.put_budget("team", limit, force=True))
 
@@ -531,13 +552,17 @@ def test_after_any_order_of_mishaps_everything_ends_and_the_books_balance(
         or any(its.status == "requested" for its in play.stage.store.open_leases())
         for alive in [one.id for one in play.stage.compute.alive if one.state not in AT_REST]
     ), "a box runs without a lease"
-    for _ in range(14):
+    for _ in range(34):
         play.stage.clock.advance(10 * MINUTE)
         play.stage.sweep()
         play.stage.after(MINUTE)
     left_over = [one.id for one in play.stage.compute.alive if one.state not in AT_REST]
     assert left_over == []
-    assert play.stage.armed == []
+    assert all(
+        one.state == "disabled"
+        for one in play.stage.compute.ec2.requests.values()
+        if one.id in play.stage.armed
+    )
     open_now = play.stage.store.open_leases()
     assert all(its.origin is Origin.ADOPTED for its in open_now)
     closed = play.stage.store.closed_leases(since=START - HOUR)
