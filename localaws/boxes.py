@@ -191,6 +191,7 @@ class Boxes:
             self._set_state(box, "stopped")
 
     def _terminated(self, box: Box) -> None:
+        box.moto._fleet_id = box.moto._spot_fleet_id = None  # moto looks for a fleet that may be gone
         box.moto.terminate()
         self._set_state(box, "terminated")
         self._world.later(VISIBLE_AFTER_END, lambda: self._forget(box))

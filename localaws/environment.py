@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import MutableMapping, Sequence
 
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY"})
+OUTSIDE = ("_URL", "_ARN", "_PARAMETER", "_BUCKET")
 TABLE = "curfew"
 KEY = "testing"
 
@@ -40,7 +41,10 @@ def fence_off(environ: MutableMapping[str, str], *, region: str, endpoint_url: s
 def configure_curfew(
     environ: MutableMapping[str, str], *, regions: Sequence[str], admin_token: str, api_url: str, aws_url: str
 ) -> None:
-    """Curfew's own settings; the caller's CURFEW_MODE and CURFEW_ARMED stand."""
+    """Curfew's own settings. The caller's CURFEW_MODE and CURFEW_ARMED stand; what leads to things outside does not."""
+    for name in list(environ):
+        if name.startswith("CURFEW_") and name.endswith(OUTSIDE):
+            del environ[name]
     environ.setdefault("CURFEW_MODE", "enforce")
     environ.setdefault("CURFEW_ARMED", "true")
     environ.update(

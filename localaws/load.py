@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -74,9 +73,6 @@ class LoadHistory:
                 # The first level also holds for anything before it was noted.
                 first = low if index == 0 else max(low, since)
                 yield from ((moment, level) for moment in _ticks(first, min(high, until), level.period))
-
-    def level_at(self, when: datetime) -> Level:
-        return self._levels[max(0, bisect_right(self._times, when) - 1)]
 
 
 def _ticks(start: datetime, end: datetime, period: int) -> Iterator[datetime]:

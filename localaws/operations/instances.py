@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from localaws import backend
 from localaws.boxes import Intent
 from localaws.errors import AwsError
 from localaws.launching import tag_map
@@ -206,9 +205,3 @@ def _change(box: Box, before: str) -> dict[str, Any]:
         "CurrentState": {"Code": STATE_CODES[box.state], "Name": box.state},
         "PreviousState": {"Code": STATE_CODES[before], "Name": before},
     }
-
-
-def volume_ids(box: Box) -> list[str]:
-    """The volumes of the box that still exist."""
-    existing = backend.ec2_backend(box.region).volumes
-    return [volume.id for volume in box.volumes if volume.id in existing]

@@ -12,7 +12,6 @@ from localaws.paging import page
 from localaws.places import zones
 
 LINUX = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
-Row = tuple[datetime, str, str, str]
 READERS = {
     "availability-zone": lambda row: row["AvailabilityZone"],
     "instance-type": lambda row: row["InstanceType"],

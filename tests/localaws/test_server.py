@@ -237,6 +237,8 @@ def test_no_real_account_can_be_reached(tiny_app: Path, trap: str, tmp_path: Pat
         "HOME": str(tmp_path),
         "CURFEW_MODE": "dry-run",
         "CURFEW_TABLE": "production",
+        "CURFEW_DEADMAN_URL": trap,
+        "CURFEW_SNS_TOPIC_ARN": "arn:aws:sns:eu-north-1:1:real",
     }
     running = start_server(tiny_app, tmp_path / "errors.txt", env=hostile)
     try:
@@ -251,6 +253,7 @@ def test_no_real_account_can_be_reached(tiny_app: Path, trap: str, tmp_path: Pat
     assert Trap.visitors == []
     assert "AKIAREAL" not in "".join(env.values())
     assert trap not in env.values()
+    assert "CURFEW_SNS_TOPIC_ARN" not in env
     assert (env["CURFEW_MODE"], env["CURFEW_TABLE"]) == ("dry-run", "curfew")
 
 
