@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
 OLDEST := $(VENV)/oldest-boto3
 
-.PHONY: help setup demo serve test check package test-oldest-boto3 clean
+.PHONY: help setup demo serve test check docs package test-oldest-boto3 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check: setup ## ruff, mypy --strict, the import linter, cfn-lint on the template
 	$(BIN)/lint-imports
 	@if [ -f out/sam.json ]; then echo "$(BIN)/cfn-lint out/sam.json"; $(BIN)/cfn-lint out/sam.json; fi
 	$(BIN)/cfn-lint .chalice/forwarder.json
+
+docs: setup ## write docs/rules.md anew, from the rules' docstrings and the policy's defaults
+	@$(BIN)/python tools/rules_doc.py
 
 package: setup ## write out/deployment.zip and out/sam.json for STAGE; no AWS account needed
 	@$(BIN)/python tools/package.py $(STAGE)
