@@ -91,7 +91,7 @@ def gentler_end(case: Case, finding: Finding) -> str | None:
 def at_rest(case: Case, finding: Finding) -> str | None:
     """An adopted box that was stopped holds its owner's disk and no compute: no clock deletes it."""
     del finding
-    if case.lease is None or not case.lease.is_adopted or case.running:
+    if case.lease is None or not case.lease.is_adopted or case.running or not case.instances:
         return None
     return "it is stopped: only its storage bills, and no clock deletes a stopped box"
 

@@ -158,7 +158,9 @@ def test_a_launched_box_that_is_stopped_ends_at_its_hour() -> None:
 
 def test_an_adopted_box_that_was_not_seen_is_not_ended_unseen() -> None:
     """In a region that did not answer nobody knows whether it is protected, stopped or a group's."""
-    assert decide(case(at("17:00"), lease=OLD, instances=())).effect is Effect.WARN
+    unseen = decide(case(at("17:00"), lease=OLD, instances=()))
+    assert unseen.effect is Effect.WARN
+    assert "EC2 did not show it" in (ruled(unseen, "expired").spared_by or "")
     assert decide(case(at("17:00"), lease=lease(), instances=())).effect is Effect.END
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import BudgetExceeded, CurfewError, NoCapacity, Refused, Unavailable
+from chalicelib.domain.errors import BudgetExceeded, CurfewError, NoCapacity, Refused, Stale, Unavailable
 from chalicelib.domain.lease import Lease, RequestType, Status
 from chalicelib.domain.notices import Kind
 from chalicelib.usecases.end import end_lease
@@ -327,6 +327,7 @@ def test_a_lease_ended_while_it_launches_ends_with_what_has_started(kind: Reques
     during(stage, "launch", lambda: end_lease(stage.services, stage.only_lease().id, by="ada"), when=when)
     with pytest.raises(Refused):
         stage.launch(request_type=kind)
+    assert (stage.alive, stage.armed) == ([], [])
     stage.until(stage.clock.now() + minutes(7))
     assert (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
     assert stage.left() > usd("99.9")
@@ -358,6 +359,15 @@ def test_a_budget_made_while_it_launches_does_not_disturb_it() -> None:
     assert lease.status is Status.ACTIVE
     stage.sweep()
     assert stage.left() == usd(100) - lease.hold.total_usd
+
+
+def test_an_answer_whose_writing_was_overtaken_is_written_again() -> None:
+    """What runs is the lease's, whoever wrote in between."""
+    stage = Stage()
+    stage.store.inject("save_lease", Stale("overtaken"), skip=1)
+    lease = stage.launch()
+    assert lease.status is Status.ACTIVE
+    assert stage.alive == list(lease.instance_ids)
 
 
 def test_a_sweep_and_an_event_during_a_launch_leave_it_alone() -> None:
