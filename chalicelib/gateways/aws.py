@@ -28,6 +28,10 @@ AWS_ERRORS = (ClientError, BotoCoreError)
 
 READING = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 ACTING = Config(connect_timeout=2, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 2})
+LAUNCHING = Config(connect_timeout=2, read_timeout=18, retries={"mode": "standard", "total_max_attempts": 1})
+"""One try within API Gateway's 29 s: a launch without an answer is asked for again by its token, later."""
+ASKING = Config(connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 1})
+"""For evidence, which a kill may wait for, but not long: silence is `unknown`, and asked again in a minute."""
 HURRIED = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
 
 DENIED = frozenset(
@@ -54,7 +58,7 @@ class Aws:
 
     def cloudwatch(self, region: str) -> CloudWatchClient:
         """CloudWatch of a region."""
-        return cast("CloudWatchClient", self.client("cloudwatch", region, READING))
+        return cast("CloudWatchClient", self.client("cloudwatch", region, ASKING))
 
     def ssm(self) -> SSMClient:
         """Systems Manager of the home region."""

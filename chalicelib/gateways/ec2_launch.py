@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.domain.lease import Attempt
-from chalicelib.gateways.aws import ACTING, AWS_ERRORS, Aws, code_of, explain, is_settled, unavailable
+from chalicelib.gateways.aws import AWS_ERRORS, LAUNCHING, Aws, code_of, explain, is_settled, unavailable
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.gateways.ec2_observe import instances_of
 from chalicelib.ports import LaunchAnswer
@@ -28,7 +28,7 @@ VALUES_A_FILTER = 200
 
 def launch(aws: Aws, attempt: Attempt) -> LaunchAnswer:
     """Make exactly the recorded call."""
-    ec2 = aws.ec2(attempt.region, ACTING)
+    ec2 = aws.ec2(attempt.region, LAUNCHING)
     try:
         if attempt.operation == CREATE_FLEET:
             return _launch_fleet(ec2, attempt)

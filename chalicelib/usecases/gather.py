@@ -5,6 +5,7 @@ deadline, and whatever does not answer is named in `lacking` instead of stopping
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,7 @@ from chalicelib.domain.case import Case, Effect, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, combine, of_box, unknown
-from chalicelib.domain.instance import RegionView, Sight
+from chalicelib.domain.instance import Instance, RegionView, Sight
 from chalicelib.domain.lease import Charge, Lease, Run, Status
 from chalicelib.domain.meter import Cost, PriceBook, measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
@@ -24,6 +25,7 @@ from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.ports import Account, FirstSight, Services
 
 LATE_SAMPLES = timedelta(minutes=5)
+REGIONS_AT_ONCE = 16
 SPOT_HISTORY = timedelta(hours=1)
 LEDGER_TRIES = 3
 
@@ -253,29 +255,43 @@ def _could_end_for_idleness(case: Case) -> bool:
 def _evidence(
     services: Services, facts: Facts, cases: Sequence[Case]
 ) -> tuple[dict[str, Evidence], tuple[str, ...]]:
-    series: dict[str, tuple[Series, ...]] = {}
-    silent: dict[str, str] = {}
-    for region in sorted({i.region for case in cases for i in case.running}):
-        asking = [case for case in cases if any(i.region == region for i in case.running)]
-        window = max(SHORTEST_WINDOW, *(case.idle_policy.after for case in asking)) + LATE_SAMPLES
-        ids = [i.id for case in asking for i in case.running if i.region == region]
+    """What is known of each case's boxes; every region is asked at once, so that a silent one delays none."""
+    regions = sorted({instance.region for case in cases for instance in case.running})
+    if not regions:
+        return {}, ()
+    window = max(SHORTEST_WINDOW, *(case.idle_policy.after for case in cases)) + LATE_SAMPLES
+
+    def ask(region: str) -> tuple[Mapping[str, tuple[Series, ...]], str | None]:
+        ids = [i.id for case in cases for i in case.running if i.region == region]
         try:
-            series |= services.metrics.gpu_use(region, ids, since=facts.now - window, until=facts.now)
+            return services.metrics.gpu_use(region, ids, since=facts.now - window, until=facts.now), None
         except Unavailable as error:
-            silent[region] = error.detail
+            return {}, error.detail
+
+    with ThreadPoolExecutor(max_workers=min(len(regions), REGIONS_AT_ONCE)) as pool:
+        answers = dict(zip(regions, pool.map(ask, regions), strict=True))
     evidence = {
         case.lease.id: combine(
-            of_box(
-                series.get(instance.id, ()),
-                idle=case.idle_policy,
-                running_since=instance.launched_at or facts.now,
-                now=facts.now,
-            )
-            if instance.region not in silent
-            else unknown(f"CloudWatch could not be asked: {silent[instance.region]}")
-            for instance in case.running
+            _of_box(facts, case, instance, *answers[instance.region]) for instance in case.running
         )
         for case in cases
         if case.lease
     }
-    return evidence, tuple(f"GetMetricData {region}: {why}" for region, why in silent.items())
+    return evidence, tuple(f"GetMetricData {region}: {why}" for region, (_, why) in answers.items() if why)
+
+
+def _of_box(
+    facts: Facts,
+    case: Case,
+    instance: Instance,
+    series: Mapping[str, tuple[Series, ...]],
+    silence: str | None,
+) -> Evidence:
+    if silence:
+        return unknown(f"CloudWatch could not be asked: {silence}")
+    return of_box(
+        series.get(instance.id, ()),
+        idle=case.idle_policy,
+        running_since=instance.launched_at or facts.now,
+        now=facts.now,
+    )

@@ -54,7 +54,7 @@ def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:
         {
             "what": "a budget",
             "why": "no budget means no limit beyond each lease's own",
-            "fix": 'curl -X PUT $CURFEW/budgets/account -d \'{"limit_usd": "100", "period": "monthly"}\'',
+            "fix": 'curl -X PUT -H "$AUTH" $CURFEW/budgets/account -d \'{"limit_usd": "100", "period": "monthly"}\'',
         },
     )
 

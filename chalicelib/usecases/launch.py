@@ -5,7 +5,7 @@ A crash anywhere leaves nothing, or a hold and things that the next sweep finds 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 
@@ -21,6 +21,8 @@ from chalicelib.usecases.recover import give_up, launched
 
 ADMISSION_TRIES = 10
 REPLAYS = 2
+ANSWER_WITHIN = timedelta(seconds=8)
+"""No further call is begun after that: with one that takes its full 20 s, API Gateway's 29 s still hold."""
 KEEP_TRIES = 5
 NO_CAPACITY_CODES = frozenset(
     {
@@ -77,6 +79,12 @@ def launch(
 
     Returns it `active`, or `requested` while AWS's answer is not known. Raises BudgetExceeded, NoCapacity, Refused.
     """
+    if services.is_dry_run:
+        raise Refused(
+            "Curfew is in dry-run: nothing was launched and nothing is held. Ask with dry_run: true for the quote, or "
+            "deploy with Mode=enforce",
+            slug="dry-run",
+        )
     now = services.clock.now()
     one_s_own = f"{owner}\n{idempotency_key}"  # neither can have a line break
     lease_id = f"lease-{sha256(one_s_own.encode()).hexdigest()[:17]}"
@@ -172,8 +180,12 @@ def _hold(
 
 
 def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, now: datetime) -> Lease:
-    """Make the attempts in order until one has started something; refusals are kept, for the answer."""
+    """Make the attempts in order until one has started something; refusals are kept, for the answer.
+
+    Without an answer in time the lease is left `requested`, and the sweep finds out what it came to.
+    """
     refused: list[LaunchAnswer] = []
+    answered_by = services.clock.now() + ANSWER_WITHIN
     for attempt in services.compute.attempts(
         order,
         lease_id=lease.id,
@@ -184,8 +196,10 @@ def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, 
         valid_until=now + terms.policy.lease.max_for,
         now=now,
     ):
+        if refused and services.clock.now() >= answered_by:
+            return lease
         lease = services.store.save_lease(replace(lease, attempts=(*lease.attempts, attempt)))
-        answer = _launch(services, attempt)
+        answer = _launch(services, attempt, answered_by=answered_by)
         if answer.outcome == "unknown":
             return lease
         if answer.outcome == "launched":
@@ -195,12 +209,13 @@ def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, 
     raise _nothing_started(order, refused)
 
 
-def _launch(services: Services, attempt: Attempt) -> LaunchAnswer:
+def _launch(services: Services, attempt: Attempt, *, answered_by: datetime) -> LaunchAnswer:
     """The recorded call; a lost answer is asked for again with the same token, which starts nothing new."""
     answer = services.compute.launch(attempt)
     for _ in range(REPLAYS):
-        if answer.outcome != "unknown":
+        if answer.outcome != "unknown" or services.clock.now() >= answered_by:
             break
+        services.clock.sleep(1)
         answer = services.compute.launch(attempt)
     return answer
 

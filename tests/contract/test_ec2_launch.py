@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Attempt
-from chalicelib.gateways.aws import ACTING
+from chalicelib.gateways.aws import LAUNCHING
 from localaws.world import World
 from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attempts_of, stubbed
 
@@ -52,7 +52,7 @@ class TestLaunchErrors:
 
     def test_a_template_name_taken_is_no_obstacle(self) -> None:
         """EC2's answer once the token is forgotten; the fleet is asked all the same and what it refuses is told."""
-        compute, stubber = stubbed(ACTING)
+        compute, stubber = stubbed(LAUNCHING)
         stubber.add_client_error(
             "create_launch_template", "InvalidLaunchTemplateName.AlreadyExistsException", http_status_code=400
         )
@@ -69,14 +69,14 @@ class TestLaunchErrors:
 
     def test_a_fleet_without_boxes_or_reasons_is_refused(self) -> None:
         """Nothing launched is a refusal even without a word."""
-        compute, stubber = stubbed(ACTING)
+        compute, stubber = stubbed(LAUNCHING)
         stubber.add_response("create_launch_template", {})
         stubber.add_response("create_fleet", {"FleetId": "fleet-1"})
         assert compute.launch(fleet_attempt()).outcome == "refused"
 
     def test_a_box_whose_request_is_not_known_yet_is_launched(self) -> None:
         """Reading the request's id is best effort."""
-        compute, stubber = stubbed(ACTING)
+        compute, stubber = stubbed(LAUNCHING)
         stubber.add_response("create_launch_template", {})
         stubber.add_response("create_fleet", {"FleetId": "fleet-1", "Instances": [{"InstanceIds": ["i-1"]}]})
         stubber.add_client_error("describe_instances", "UnauthorizedOperation", http_status_code=403)
@@ -91,7 +91,7 @@ class TestLaunchErrors:
 
     def test_a_template_deleted_before_is_fine(self) -> None:
         """Absent is fine, anything else is told."""
-        compute, stubber = stubbed(ACTING)
+        compute, stubber = stubbed(LAUNCHING)
         stubber.add_client_error("delete_launch_template", "InvalidLaunchTemplateName.NotFoundException")
         compute.delete_launch_template(REGION, "lease-1")
         stubber.add_client_error("delete_launch_template", "UnauthorizedOperation")
