@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Attempt
-from chalicelib.gateways.aws import LAUNCHING
+from chalicelib.gateways.aws import ACTING, LAUNCHING
 from localaws.world import World
 from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attempts_of, stubbed
 
@@ -91,7 +91,7 @@ class TestLaunchErrors:
 
     def test_a_template_deleted_before_is_fine(self) -> None:
         """Absent is fine, anything else is told."""
-        compute, stubber = stubbed(LAUNCHING)
+        compute, stubber = stubbed(ACTING)
         stubber.add_client_error("delete_launch_template", "InvalidLaunchTemplateName.NotFoundException")
         compute.delete_launch_template(REGION, "lease-1")
         stubber.add_client_error("delete_launch_template", "UnauthorizedOperation")
