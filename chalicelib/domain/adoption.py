@@ -68,12 +68,20 @@ def unleased(
     been seen before, so all it runs did.
     """
     return tuple(
-        Unleased(instance=instance, because=_spared(instance, policy=policy, ran_before=ran_before, now=now))
+        Unleased(
+            instance=instance,
+            because=obstacle(instance, _fleet_type(sight, instance), own_fleet_id=None)
+            or _spared(instance, policy=policy, ran_before=ran_before, now=now),
+        )
         for instance in sight.instances
         if not instance.is_gone
         and in_scope(instance, policy.scope)
         and not any(owned_by(lease, instance) or is_being_launched(lease, instance) for lease in leases)
     )
+
+
+def _fleet_type(sight: Sight, instance: Instance) -> str | None:
+    return sight.fleet_type(instance.region, instance.fleet_id) if instance.fleet_id else None
 
 
 def _spared(
@@ -82,8 +90,6 @@ def _spared(
     protected = is_protected([instance], now)
     if policy.unleased.effect != "adopt":
         return f"unleased.effect is {policy.unleased.effect!r}"
-    if instance.managed_by:
-        return f"{instance.managed_by} manages it; scale it down there"
     if instance.is_prepaid:
         return "it is prepaid: ending it saves nothing"
     if protected:

@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
+MICRO = Decimal("0.000001")
 HOURS_PER_MONTH = Decimal(730)
 GP3_USD_PER_GIB_MONTH = Decimal("0.08")
 PUBLIC_IPV4_USD_PER_HOUR = Decimal("0.005")
@@ -28,6 +29,11 @@ def storage_usd(gib: int, length: timedelta) -> Decimal:
 def up_to_cent(amount: Decimal) -> Decimal:
     """Rounded up to the next cent: a hold must never be smaller than what it stands for."""
     return amount.quantize(CENT, rounding=ROUND_CEILING)
+
+
+def to_micro(amount: Decimal) -> Decimal:
+    """Rounded up to the micro-dollar, the least that budgets keep."""
+    return amount.quantize(MICRO, rounding=ROUND_CEILING)
 
 
 def show(amount: Decimal) -> str:

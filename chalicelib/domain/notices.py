@@ -41,7 +41,8 @@ class Notice:
 
 def _box(lease: Lease) -> str:
     what = ", ".join(lease.instance_ids) or ", ".join(lease.spot_request_ids) or lease.id
-    return f"{what} ({lease.owner}, {lease.region})"
+    types = "/".join(dict.fromkeys(run.instance_type for run in lease.runs))
+    return f"{f'{types} ' if types else ''}{what} ({lease.owner}, {lease.region})"
 
 
 def launched(lease: Lease, now: datetime) -> Notice:
@@ -58,14 +59,14 @@ def launched(lease: Lease, now: datetime) -> Notice:
     )
 
 
-def adopted(lease: Lease, *, instance_type: str, hourly_usd: Decimal, now: datetime) -> Notice:
+def adopted(lease: Lease, *, hourly_usd: Decimal, now: datetime) -> Notice:
     """A box nobody launched through Curfew was put under a lease."""
     return Notice(
         id=f"{lease.id}:adopted",
         kind=Kind.ADOPTED,
         at=now,
         lease_id=lease.id,
-        title=f"Adopted {instance_type} {_box(lease)}: it was not launched through Curfew",
+        title=f"Adopted {_box(lease)}: it was not launched through Curfew",
         lines=(
             (
                 f"It costs up to {show(hourly_usd)} an hour. It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC, when it "
@@ -151,18 +152,23 @@ def spared(lease: Lease, finding: Finding, now: datetime) -> Notice:
 
 
 def stuck(lease: Lease, now: datetime) -> Notice:
-    """An end that AWS refuses; told every hour until it is done, because the box goes on billing."""
+    """An end that AWS refuses; told every hour until it is done, because something goes on billing."""
     answers = tuple(
         f"{step.action} {step.target}: {step.answer}"
         for step in (lease.ending.steps if lease.ending else ())
         if not step.done_at and step.answer
+    )
+    bills = (
+        "goes on billing"
+        if any(run.ended_at is None for run in lease.runs)
+        else "goes on billing its storage"
     )
     return Notice(
         id=f"{lease.id}:stuck:{now:%Y-%m-%dT%H}",
         kind=Kind.STUCK,
         at=now,
         lease_id=lease.id,
-        title=f"Could not end {_box(lease)} yet: it goes on billing and is tried again every minute",
+        title=f"Could not end {_box(lease)} yet: it {bills} and is tried again every minute",
         lines=answers,
     )
 

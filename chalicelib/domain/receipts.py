@@ -28,6 +28,6 @@ def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | No
         ended_at=ended_at,
         status=status,
         steps=ending.steps,
-        cost_usd=cost.accrued_usd,
+        cost_usd=lease.final_usd if lease.final_usd is not None else cost.accrued_usd,
         hold_usd=lease.hold.total_usd,
     )

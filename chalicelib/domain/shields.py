@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.instance import Instance
+from chalicelib.domain.lease import Status
 
 PROTECT_TAG = "curfew:protect"
 
@@ -92,6 +93,8 @@ def at_rest(case: Case, finding: Finding) -> str | None:
     """An adopted box that was stopped holds its owner's disk and no compute: no clock deletes it."""
     del finding
     if case.lease is None or not case.lease.is_adopted or case.running or not case.instances:
+        return None
+    if case.lease.status is Status.ENDING:
         return None
     return "it is stopped: only its storage bills, and no clock deletes a stopped box"
 

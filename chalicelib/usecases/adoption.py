@@ -78,7 +78,7 @@ def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: in
             closed_before=closed_before,
         )
         hourly_usd = facts.prices.ceiling_usd(lease.runs[0])
-        told = notices.adopted(lease, instance_type=instance.type, hourly_usd=hourly_usd, now=facts.now)
+        told = notices.adopted(lease, hourly_usd=hourly_usd, now=facts.now)
         try:
             return services.store.open_lease(
                 lease, revision=book.revision, allow_overdraft=not tries_left, notices=[told]

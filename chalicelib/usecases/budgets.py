@@ -98,11 +98,18 @@ def _reports(facts: Facts, book: BudgetBook) -> list[BudgetReport]:
             budget=state.budget,
             period_key=state.period_key,
             spent_usd=spent[state.budget.name],
-            held_usd=state.budget.limit_usd - state.left_usd - spent[state.budget.name],
-            left_usd=state.left_usd,
+            held_usd=_held(state, spent[state.budget.name]),
+            left_usd=state.budget.limit_usd
+            - spent[state.budget.name]
+            - _held(state, spent[state.budget.name]),
         )
         for state in book.states
     ]
+
+
+def _held(state: BudgetState, spent_usd: Decimal) -> Decimal:
+    """What open leases may still cost; nothing where they have cost more than their holds already."""
+    return max(state.budget.limit_usd - state.left_usd - spent_usd, ZERO)
 
 
 def _state(book: BudgetBook, name: str) -> BudgetState | None:

@@ -32,5 +32,5 @@ def _send(services: Services, notice: Notice) -> str | None:
     try:
         services.notifier.send(notice)
     except Unavailable as error:
-        return error.detail
+        return f"Slack: {error.detail}"
     return None

@@ -8,7 +8,7 @@ from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.ports import Services, SweepRecord
 
 SILENT_AFTER = timedelta(minutes=5)
-RECENT = 50
+RECENT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,8 @@ def health(services: Services) -> Health:
     whole = [record for record in recent if record.trigger != "event"]
     complete = next((record for record in whole if record.is_complete), None)
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
-    missing = (*services.missing, *_no_budget(services), *_lacking(whole[:1]))
+    waiting = services.store.waiting_notices()
+    missing = (*services.missing, *_no_budget(services), *_lacking(whole[:1]), *_untold(waiting))
     return Health(
         status="failing" if is_silent else "degraded" if missing else "ok",
         mode="dry-run" if services.is_dry_run else "enforce",
@@ -42,7 +43,7 @@ def health(services: Services) -> Health:
         regions=whole[0].regions if whole else {},
         missing=missing,
         not_enforced=NOT_ENFORCED,
-        waiting_notices=services.store.waiting_notices(),
+        waiting_notices=waiting,
         open_leases=len(services.store.open_leases()),
     )
 
@@ -55,6 +56,18 @@ def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:
             "what": "a budget",
             "why": "no budget means no limit beyond each lease's own",
             "fix": 'curl -X PUT -H "$AUTH" $CURFEW/budgets/account -d \'{"limit_usd": "100", "period": "monthly"}\'',
+        },
+    )
+
+
+def _untold(waiting: int) -> tuple[Mapping[str, str], ...]:
+    if not waiting:
+        return ()
+    return (
+        {
+            "what": "messages",
+            "why": f"{waiting} messages have not been taken by Slack; they are tried again, and nothing waits for them",
+            "fix": "check the webhook that CURFEW_SLACK_WEBHOOK_URL names",
         },
     )
 

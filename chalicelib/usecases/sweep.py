@@ -22,6 +22,7 @@ from chalicelib.usecases.charge import charge_open_leases, uncharged
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
 from chalicelib.usecases.recover import recover_launches
+from chalicelib.usecases.tagging import tag_boxes
 
 
 def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = None) -> SweepRecord:
@@ -44,8 +45,9 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
     if any(uncharged(lease, facts.book) for lease in facts.leases):
         charge_open_leases(services, now)
-    undelivered = deliver(services)
-    return replace(record, lacking=(*record.lacking, f"notices: {undelivered}")) if undelivered else record
+    untold = deliver(services)
+    untagged = tag_boxes(services, facts) if only is None else None
+    return replace(record, lacking=(*record.lacking, *filter(None, [untold, untagged])))
 
 
 def arm(services: Services) -> datetime:

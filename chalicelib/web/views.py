@@ -41,6 +41,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "requested_at": told.requested_at,
             "launched_at": told.launched_at,
             "expires_at": told.expires_at,
+            "ran_before_for": told.ran_before_for if told.is_adopted else None,
             "closed_at": told.closed_at,
             "guest_deadline": None,
             "hold_usd": told.hold.total_usd,

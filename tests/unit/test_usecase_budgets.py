@@ -105,8 +105,9 @@ def test_forced_nothing_is_ended_that_would_come_back_or_is_paid_for() -> None:
     """A group's box and a prepaid one stay; so does one that was adopted a moment ago."""
     stage = Stage()
     stage.put_budget()
-    group, fresh = stage.compute.start(group="web"), stage.compute.start()
+    group, fresh = stage.compute.start(), stage.compute.start()
     stage.sweep()
+    stage.compute.box(group).group = "web"
     assert len(stage.store.open_leases()) == 2
     report = stage.put_budget(limit=1, force=True)
     assert report.ending == ()

@@ -37,7 +37,7 @@ def test_the_first_failure_leaves_the_rest_for_later() -> None:
     """A Slack that is down is not asked twenty times; a minute later all come."""
     stage = stage_with(3)
     stage.notifier.fail()
-    assert deliver(stage.services) == "Slack answered 500"
+    assert "Slack answered 500" in str(deliver(stage.services))
     assert len(stage.notifier.tried) == 1
     assert deliver(stage.services) is None
     assert sent(stage) == []

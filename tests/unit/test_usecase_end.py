@@ -214,6 +214,18 @@ def test_what_would_come_back_is_refused_with_the_lever_that_works(facts: dict[s
     assert (stage.alive, stage.ending_calls, stage.store.open_leases()) == ([box], [], ())
 
 
+def test_a_leased_box_that_a_group_has_taken_in_is_refused_too() -> None:
+    """Adopted first, attached later: ended, it would come back."""
+    stage = Stage()
+    box = stage.compute.start()
+    stage.sweep()
+    stage.box(box).group = "web"
+    with pytest.raises(Refused) as told:
+        end_instance(stage.services, box, by="ada")
+    assert told.value.slug == "controller"
+    assert stage.alive == [box]
+
+
 def test_what_is_unknown_is_not_found() -> None:
     """404 for an absent id, and for a box that is none of Curfew's business."""
     stage = Stage()

@@ -351,6 +351,50 @@ def test_a_lease_ended_while_it_launches_and_a_launcher_that_dies(kind: RequestT
     assert (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
 
 
+@BOTH
+def test_what_could_not_be_ended_at_once_ends_under_its_own_lease(kind: RequestType) -> None:
+    """The launcher's own attempt to undo fails: the lease stays open until its box is gone, and has its receipt."""
+    stage = Stage()
+
+    def end_and_break() -> None:
+        end_lease(stage.services, stage.only_lease().id, by="ada")
+        stage.compute.fail("terminate")
+
+    during(stage, "launch", end_and_break, when="before")
+    with pytest.raises(Refused):
+        stage.launch(request_type=kind)
+    lease = stage.only_lease()
+    assert stage.alive == list(lease.instance_ids)
+    stage.until(stage.clock.now() + minutes(2))
+    assert (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
+    assert (stage.receipt(lease.id).status, stage.told(Kind.ADOPTED)) == ("done", [])
+
+
+@BOTH
+def test_a_launch_whose_answer_was_lost_can_be_ended_at_once(kind: RequestType) -> None:
+    """DELETE looks for what the lost call has started, and ends that."""
+    stage = Stage()
+    stage.compute.fail("launch", times=9, takes_effect=True)
+    lease = stage.launch(request_type=kind)
+    stage.compute.mend()
+    assert end_lease(stage.services, lease.id, by="ada").status == "done"
+    assert (stage.alive, stage.armed) == ([], [])
+
+
+def test_a_sweep_before_the_first_attempt_is_recorded_gives_nothing_up() -> None:
+    """For a minute a launch without a trace is taken for one in flight."""
+    stage = Stage()
+
+    def look(method: str, phase: str) -> None:
+        if (method, phase) == ("save_lease", "before"):
+            stage.store.hook = lambda *_: None
+            stage.clock.advance(minutes(0.9))
+            stage.sweep()
+
+    stage.store.hook = look
+    assert stage.launch().status is Status.ACTIVE
+
+
 def test_a_budget_made_while_it_launches_does_not_disturb_it() -> None:
     """The launch goes through, and the sweep charges it to the new budget."""
     stage = Stage()
@@ -359,6 +403,19 @@ def test_a_budget_made_while_it_launches_does_not_disturb_it() -> None:
     assert lease.status is Status.ACTIVE
     stage.sweep()
     assert stage.left() == usd(100) - lease.hold.total_usd
+
+
+def test_a_budget_made_before_its_first_attempt_does_not_disturb_it_either() -> None:
+    """Nobody else writes a lease that is being launched."""
+    stage = Stage()
+
+    def put(method: str, phase: str) -> None:
+        if (method, phase) == ("save_lease", "before"):
+            stage.store.hook = lambda *_: None
+            stage.put_budget()
+
+    stage.store.hook = put
+    assert stage.launch().status is Status.ACTIVE
 
 
 def test_an_answer_whose_writing_was_overtaken_is_written_again() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from threading import Barrier
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 
 from chalicelib.domain.budget import Consequence, ScopeKind, Threshold
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.lease import Lease, RequestType, Status
+from chalicelib.domain.lease import Charge, Lease, RequestType, Status
 from chalicelib.domain.notices import Kind
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
+from chalicelib.usecases.report import lease as lease_report
 from chalicelib.usecases.sweep import arm, sweep
 from tests.builders import HOUR, MINUTE, REGION, SECOND, Stage, at, minutes, usd
+from tests.builders import lease as example
 from tests.doubles.accidents import Crash
 from tests.doubles.memory_compute import Call
 
@@ -156,16 +159,41 @@ def test_a_cancel_that_fails_does_not_keep_a_one_time_box_alive() -> None:
     assert is_over(stage)
 
 
-def test_a_request_too_new_to_be_known_does_not_bring_its_box_back() -> None:
-    """Cancel answered NotFound and the box was terminated: what its request starts is ended too."""
+@pytest.mark.parametrize("relaunches_after", [0, 3])
+def test_a_request_too_new_to_be_known_does_not_bring_its_box_back(relaunches_after: int) -> None:
+    """Cancel answered NotFound and the box was terminated: what its request starts, at once or later, ends too."""
     stage = Stage()
-    one_hour(stage)
+    lease = one_hour(stage)
+    stage.compute.ec2.relaunches_after = minutes(relaunches_after)
     stage.until(at("09:59"))
     stage.compute.fail("cancel_spot_requests", code="InvalidSpotInstanceRequestID.NotFound")
     stage.until(at("10:00"))
     assert stage.only_lease().status is Status.ENDING
     stage.until(at("10:02"))
     assert is_over(stage)
+    assert stage.receipt(lease.id).status == "done"
+    stage.until(at("10:10"))
+    assert stage.told(Kind.ADOPTED) == []
+
+
+def test_a_box_that_comes_to_light_while_its_lease_ends_ends_with_it() -> None:
+    """Its request started another in the same second as it was cancelled: the lease is not closed over it."""
+    stage = Stage()
+    lease = one_hour(stage)
+    stage.until(at("09:59"))
+    stage.clock.advance(MINUTE)
+
+    def another(when: str, call: Call) -> None:
+        if (when, call.operation) == ("after", "terminate"):
+            stage.compute.on_call = lambda *_: None
+            stage.compute.start(request_id=lease.spot_request_ids[0], lifecycle="spot")
+
+    stage.compute.on_call = another
+    stage.sweep()
+    assert stage.only_lease().status is Status.ENDING
+    stage.after(MINUTE)
+    assert is_over(stage)
+    assert len(stage.receipt(lease.id).instance_ids) == 2
 
 
 def test_a_box_that_takes_minutes_to_end_is_waited_for_and_not_called_again() -> None:
@@ -218,9 +246,9 @@ def test_a_relaunched_box_without_tags_ends_with_its_lease() -> None:
     lease = one_hour(stage)
     stage.until(at("09:20"))
     stage.compute.terminate(REGION, lease.instance_ids)
-    stage.until(at("09:30"))
     (again,) = stage.compute.alive
     assert again.tags == {}
+    stage.until(at("09:30"))
     assert stage.only_lease().instance_ids == (*lease.instance_ids, again.id)
     stage.until(at("10:00"))
     assert is_over(stage)
@@ -269,6 +297,17 @@ def test_a_lease_whose_write_fails_does_not_keep_the_others() -> None:
     assert len(stage.alive) == 1
     stage.after(MINUTE)
     assert is_over(stage)
+
+
+def test_a_record_that_can_t_be_written_stops_no_sweep() -> None:
+    """What a box's look changed is written with the next one; the sweep goes on to its end."""
+    stage = Stage()
+    lease = stage.launch()
+    stage.store.inject("save_lease", Unavailable("throttled"))
+    assert stage.after(MINUTE).is_complete
+    assert stage.lease(lease.id).runs == ()
+    stage.after(MINUTE)
+    assert len(stage.lease(lease.id).runs) == 1
 
 
 def test_a_lost_answer_of_the_table_delays_an_end_by_a_minute() -> None:
@@ -421,6 +460,9 @@ def test_metrics_that_can_t_be_asked_end_nothing_and_delay_nothing_else() -> Non
     record = stage.until(at("10:30"))
     assert any("GetMetricData us-east-1" in lack for lack in record.lacking)
     assert stage.alive == list(idle.instance_ids)
+    verdict = lease_report(stage.services, idle.id).verdict
+    assert verdict is not None
+    assert "could not be asked" in verdict.case.evidence.reason
     stage.metrics.failing.clear()
     stage.until(at("10:41"))
     assert stage.receipt(idle.id).cause == "idle"
@@ -434,6 +476,23 @@ def test_what_can_t_end_for_idleness_yet_is_not_asked_about() -> None:
     assert stage.metrics.calls == []
     stage.until(at("09:50"))
     assert len(stage.metrics.calls) == 1
+
+
+def test_what_ends_anyway_or_already_is_not_asked_about() -> None:
+    """An expired lease's idleness changes nothing, nor does that of one that is being ended."""
+    stage = Stage()
+    one_hour(stage)
+    stage.until(at("09:49"))
+    stage.after(minutes(11))
+    assert (stage.alive, stage.metrics.calls) == ([], [])
+    idle = stage.launch()
+    stage.works(idle.instance_ids[0], 0, since=at("10:00"), until=at("20:00"))
+    stage.until(at("10:59"))
+    asked = len(stage.metrics.calls)
+    stage.compute.fail("terminate", times=5)
+    stage.until(at("11:04"))
+    assert stage.only_lease().status is Status.ENDING
+    assert len(stage.metrics.calls) == asked + 1
 
 
 def test_a_busy_box_is_left_alone() -> None:
@@ -783,6 +842,23 @@ def test_a_persistent_box_that_waits_for_capacity_keeps_its_lease_until_its_hour
     assert stage.receipt(lease.id).cost_usd < usd("0.3")
 
 
+def test_a_persistent_request_without_a_box_keeps_its_lease() -> None:
+    """Terminated by hand while there is no capacity: what its request starts an hour later is still the lease's."""
+    stage = Stage()
+    lease = stage.launch(request_type=PERSISTENT, lasts_for=3 * HOUR)
+    stage.until(at("09:10"))
+    stage.compute.ec2.no_capacity = {(REGION, "g5.xlarge")}
+    stage.compute.ec2.terminate(REGION, lease.instance_ids[0])
+    stage.until(at("10:10"))
+    assert stage.only_lease().status is Status.ACTIVE
+    stage.compute.ec2.no_capacity = set()
+    stage.until(at("10:12"))
+    assert stage.only_lease().id == lease.id
+    assert stage.alive == [stage.only_lease().instance_ids[1]]
+    stage.until(at("12:00"))
+    assert is_over(stage)
+
+
 def test_an_interrupted_one_time_box_closes_its_lease() -> None:
     """EC2 took it back: nothing is left to guard."""
     stage = Stage()
@@ -805,7 +881,7 @@ def test_slack_down_changes_nothing_and_its_messages_come_later() -> None:
     stage.notifier.fail(times=1000)
     record = stage.until(at("10:00"))
     assert is_over(stage)
-    assert any(lack.startswith("notices") for lack in record.lacking)
+    assert any("Slack answered 500" in lack for lack in record.lacking)
     assert stage.notifier.sent == []
     stage.notifier.fail(times=0)
     stage.until(at("10:30"))
@@ -1128,6 +1204,39 @@ def test_a_table_that_refuses_an_adoption_delays_no_end() -> None:
     assert stage.alive == [box]
     stage.after(MINUTE)
     assert stage.only_lease().instance_ids == (box,)
+
+
+def test_a_launch_that_completes_during_a_sweep_is_not_adopted() -> None:
+    """The leases were read before it, its box was seen after it: they are read again before any adoption."""
+    stage = Stage()
+    happen_after(stage, "open_leases", 0, stage.launch)
+    stage.sweep()
+    assert [one.is_adopted for one in stage.store.open_leases()] == [False]
+
+
+def test_an_adoption_that_is_overtaken_by_launches_again_and_again_goes_through() -> None:
+    """A box that runs costs money whether a budget has room or not: at last it is put on it all the same."""
+    stage = Stage()
+    stage.put_budget(limit=5)
+    box = stage.compute.start()
+    revision = stage.store.budgets(stage.clock.now()).revision
+    others = count()
+
+    def take_room(method: str, phase: str) -> None:
+        if (method, phase) == ("open_lease", "before"):
+            stage.store.hook = lambda *_: None
+            charge = Charge(budget="team", period_key="2026-11", amount_usd=usd("0.4"))
+            stage.store.open_lease(lease_of_another(next(others), charge), revision=revision)
+            stage.store.hook = take_room
+
+    stage.store.hook = take_room
+    stage.sweep()
+    assert [one for one in stage.store.open_leases() if box in one.instance_ids]
+    assert stage.left() < 0
+
+
+def lease_of_another(number: int, charge: Charge) -> Lease:
+    return example(id=f"lease-x{number}", instance_ids=(), spot_request_ids=(), runs=(), charges=(charge,))
 
 
 def test_two_boxes_found_at_once_share_what_is_left() -> None:

@@ -71,6 +71,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
             "launched_at",
             "expires_at",
             "guest_deadline",
+            "ran_before_for",
             "hold_usd",
             "accrued_usd",
             "hourly_usd",
