@@ -22,6 +22,7 @@ from localaws.wire import HttpRequest, HttpResponse
 from localaws.world import World
 
 STOP_WITHIN_SECONDS = 1.0
+LOOK_UP_SECONDS = 0.1
 
 
 def serve(options: Options) -> None:
@@ -62,7 +63,8 @@ def serve(options: Options) -> None:
         start(api, "api")
         ready.set()
         print(f"ready {options.api_url}", flush=True)
-        stopping.wait()
+        while not stopping.wait(LOOK_UP_SECONDS):  # a signal is only heard when this thread wakes up
+            pass
         conductor.stop(STOP_WITHIN_SECONDS)
         for server in (api, aws):
             server.shutdown()
