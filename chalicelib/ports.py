@@ -56,8 +56,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchAnswer:
-    """What a launch attempt came to: `launched`, `refused` (AWS said no, nothing runs), or `unknown` (the answer was
-    lost: it may run)."""
+    """What a launch attempt came to: `launched`, `refused` (AWS said no, nothing runs), `too-early` (nothing runs, and
+    the same call may do in a second), or `unknown` (the answer was lost: it may run)."""
 
     outcome: str
     instance_ids: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.instance import Instance
 
 TEMPLATE_EXISTS = "InvalidLaunchTemplateName.AlreadyExistsException"
+NO_SUCH_TEMPLATE = ("InvalidLaunchTemplateName.NotFound", "InvalidLaunchTemplateId.NotFound")
 VALUES_A_FILTER = 200
 
 
@@ -36,8 +37,14 @@ def launch(aws: Aws, attempt: Attempt) -> LaunchAnswer:
     except ParamValidationError as error:
         return LaunchAnswer(outcome="refused", code="ParamValidationError", detail=explain(error))
     except (ClientError, BotoCoreError) as error:
-        outcome = "refused" if surely_nothing_runs(error) else "unknown"
-        return LaunchAnswer(outcome=outcome, code=code_of(error), detail=explain(error))
+        return LaunchAnswer(outcome=_outcome_of(error), code=code_of(error), detail=explain(error))
+
+
+def _outcome_of(error: BaseException) -> str:
+    """A template made a moment ago can be unknown to CreateFleet: EC2 is eventually consistent."""
+    if code_of(error).startswith(NO_SUCH_TEMPLATE):
+        return "too-early"
+    return "refused" if surely_nothing_runs(error) else "unknown"
 
 
 def surely_nothing_runs(error: BaseException) -> bool:
@@ -62,8 +69,10 @@ def _launch_fleet(ec2: EC2Client, attempt: Attempt) -> LaunchAnswer:
         one for launched in answer.get("Instances") or [] for one in launched.get("InstanceIds") or []
     )
     if not ids:
-        code, detail = _refusals(answer.get("Errors") or [])
-        return LaunchAnswer(outcome="refused", fleet_id=fleet_id, code=code, detail=detail)
+        errors = answer.get("Errors") or []
+        code, detail = _refusals(errors)
+        outcome = "refused" if errors else "unknown"  # a fleet without boxes or reasons may yet have some
+        return LaunchAnswer(outcome=outcome, fleet_id=fleet_id, code=code, detail=detail)
     with suppress(*AWS_ERRORS):
         found = _found(ec2, attempt.region, ("instance-id", ids))
         return LaunchAnswer(
@@ -86,7 +95,7 @@ def _refusals(errors: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
         what = " in ".join(part for part in place if part) or "any type"
         reasons[f"{what}: {codes[-1]} {error.get('ErrorMessage') or ''}".strip()] = None
     if not codes:
-        return "NoInstances", "EC2 launched nothing and gave no reason"
+        return "NoInstances", "EC2 named neither what it launched nor why not"
     return codes[0], "; ".join(reasons)
 
 

@@ -210,14 +210,21 @@ def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, 
 
 
 def _launch(services: Services, attempt: Attempt, *, answered_by: datetime) -> LaunchAnswer:
-    """The recorded call; a lost answer is asked for again with the same token, which starts nothing new."""
+    """The recorded call; a lost answer is asked for again with the same token, which starts nothing new.
+
+    Once an answer was lost a refusal proves nothing: it may be of the replay alone, while the first call's box runs.
+    """
     answer = services.compute.launch(attempt)
+    may_run = answer.outcome == "unknown"
     for _ in range(REPLAYS):
-        if answer.outcome != "unknown" or services.clock.now() >= answered_by:
+        if answer.outcome not in {"unknown", "too-early"} or services.clock.now() >= answered_by:
             break
         services.clock.sleep(1)
         answer = services.compute.launch(attempt)
-    return answer
+        may_run = may_run or answer.outcome == "unknown"
+    if answer.outcome == "launched":
+        return answer
+    return replace(answer, outcome="unknown" if may_run else "refused")
 
 
 def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:

@@ -28,13 +28,16 @@ class TestLaunchErrors:
             ("UnauthorizedOperation", "refused"),
             ("InvalidKeyPair.NotFound", "refused"),
             ("Unsupported", "refused"),
+            ("InvalidLaunchTemplateName.NotFoundException", "too-early"),
+            ("InvalidLaunchTemplateId.NotFound", "too-early"),
             ("RequestLimitExceeded", "unknown"),
             ("InternalError", "unknown"),
             ("ServiceUnavailable", "unknown"),
         ],
     )
     def test_only_a_plain_no_is_a_refusal(self, lab: WorldLab, code: str, outcome: str) -> None:
-        """Refused where surely nothing runs; unknown where it may."""
+        """Refused where surely nothing runs; too early where EC2 has yet to see the template; unknown where it may
+        run."""
         attempt = attempts_of(lab, an_order())[0]
         lab.world.fault(service="ec2", operation="CreateFleet", code=code)
         answer = lab.compute.launch(attempt)
@@ -67,12 +70,12 @@ class TestLaunchErrors:
         assert (answer.outcome, answer.code) == ("refused", "InsufficientInstanceCapacity")
         assert answer.detail == "g5.xlarge in us-east-1a: InsufficientInstanceCapacity none left"
 
-    def test_a_fleet_without_boxes_or_reasons_is_refused(self) -> None:
-        """Nothing launched is a refusal even without a word."""
+    def test_a_fleet_without_boxes_or_reasons_is_unknown(self) -> None:
+        """Its boxes may be yet to show up: only a reason is a refusal."""
         compute, stubber = stubbed(LAUNCHING)
         stubber.add_response("create_launch_template", {})
         stubber.add_response("create_fleet", {"FleetId": "fleet-1"})
-        assert compute.launch(fleet_attempt()).outcome == "refused"
+        assert compute.launch(fleet_attempt()).outcome == "unknown"
 
     def test_a_box_whose_request_is_not_known_yet_is_launched(self) -> None:
         """Reading the request's id is best effort."""

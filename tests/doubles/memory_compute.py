@@ -16,6 +16,7 @@ from chalicelib.domain.instance import GONE, RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.gateways import ec2_attempts
 from chalicelib.gateways.aws import DENIED, THROTTLES
+from chalicelib.gateways.ec2_launch import NO_SUCH_TEMPLATE
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
 from tests.doubles.memory_ec2 import MemoryEc2
 from tests.doubles.memory_ports import (
@@ -181,6 +182,8 @@ class MemoryCompute:
 
     def launch(self, attempt: Attempt) -> LaunchAnswer:
         def failed(code: str) -> LaunchAnswer:
+            if code.startswith(NO_SUCH_TEMPLATE):
+                return LaunchAnswer(outcome="too-early", code=code, detail=code)
             is_refusal = code.startswith(REFUSALS) and code not in THROTTLES
             return LaunchAnswer(outcome="refused" if is_refusal else "unknown", code=code, detail=code)
 

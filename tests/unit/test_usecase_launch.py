@@ -205,6 +205,38 @@ def test_while_the_answer_is_not_known_no_other_attempt_is_made(
         assert stage.left() == usd(100)
 
 
+@BOTH
+@pytest.mark.parametrize(
+    "code", ["UnauthorizedOperation", "IdempotentInstanceTerminated", "InsufficientInstanceCapacity"]
+)
+def test_a_refused_replay_does_not_prove_that_nothing_runs(kind: RequestType, code: str) -> None:
+    """The first call took effect, its answer was lost, and the replay is refused: no second attempt, and the sweep
+    finds the box by its token."""
+    stage = Stage()
+    stage.put_budget()
+    stage.compute.fail("launch", code="ReadTimeoutError", takes_effect=True)
+    stage.compute.fail("launch", code=code)
+    lease = stage.launch(request_type=kind, instance_types=(TYPE, "g4dn.xlarge"))
+    assert lease.status is Status.REQUESTED
+    assert len(stage.alive) == 1
+    stage.until(stage.clock.now() + minutes(2))
+    assert stage.only_lease().id == lease.id
+    assert list(stage.only_lease().instance_ids) == stage.alive
+    assert stage.told(Kind.ADOPTED) == []
+
+
+def test_a_template_that_ec2_does_not_see_yet_is_waited_for() -> None:
+    """CreateFleet right after CreateLaunchTemplate: the same call again, and still a plain refusal if that is one."""
+    stage = Stage()
+    stage.compute.fail("launch", code="InvalidLaunchTemplateName.NotFoundException")
+    assert stage.launch().status is Status.ACTIVE
+    assert len(stage.alive) == 1
+    stage.compute.fail("launch", code="InvalidLaunchTemplateId.NotFound")
+    stage.compute.fail("launch", code="InsufficientInstanceCapacity")
+    with pytest.raises(NoCapacity):
+        stage.launch()
+
+
 def test_what_a_lost_call_started_late_is_waited_for() -> None:
     """DescribeInstances shows it minutes later: the hold stays until then, and the box is kept, not adopted."""
     stage = Stage()
