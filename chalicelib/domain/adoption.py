@@ -3,14 +3,12 @@
 Found by what they are (accelerator types), never by how they are tagged.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from hashlib import sha256
 
-from chalicelib.domain.accelerators import is_accelerator
 from chalicelib.domain.admission import charges_for
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
@@ -23,7 +21,8 @@ from chalicelib.domain.money import (
     storage_usd,
     up_to_cent,
 )
-from chalicelib.domain.policy import Policy, ScopePolicy
+from chalicelib.domain.policy import Policy
+from chalicelib.domain.scope import in_scope
 from chalicelib.domain.shields import PROTECT_TAG, is_protected
 from chalicelib.domain.tracking import is_being_launched, owned_by
 
@@ -38,20 +37,6 @@ class Unleased:
 
     instance: Instance
     because: str | None
-
-
-def in_scope(instance: Instance, scope: ScopePolicy) -> bool:
-    """Whether the policy has Curfew look at an instance at all."""
-
-    def matches(patterns: Iterable[str]) -> bool:
-        return any(fnmatchcase(instance.type, pattern) for pattern in patterns)
-
-    if not (is_accelerator(instance.type) or matches(scope.include_types)) or matches(scope.exclude_types):
-        return False
-    return not any(
-        key in instance.tags and (value in {"", "*"} or instance.tags[key] == value)
-        for key, value in scope.exclude_tags.items()
-    )
 
 
 def unleased(
@@ -70,8 +55,7 @@ def unleased(
     return tuple(
         Unleased(
             instance=instance,
-            because=obstacle(instance, _fleet_type(sight, instance), own_fleet_id=None)
-            or _spared(instance, policy=policy, ran_before=ran_before, now=now),
+            because=_spared(instance, policy=policy, ran_before=ran_before, now=now),
         )
         for instance in sight.instances
         if not instance.is_gone
@@ -80,16 +64,14 @@ def unleased(
     )
 
 
-def _fleet_type(sight: Sight, instance: Instance) -> str | None:
-    return sight.fleet_type(instance.region, instance.fleet_id) if instance.fleet_id else None
-
-
 def _spared(
     instance: Instance, *, policy: Policy, ran_before: Mapping[str, frozenset[str]], now: datetime
 ) -> str | None:
     protected = is_protected([instance], now)
     if policy.unleased.effect != "adopt":
         return f"unleased.effect is {policy.unleased.effect!r}"
+    if instance.managed_by:
+        return f"{instance.managed_by} manages it; scale it down there"
     if instance.is_prepaid:
         return "it is prepaid: ending it saves nothing"
     if protected:

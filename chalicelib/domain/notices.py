@@ -59,8 +59,13 @@ def launched(lease: Lease, now: datetime) -> Notice:
     )
 
 
-def adopted(lease: Lease, *, hourly_usd: Decimal, now: datetime) -> Notice:
-    """A box nobody launched through Curfew was put under a lease."""
+def adopted(lease: Lease, *, hourly_usd: Decimal, obstacle: str | None, now: datetime) -> Notice:
+    """A box nobody launched through Curfew was put under a lease; `obstacle`: why it is counted but not ended."""
+    ends = (
+        f"It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC, when it is idle, or when it has cost "
+        f"{show(lease.hold.total_usd)}."
+    )
+    remedy = f"To keep it longer: PATCH /leases/{lease.id} with hours; to end it: DELETE /leases/{lease.id}."
     return Notice(
         id=f"{lease.id}:adopted",
         kind=Kind.ADOPTED,
@@ -68,11 +73,8 @@ def adopted(lease: Lease, *, hourly_usd: Decimal, now: datetime) -> Notice:
         lease_id=lease.id,
         title=f"Adopted {_box(lease)}: it was not launched through Curfew",
         lines=(
-            (
-                f"It costs up to {show(hourly_usd)} an hour. It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC, when it "
-                f"is idle, or when it has cost {show(lease.hold.total_usd)}."
-            ),
-            f"To keep it longer: PATCH /leases/{lease.id} with hours; to end it: DELETE /leases/{lease.id}.",
+            f"It costs up to {show(hourly_usd)} an hour.",
+            *((f"It counts on its budgets and is not ended: {obstacle}.",) if obstacle else (ends, remedy)),
         ),
     )
 
@@ -127,6 +129,18 @@ def ended(receipt: Receipt, now: datetime) -> Notice:
             f"It cost {show(receipt.cost_usd)}; {show(receipt.hold_usd)} had been held.",
             *([steps] if steps else []),
         ),
+    )
+
+
+def rested(receipt: Receipt, now: datetime) -> Notice:
+    """An adopted box was stopped by its owner: it is left alone, and its disk goes on billing."""
+    return Notice(
+        id=f"{receipt.id}:rested",
+        kind=Kind.REPORTED,
+        at=now,
+        lease_id=receipt.lease_id,
+        title=f"{', '.join(receipt.instance_ids)} ({receipt.owner}) is stopped: its lease is closed, its disk bills on",
+        lines=(f"It has cost {show(receipt.cost_usd)}. Started again it is put under a new lease.",),
     )
 
 

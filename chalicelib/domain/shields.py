@@ -10,8 +10,11 @@ from datetime import UTC, datetime
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Status
+from chalicelib.domain.scope import in_scope
 
 PROTECT_TAG = "curfew:protect"
+REHEARSED = "dry-run"
+"""The key under which a lease notes when a dry run last said it would end."""
 
 Shield = Callable[[Case, Finding], str | None]
 
@@ -37,6 +40,18 @@ def unseen(case: Case, finding: Finding) -> str | None:
     if case.lease is None or not case.lease.is_adopted or case.instances:
         return None
     return "EC2 did not show it this time, so that what spares it is not known"
+
+
+def not_wanted(case: Case, finding: Finding) -> str | None:
+    """The policy has changed since: a box that it would not adopt today is not ended for its adoption of yesterday."""
+    del finding
+    if case.lease is None or not case.lease.is_adopted:
+        return None
+    if case.policy.unleased.effect != "adopt":
+        return f"unleased.effect is {case.policy.unleased.effect!r} now"
+    if not all(in_scope(instance, case.policy.scope) for instance in case.instances):
+        return "the policy's scope leaves it out now"
+    return None
 
 
 def uncontrolled(case: Case, finding: Finding) -> str | None:
@@ -73,12 +88,14 @@ def _is_for_adoption(case: Case, finding: Finding) -> bool:
 
 
 def grace(case: Case, finding: Finding) -> str | None:
-    """Nothing adopted is ended within `unleased.grace` of being first seen."""
+    """Nothing adopted is ended within `unleased.grace` of being first seen, or of a dry run that only said so."""
     del finding
     if case.lease is None or not case.lease.is_adopted:
         return None
-    until = case.lease.requested_at + case.policy.unleased.grace
-    return f"grace after adoption until {until:%Y-%m-%d %H:%M} UTC" if case.now < until else None
+    rehearsed_at = case.lease.warned_at.get(REHEARSED, case.lease.requested_at)
+    until = max(case.lease.requested_at, rehearsed_at) + case.policy.unleased.grace
+    since = "a dry run" if rehearsed_at > case.lease.requested_at else "adoption"
+    return f"grace after {since} until {until:%Y-%m-%d %H:%M} UTC" if case.now < until else None
 
 
 def gentler_end(case: Case, finding: Finding) -> str | None:
@@ -101,11 +118,23 @@ def at_rest(case: Case, finding: Finding) -> str | None:
     return "it is stopped: only its storage bills, and no clock deletes a stopped box"
 
 
-SHIELDS: tuple[Shield, ...] = (unseen, uncontrolled, prepaid, grace, at_rest, gentler_end, protection)
+SHIELDS: tuple[Shield, ...] = (
+    unseen,
+    not_wanted,
+    uncontrolled,
+    prepaid,
+    grace,
+    at_rest,
+    gentler_end,
+    protection,
+)
 
 
 def spare(case: Case, finding: Finding) -> Finding:
-    """The finding, softened to a warning by the first shield that holds."""
+    """The finding, softened by the first shield that holds; nobody is warned of an end that will not come."""
+    if finding.effect is Effect.WARN and finding.rule != "unleased":
+        reason = uncontrolled(case, finding) or not_wanted(case, finding)
+        return replace(finding, effect=Effect.KEEP, spared_by=reason) if reason else finding
     if finding.effect is not Effect.END:
         return finding
     for shield in SHIELDS:

@@ -48,12 +48,17 @@ def owned_by(lease: Lease, instance: Instance) -> bool:
 def is_being_launched(lease: Lease, instance: Instance) -> bool:
     """Whether an instance looks like what a launch in flight has just started, before its answer is recorded.
 
-    The tag is believed only while the lease is `requested`: copied later, it proves nothing.
+    The tag is believed only while the lease is `requested`: copied later, it proves nothing. A spot box of an ordered
+    type that shows no tags yet is given the same time: EC2 can show a box before its tags.
     """
     if lease.status is not Status.REQUESTED or lease.region != instance.region:
         return False
     tokens = {attempt.token for attempt in lease.attempts}
-    return instance.client_token in tokens or instance.tags.get(LEASE_TAG) == lease.id
+    if instance.client_token in tokens or instance.tags.get(LEASE_TAG) == lease.id:
+        return True
+    is_ordered = lease.order is not None and instance.type in lease.order.instance_types
+    is_new = instance.launched_at is not None and instance.launched_at >= lease.requested_at
+    return is_ordered and is_new and instance.is_spot and not instance.tags
 
 
 def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None) -> Lease:

@@ -10,7 +10,7 @@ from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.tracking import is_being_launched, owned_by, track
 from chalicelib.ports import FirstSight, Services
-from chalicelib.usecases.gather import Facts
+from chalicelib.usecases.gather import Facts, is_watched, obstacle_of
 
 ASSUMED_GIB = 100
 TRIES = 10
@@ -29,7 +29,8 @@ def record_first_sights(services: Services, facts: Facts) -> None:
     if facts.only is not None:
         return
     for view in facts.sight.views:
-        if view.status == "ok" and view.region not in facts.account.first_sights:
+        is_new = view.region not in facts.account.first_sights and is_watched(services, view.region)
+        if view.status == "ok" and is_new:
             ids = frozenset(instance.id for instance in view.instances if instance.is_running)
             services.store.record_first_sight(view.region, FirstSight(at=facts.now, instance_ids=ids))
 
@@ -78,7 +79,8 @@ def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: in
             closed_before=closed_before,
         )
         hourly_usd = facts.prices.ceiling_usd(lease.runs[0])
-        told = notices.adopted(lease, hourly_usd=hourly_usd, now=facts.now)
+        why_not = obstacle_of(facts, lease)
+        told = notices.adopted(lease, hourly_usd=hourly_usd, obstacle=why_not, now=facts.now)
         try:
             return services.store.open_lease(
                 lease, revision=book.revision, allow_overdraft=not tries_left, notices=[told]

@@ -69,7 +69,9 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
     regions, lacking = _regions(services, policy, stored, account, only)
     sight = Sight(services.compute.observe(regions, only=only[1] if only else None))
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
-    loose = unleased(sight, tracked, policy=policy, ran_before=_ran_before(services, account, sight), now=now)
+    ran_before = _ran_before(services, account, sight)
+    found = unleased(sight, tracked, policy=policy, ran_before=ran_before, now=now)
+    loose = tuple(box for box in found if is_watched(services, box.instance.region))
     return Facts(
         now=now,
         only=only[1] if only else None,
@@ -83,6 +85,11 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
         prices=_prices(services, tracked, loose, now),
         lacking=lacking,
     )
+
+
+def is_watched(services: Services, region: str) -> bool:
+    """Whether Curfew was told to watch a region. One that is not may still run a lease, which alone is seen to."""
+    return services.regions is None or region in services.regions
 
 
 def obstacle_of(facts: Facts, lease: Lease) -> str | None:
@@ -124,7 +131,7 @@ def spent_by_budget(
             (charge.amount_usd, costs[lease.id].accrued_usd)
             for lease in leases
             for charge in lease.charges
-            if (charge.budget, charge.period_key) == (state.budget.name, state.period_key)
+            if state.charged_by(charge)
         ]
         held = sum((hold for hold, _ in open_charges), ZERO)
         accrued = sum((cost for _, cost in open_charges), ZERO)
@@ -202,7 +209,6 @@ def _prices(
 
 def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) -> Case:
     owned = facts.owned(lease)
-    charged = {(charge.budget, charge.period_key) for charge in lease.charges}
     return Case(
         now=facts.now,
         policy=facts.policy,
@@ -211,7 +217,7 @@ def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) 
         spot_requests=owned.spot_requests,
         evidence=unknown("not asked yet: it has not run long enough to be idle"),
         cost=cost,
-        budgets=tuple(s for s in facts.book.states if (s.budget.name, s.period_key) in charged),
+        budgets=tuple(s for s in facts.book.states if any(map(s.charged_by, lease.charges))),
         spent_usd=spent,
         obstacle=obstacle_of(facts, lease),
     )

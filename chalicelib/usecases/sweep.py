@@ -20,8 +20,9 @@ from chalicelib.usecases import teardown
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
 from chalicelib.usecases.charge import charge_open_leases, uncharged
 from chalicelib.usecases.deliver import deliver
-from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
+from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of, spent_by_budget
 from chalicelib.usecases.recover import recover_launches
+from chalicelib.usecases.rest import close_resting
 from chalicelib.usecases.tagging import tag_boxes
 
 
@@ -31,6 +32,7 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
     facts = gather(services, now, only=only)
     facts = recover_launches(services, facts)
     record_first_sights(services, facts)
+    facts = close_resting(services, facts)
     adopted = adopt_loose(services, facts)
     facts = adopted.facts
     verdicts, lacking = judge(services, facts)
@@ -173,14 +175,12 @@ def _record(
         for box in facts.loose
         if box.because and facts.policy.unleased.effect != "ignore"
     ]
+    spared = {v.case.lease.id: str(f.spared_by) for v, f in intent.spared if v.case.lease}
+    spared |= {lease.id: why for lease in facts.leases if (why := obstacle_of(facts, lease))}
     reported += [
-        {
-            "lease": verdict.case.lease.id,
-            "region": verdict.case.lease.region,
-            "reason": str(finding.spared_by),
-        }
-        for verdict, finding in intent.spared
-        if verdict.case.lease
+        {"lease": lease.id, "region": lease.region, "reason": spared[lease.id]}
+        for lease in facts.leases
+        if lease.id in spared
     ]
     return SweepRecord(
         id=f"{facts.now:%Y-%m-%dT%H:%M:%S.%fZ}-{trigger}",

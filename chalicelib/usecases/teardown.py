@@ -7,7 +7,8 @@ lease in `ending` that the next sweep takes up where it stands.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
@@ -18,7 +19,8 @@ from chalicelib.domain.money import to_micro
 from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.receipts import receipt_of
-from chalicelib.domain.tracking import Holdings, holdings, track
+from chalicelib.domain.shields import REHEARSED
+from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.gather import Facts
 from chalicelib.usecases.recover import is_unanswered, with_what_started
@@ -26,6 +28,8 @@ from chalicelib.usecases.recover import is_unanswered, with_what_started
 DRY_RUN = "dry-run"
 PROTECTED = "OperationNotPermitted"
 MAX_REGIONS_AT_ONCE = 16
+SURELY_KNOWN_AFTER = timedelta(minutes=5)
+"""By then EC2 knows a request by its id everywhere: `NotFound` of an older one is the truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +43,18 @@ class Why:
 
 def begin(services: Services, lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease | None:
     """Record the intent and claim the lease; None where somebody else was first."""
-    ending = begin_ending(
-        with_what_started(services, lease, now),
-        cause=why.cause,
-        reason=why.reason,
-        figures=dict(why.figures),
-        owned=owned,
-        now=now,
+    return _save(services, _ending(with_what_started(services, lease, now), why, owned, now))
+
+
+def intended(lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease:
+    """A lease that is to be written for the first time and ends at once: whoever resumes it first acts."""
+    return _unclaimed(_ending(lease, why, owned, now), now)
+
+
+def _ending(lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease:
+    return begin_ending(
+        lease, cause=why.cause, reason=why.reason, figures=dict(why.figures), owned=owned, now=now
     )
-    return _save(services, ending)
 
 
 def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> Lease | None:
@@ -80,7 +87,10 @@ def carry_out(services: Services, facts: Facts, leases: Sequence[Lease]) -> list
 def _act(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:
     """Cancel every request, then terminate the instances of those leases whose requests can start no other."""
     answers = services.compute.cancel_spot_requests(region, _targets(leases, CANCEL))
-    cancelled = [_answered(lease, CANCEL, answers, facts.now, _is_cancelled) for lease in leases]
+    cancelled = [
+        _answered(lease, CANCEL, answers, facts.now, partial(_is_cancelled, lease, facts.now))
+        for lease in leases
+    ]
     disarmed = [lease for lease in cancelled if not _comes_back(lease) or _is_dry(lease)]
     leaving = {instance.id for instance in facts.sight.instances if instance.is_gone}
     staying = [target for target in _targets(disarmed, TERMINATE) if target not in leaving]
@@ -147,9 +157,11 @@ def _answered(
     return lease
 
 
-def _is_cancelled(outcome: Outcome) -> bool:
-    """CancelSpotInstanceRequests answers with the state it left the request in; an unknown id can start nothing."""
-    return outcome.accepted or outcome.is_absent
+def _is_cancelled(lease: Lease, now: datetime, outcome: Outcome) -> bool:
+    """CancelSpotInstanceRequests answers with the state it left the request in; an unknown id can start nothing, once
+    it is too old to be unknown for being new."""
+    began_at = lease.requested_at - lease.ran_before_for
+    return outcome.accepted or (outcome.is_absent and now - began_at >= SURELY_KNOWN_AFTER)
 
 
 def _is_terminated(outcome: Outcome) -> bool:
@@ -177,7 +189,7 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     cost = measure(lease, prices, now)
     if _is_dry(lease):
         return _rehearsed(services, lease, prices, now)
-    if lease.region not in sight.seen_regions or _open_steps(lease) or not _is_settled(lease, owned):
+    if lease.region not in sight.seen_regions or _open_steps(lease) or not _is_settled(lease, owned, now):
         told = [notices.stuck(lease, now)] if _is_refused(lease) else []
         _save(services, _unclaimed(lease, now), told)
         return receipt_of(lease, cost, status="ending", ended_at=None)
@@ -194,9 +206,18 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     return receipt
 
 
-def _is_settled(lease: Lease, owned: Holdings) -> bool:
+def _is_settled(lease: Lease, owned: Holdings, now: datetime) -> bool:
     """Nothing of it runs, can be started again, or may yet turn out to have been started."""
-    return owned.is_empty and not any(r.is_armed for r in owned.spot_requests) and not is_unanswered(lease)
+    is_armed = any(request.is_armed for request in owned.spot_requests)
+    return owned.is_empty and not is_armed and not is_unanswered(lease) and not _may_show_up(lease, now)
+
+
+def _may_show_up(lease: Lease, now: datetime) -> bool:
+    """Whether a request may have got a box just before it was cancelled, which EC2 does not show yet."""
+    return any(
+        step.may_have_started and step.done_at is not None and now - step.done_at < MISSING_FOR
+        for step in (lease.ending.steps if lease.ending else ())
+    )
 
 
 def _proven(lease: Lease, sight: Sight, owned: Holdings, now: datetime) -> Lease:
@@ -224,7 +245,8 @@ def _is_refused(lease: Lease) -> bool:
 def _rehearsed(services: Services, lease: Lease, prices: PriceBook, now: datetime) -> Receipt:
     """A dry run ends here: the receipt says what would have been done, and the lease goes on as before."""
     receipt = receipt_of(lease, measure(lease, prices, now), status=DRY_RUN, ended_at=None)
-    going_on = replace(lease, status=Status.ACTIVE, ending=None)
+    warned_at = {**lease.warned_at, REHEARSED: now}
+    going_on = replace(lease, status=Status.ACTIVE, ending=None, warned_at=warned_at)
     _save(services, going_on, [notices.ended(receipt, now)], receipt)
     return receipt
 

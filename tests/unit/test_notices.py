@@ -79,7 +79,7 @@ def test_a_receipt_s_notice_tells_the_cost_the_hold_and_every_step() -> None:
 
 def test_an_adoption_says_what_it_costs_until_when_and_what_to_do() -> None:
     """The owner of a box that was found learns how to keep it."""
-    told = notices.adopted(adopted(), hourly_usd=usd("55.04"), now=at("09:00"))
+    told = notices.adopted(adopted(), hourly_usd=usd("55.04"), obstacle=None, now=at("09:00"))
     text = "\n".join([told.title, *told.lines])
     for part in ("g5.xlarge", "$55.04 an hour", "17:00 UTC", "$10.00", "PATCH /leases/lease-1", "DELETE"):
         assert part in text

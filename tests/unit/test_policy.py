@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from chalicelib.domain.policy import MAX_LENGTH, NOT_ENFORCED, Policy
+from chalicelib.domain.policy import MAX_LENGTH, NOT_ENFORCED, IdlePolicy, Policy
 
 DOCUMENT: dict[str, Any] = {
     "idle": {
@@ -89,6 +89,80 @@ def test_durations_may_be_nothing_and_very_long(length: str) -> None:
     made = Policy.model_validate(document)
     assert made.idle.after == made.unleased.run_for == made.teardown.margin
     assert timedelta(0) <= made.idle.after <= MAX_LENGTH
+
+
+@pytest.mark.parametrize("length", [60, 3600.5, "3600", "01:00:00", "60", "+PT1H"])
+def test_a_length_that_is_no_iso_8601_is_refused(length: Any) -> None:
+    """60 would be a minute to one reader and an hour to another."""
+    with pytest.raises(ValidationError, match="ISO 8601"):
+        Policy.model_validate({"idle": {"after": length}})
+
+
+def changed(section: str, **keys: Any) -> dict[str, Any]:
+    """The stored document with some keys of a section as another version wrote them."""
+    own = {"after": "PT5M"} if section == "idle" else {}
+    return {**DOCUMENT, section: {**DOCUMENT[section], **own, **keys}}
+
+
+def test_a_stored_policy_is_read_as_it_was_put() -> None:
+    """Nothing is lost, and nothing is said."""
+    stored = Policy.from_stored(DOCUMENT)
+    assert (stored, stored.not_understood) == (Policy(), ())
+
+
+def test_a_key_of_another_version_is_passed_over_and_named() -> None:
+    """A policy that was put by a newer version still guards after a rollback, with everything this one knows."""
+    stored = Policy.from_stored({**changed("idle", by_process="on"), "weather": {"rain": "stop"}})
+    assert stored.idle.after == timedelta(minutes=5)
+    assert stored.not_understood == ("idle.by_process", "weather")
+
+
+@pytest.mark.parametrize(
+    "document, lost",
+    [
+        (changed("idle", coverage="most"), "idle.coverage"),
+        (changed("idle", cpu_evidence="trust"), "idle.cpu_evidence"),
+        ({**changed("idle"), "limits": "none"}, "limits"),
+        ({**changed("idle"), "scope": {"accounts": ["all", "none"]}}, "scope.accounts"),
+        ({**changed("idle"), "scope": {"regions": ["here", "there"]}}, "scope.regions"),
+        (
+            {**changed("idle"), "bills": {"own_usd_per_month": {"base": "much"}}},
+            "bills.own_usd_per_month.base",
+        ),
+    ],
+)
+def test_a_value_that_is_not_understood_takes_its_default_alone(document: dict[str, Any], lost: str) -> None:
+    """What stands beside it is kept."""
+    stored = Policy.from_stored(document)
+    assert stored.not_understood == (lost,)
+    assert stored.idle == Policy().idle.model_copy(update={"after": timedelta(minutes=5)})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        changed("unleased", end="hibernate"),
+        changed("unleased", effect="ask"),
+        changed("unleased", spare_weekends=True),
+        {**DOCUMENT, "scope": {"exclude_vpcs": ["vpc-1"]}},
+        {**DOCUMENT, "scope": "us-east-1"},
+    ],
+)
+def test_who_may_be_touched_is_not_guessed(document: dict[str, Any]) -> None:
+    """Where scope or unleased is not understood, strays are reported: adopting them might end what was spared."""
+    assert Policy.from_stored(document).unleased.effect == "warn"
+
+
+def test_what_was_to_be_ignored_stays_so() -> None:
+    """Caution adds no messages about boxes that nobody asked about."""
+    assert Policy.from_stored(changed("unleased", effect="ignore", new=1)).unleased.effect == "ignore"
+
+
+@pytest.mark.parametrize("document", [None, [], "policy"])
+def test_a_stored_policy_that_is_no_document_is_the_defaults(document: Any) -> None:
+    """Guarding by defaults is better than not guarding, and it is said."""
+    stored = Policy.from_stored(document)
+    assert (stored.idle, stored.unleased.effect, stored.not_understood) == (IdlePolicy(), "warn", ("policy",))
 
 
 def test_a_policy_can_t_be_changed_in_place() -> None:

@@ -1147,18 +1147,22 @@ def test_a_protection_added_later_keeps_an_adopted_box_over_its_hour() -> None:
     assert is_over(stage)
 
 
-def test_an_adopted_box_that_is_stopped_is_left_alone() -> None:
-    """No clock deletes a disk; started again it ends."""
+def test_an_adopted_box_that_is_stopped_is_left_alone_and_adopted_anew() -> None:
+    """No clock deletes a disk, its hold goes back, and started again it has a new lease with all its grace."""
     stage = Stage()
+    stage.put_budget()
     box = stage.compute.start()
     stage.until(at("09:10"))
     stage.compute.stop(REGION, [box])
     stage.until(at("18:00"))
     assert stage.alive == [box]
     assert [call.operation for call in stage.ending_calls] == ["stop"]
+    assert stage.store.open_leases() == ()
+    assert stage.left() > usd(99)
     stage.box(box).state, stage.box(box).launched_at = "running", stage.clock.now()
     stage.after(MINUTE)
-    assert stage.alive == []
+    assert stage.alive == [box]
+    assert stage.only_lease().expires_at == at("18:00") + 8 * HOUR + MINUTE
 
 
 @pytest.mark.parametrize("end", ["stop", "image"])
