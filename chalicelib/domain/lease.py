@@ -94,11 +94,12 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A hold's share on one budget in one period."""
+    """A hold's share on one budget in one period; `generation`: of the budgets of that name, which."""
 
     budget: str
     period_key: str
     amount_usd: Decimal
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One call of a teardown, and what came of it. `done_at` is set once AWS has confirmed it."""
+    """One call of a teardown, and what came of it. `done_at` is set once AWS has confirmed it. `may_have_started`: a
+    request to cancel that had no box to show for itself, so that it may get one just before it is cancelled."""
 
     action: str
     target: str
@@ -127,6 +129,7 @@ class Step:
     tried: int = 0
     done_at: datetime | None = None
     answer: str = ""
+    may_have_started: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,11 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """One promise. Written only with its `version` as condition, so of two writers one loses and reads anew."""
+    """One promise. Written only with its `version` as condition, so of two writers one loses and reads anew.
+
+    `budget_usd` caps an adopted one, as its order does a launched one. `teardown_margin` is what its hold was reckoned
+    with: a policy that changes later ends no lease that runs.
+    """
 
     id: str
     owner: str
@@ -159,6 +166,8 @@ class Lease:
     order: LaunchOrder | None = None
     body_hash: str | None = None
     storage_gib: int = 0
+    budget_usd: Decimal | None = None
+    teardown_margin: timedelta | None = None
     attempts: tuple[Attempt, ...] = ()
     instance_ids: tuple[str, ...] = ()
     spot_request_ids: tuple[str, ...] = ()

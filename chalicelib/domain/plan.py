@@ -96,6 +96,7 @@ def continue_ending(lease: Lease, owned: Holdings, *, now: datetime) -> Lease:
         raise ValueError(f"lease {lease.id} is not ending")
     steps = {(step.action, step.target): step for step in lease.ending.steps}
     armed = {request.id for request in owned.spot_requests if request.is_armed}
+    may_start = armed - {instance.spot_request_id for instance in owned.live}
     seen = {request.id for request in owned.spot_requests}
     for request_id in lease.spot_request_ids:
         known = steps.get((CANCEL, request_id))
@@ -108,6 +109,7 @@ def continue_ending(lease: Lease, owned: Holdings, *, now: datetime) -> Lease:
                 region=lease.region,
                 done_at=now if is_over else None,
                 answer=answer if is_over else "",
+                may_have_started=request_id in may_start,
             )
         elif is_over and not known.done_at:
             steps[CANCEL, request_id] = replace(known, done_at=now)

@@ -43,7 +43,7 @@ def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Re
                 return _receipt_of_closed(services, closed)
         if instance is None and request is None:
             raise _unknown(facts, spot_request_id)
-        facts, lease = _take_over(services, facts, instance, request)
+        facts, lease = _take_over(services, facts, instance, request, by=by)
     own = {None, spot_request_id}
     _refuse_if_shared(facts, lease, spot_request_id, lambda beside: beside.spot_request_id not in own)
     return _end(services, facts, lease, by=by)
@@ -60,7 +60,7 @@ def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
             if closed is None:
                 raise _unknown(facts, instance_id)
             return _receipt_of_closed(services, closed)
-        facts, lease = _take_over(services, facts, loose, None)
+        facts, lease = _take_over(services, facts, loose, None, by=by)
     _refuse_if_shared(facts, lease, instance_id, lambda beside: beside.id != instance_id)
     return _end(services, facts, lease, by=by)
 
@@ -72,11 +72,14 @@ def _end(services: Services, facts: Facts, lease: Lease, *, by: str) -> Receipt:
     if lease.status is Status.ENDING:
         claimed = teardown.resume(services, lease, owned, facts.now)
     else:
-        why = teardown.Why(cause="requested", reason=f"{by} asked for it", figures={})
-        claimed = teardown.begin(services, lease, why, owned, facts.now)
+        claimed = teardown.begin(services, lease, _asked(by), owned, facts.now)
     if claimed is None:
         return _being_ended(services, facts, lease.id, facts.now)
     return teardown.carry_out(services, facts, [claimed])[0]
+
+
+def _asked(by: str) -> teardown.Why:
+    return teardown.Why(cause="requested", reason=f"{by} asked for it", figures={})
 
 
 def _being_ended(services: Services, facts: Facts, lease_id: str, now: datetime) -> Receipt:
@@ -139,13 +142,18 @@ def _unknown(facts: Facts, wanted: str) -> NotFound | Unavailable:
 
 
 def _take_over(
-    services: Services, facts: Facts, instance: Instance | None, request: SpotRequest | None
+    services: Services, facts: Facts, instance: Instance | None, request: SpotRequest | None, *, by: str
 ) -> tuple[Facts, Lease]:
-    """A lease without charges for what nobody leased, so that its end is recorded and resumed like any other."""
+    """A lease without charges for what nobody leased, so that its end is recorded and resumed like any other.
+
+    That of a request without a box is ending from its first write: no rule would ever end it.
+    """
     book, closed_before = facts.book, 0
     for _ in range(TRIES):
         lease = _lease_for(facts, instance, request, closed_before)
         _refuse_if_it_would_come_back(facts, lease)
+        if instance is None:
+            lease = teardown.intended(lease, _asked(by), facts.owned(lease), facts.now)
         try:
             lease = services.store.open_lease(lease, revision=book.revision, allow_overdraft=True)
         except Stale:

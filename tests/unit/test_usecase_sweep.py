@@ -170,6 +170,8 @@ def test_a_request_too_new_to_be_known_does_not_bring_its_box_back(relaunches_af
     stage.until(at("10:00"))
     assert stage.only_lease().status is Status.ENDING
     stage.until(at("10:02"))
+    assert (stage.alive, stage.armed) == ([], [])
+    stage.until(at("10:07"))
     assert is_over(stage)
     assert stage.receipt(lease.id).status == "done"
     stage.until(at("10:10"))
