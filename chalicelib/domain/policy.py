@@ -1,18 +1,39 @@
 """The policy: one JSON document that says when Curfew warns and ends. Unknown keys are refused, so a misspelt
-threshold can't silently never fire.
+threshold can't silently never fire; only one that is stored already is read as far as it is understood.
 
 Durations are ISO 8601 (`PT1H`). `idle.after` is what a wrong kill costs in restart time.
 """
 
+from collections.abc import Iterable
+from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from functools import reduce
+from operator import getitem
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 MAX_LENGTH = timedelta(days=99_999)
-Length = Annotated[timedelta, Field(ge=timedelta(0), le=MAX_LENGTH)]
+
+
+def _iso(value: object) -> object:
+    """pydantic would take 60 for a minute."""
+    if not isinstance(value, timedelta) and not (isinstance(value, str) and value.startswith("P")):
+        raise ValueError("has to be an ISO 8601 duration such as PT30M")
+    return value
+
+
+Length = Annotated[timedelta, BeforeValidator(_iso), Field(ge=timedelta(0), le=MAX_LENGTH)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Usd = Annotated[Decimal, Field(ge=0, le=10**9, max_digits=20, decimal_places=10)]
 
@@ -125,6 +146,54 @@ class Policy(Section):
     bills: BillsPolicy = BillsPolicy()
     notify: NotifyPolicy = NotifyPolicy()
     scope: ScopePolicy = ScopePolicy()
+
+    _not_understood: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def not_understood(self) -> tuple[str, ...]:
+        """What of the stored document this version does not know, and passes over."""
+        return self._not_understood
+
+    @classmethod
+    def from_stored(cls, document: object) -> Self:
+        """The policy of a document that another version may have put: what is not understood takes its default, so
+        that a rollback leaves nothing unguarded. Who may be touched is not guessed: where it was in `scope` or
+        `unleased`, strays are reported instead of adopted."""
+        kept: dict[str, Any] = deepcopy(document) if isinstance(document, dict) else {}
+        lost = [] if isinstance(document, dict) else ["policy"]
+        while places := _bad_places(cls, kept):
+            for *outer, key in places:
+                reduce(getitem, outer, kept).pop(key)
+            lost += [".".join(place) for place in places]
+        policy = cls.model_validate(kept)
+        if policy.unleased.effect == "adopt" and any(name.startswith(UNGUESSED) for name in lost):
+            warn = policy.unleased.model_copy(update={"effect": "warn"})
+            policy = policy.model_copy(update={"unleased": warn})
+        policy._not_understood = tuple(lost)  # noqa: SLF001 its own
+        return policy
+
+
+UNGUESSED = ("policy", "scope", "unleased")
+
+
+def _bad_places(model: type[BaseModel], document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Where a document is not valid, each place once, as its deepest key: items of lists and alternatives have none."""
+    try:
+        model.model_validate(document)
+    except ValidationError as error:
+        paths = [found["loc"] for found in error.errors(include_url=False)]
+        return list(dict.fromkeys(_deepest_key(document, path) for path in paths))
+    return []
+
+
+def _deepest_key(document: Any, path: Iterable[int | str]) -> tuple[str, ...]:
+    names: list[str] = []
+    for key in path:
+        if not isinstance(document, dict) or key not in document:
+            break
+        names.append(str(key))
+        document = document[key]
+    return tuple(names)
 
 
 NOT_ENFORCED = (

@@ -1,6 +1,8 @@
 """What is set once or seldom: the policy with its version, the account's arming and first sights."""
 
+import logging
 from datetime import datetime
+from typing import Any
 
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.policy import Policy
@@ -14,6 +16,8 @@ ACCOUNT = "ACCOUNT"
 ARMED: Key = (ACCOUNT, "ARMED")
 REGION = "REGION#"
 
+log = logging.getLogger(__name__)
+
 
 class SettingRecords(Records):
     """The policy and the account."""
@@ -21,7 +25,14 @@ class SettingRecords(Records):
     def policy(self) -> tuple[Policy, int]:
         """The policy and its version; the defaults, version 0, when nothing was put."""
         item = self._table.get(POLICY)
-        return (codec.read(Policy, item), int(str(item["policy_version"]))) if item else (Policy(), 0)
+        if not item:
+            return Policy(), 0
+        version = int(str(item["policy_version"]))
+        policy = Policy.from_stored(codec.read(dict[str, Any], item))
+        if policy.not_understood:
+            names = ", ".join(policy.not_understood)
+            log.warning("version %d of the policy has what this Curfew does not know: %s", version, names)
+        return policy, version
 
     def put_policy(self, policy: Policy, *, if_version: int | None) -> int:
         """Replace it; the new version. Without `if_version` whatever stands there is replaced. Raises Stale."""

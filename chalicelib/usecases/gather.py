@@ -83,8 +83,13 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
         loose=loose,
         book=book,
         prices=_prices(services, tracked, loose, now),
-        lacking=lacking,
+        lacking=(*lacking, *_not_understood(policy)),
     )
+
+
+def _not_understood(policy: Policy) -> tuple[str, ...]:
+    names = ", ".join(policy.not_understood)
+    return (f"policy: {names} is not known to this version, and passed over",) if names else ()
 
 
 def is_watched(services: Services, region: str) -> bool:

@@ -1,5 +1,6 @@
 """How the DynamoDB store reads and writes: what is one transaction, what is consistent, who wins a race."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -244,3 +245,23 @@ def test_a_full_budget_is_told_from_what_the_transaction_met(
     with pytest.raises(BudgetExceeded) as caught:
         dynamo_store.open_lease(lease("lease-1", charge("4")), revision=at)
     assert caught.value.extra["left_usd"] == "3"
+
+
+def test_a_policy_that_another_version_put_is_read_as_far_as_it_is_understood(
+    client: FaultyClient, dynamo_store: DynamoStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a rollback the sweeps go on, the log names what is passed over, and the next PUT replaces it."""
+    dynamo_store.put_policy(Policy(), if_version=None)
+    (put,) = [call for method, call in client.calls if method == "put_item"]
+    document = json.loads(put["Item"]["doc"]["S"])
+    document["idle"] |= {"after": "PT5M", "by_process": "on"}
+    client.client.put_item(
+        TableName=put["TableName"], Item={**put["Item"], "doc": {"S": json.dumps(document)}}
+    )
+
+    policy, version = dynamo_store.policy()
+
+    assert (policy.idle.after, policy.not_understood, version) == (5 * MINUTE, ("idle.by_process",), 1)
+    assert "idle.by_process" in caplog.text
+    assert dynamo_store.put_policy(policy, if_version=1) == 2
+    assert dynamo_store.policy()[0].not_understood == ()

@@ -55,7 +55,7 @@ class MemoryStore(AccidentProne):
     @call
     def policy(self) -> tuple[Policy, int]:
         text, version = self._policy
-        return from_text(Policy, text), version
+        return Policy.from_stored(from_text(dict[str, Any], text)), version
 
     @call
     def put_policy(self, policy: Policy, *, if_version: int | None) -> int:
