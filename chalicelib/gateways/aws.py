@@ -1,7 +1,8 @@
 """One botocore Session and its clients, made when first needed; and what an AWS error means to Curfew.
 
 Building a Session costs about 0.3 s and a first EC2 client as much again, so both are kept for the life of the process.
-The time-outs add up to well under the 60 s a sweep has, and every call is tried again by botocore itself.
+The time-outs add up to less than the 60 s a sweep has, so that a region that hangs is found out in time for the others:
+docs/limits.md has the sum.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ AWS_ERRORS = (ClientError, BotoCoreError)
 """Everything botocore raises when AWS refuses, does not answer, or can't be reached."""
 
 READING = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
-ACTING = Config(connect_timeout=2, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 2})
+ACTING = Config(connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
+"""Ends are idempotent: the second try is for a throttle, and both together keep nobody waiting for over 11 s."""
 LAUNCHING = Config(connect_timeout=2, read_timeout=18, retries={"mode": "standard", "total_max_attempts": 1})
 """One try within API Gateway's 29 s: a launch without an answer is asked for again by its token, later."""
 ASKING = Config(connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 1})
-"""For evidence, which a kill may wait for, but not long: silence is `unknown`, and asked again in a minute."""
+"""For what a kill waits for, but not long (metrics, what a lost launch has started): asked again in a minute."""
 HURRIED = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
+"""For what can be done without."""
 
 DENIED = frozenset(
     {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "OptInRequired", "AuthFailure"}

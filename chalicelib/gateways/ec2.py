@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe
-from chalicelib.gateways.aws import AWS_ERRORS, Aws, code_of, unavailable
-from chalicelib.ports import Image, LaunchAnswer, Outcome
+from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, code_of, unavailable
+from chalicelib.ports import Disk, Image, LaunchAnswer, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ImageTypeDef
@@ -30,9 +30,9 @@ class Ec2Compute:
         self._known_regions: tuple[str, ...] = ()
 
     def regions(self) -> tuple[str, ...]:
-        """The regions this account can use; the last known where EC2 does not say now."""
+        """The regions this account can use; the last known where EC2 does not say now, and soon: every end waits."""
         try:
-            answer = self._aws.ec2(self._aws.home_region).describe_regions()
+            answer = self._aws.ec2(self._aws.home_region, HURRIED).describe_regions()
         except AWS_ERRORS as error:
             if not self._known_regions:
                 raise unavailable("listing regions", error) from error
@@ -130,14 +130,21 @@ class Ec2Compute:
 
 def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
     root_device = raw.get("RootDeviceName") or ""
-    sizes = {
-        mapping.get("DeviceName"): int(mapping["Ebs"].get("VolumeSize") or 0)
+    disks = [
+        Disk(
+            device=mapping.get("DeviceName") or "",
+            gib=int(mapping["Ebs"].get("VolumeSize") or 0),
+            type=mapping["Ebs"].get("VolumeType"),
+            iops=mapping["Ebs"].get("Iops"),
+        )
         for mapping in raw.get("BlockDeviceMappings") or []
         if mapping.get("Ebs")
-    }
-    root_gib = sizes.get(root_device, 0)
+    ]
     return Image(
-        id=image_id, root_device=root_device, root_gib=root_gib, other_gib=sum(sizes.values()) - root_gib
+        id=image_id,
+        root_device=root_device,
+        root_gib=next((disk.gib for disk in disks if disk.device == root_device), 0),
+        other_disks=tuple(disk for disk in disks if disk.device != root_device),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.domain.lease import Attempt
-from chalicelib.gateways.aws import AWS_ERRORS, LAUNCHING, Aws, code_of, explain, is_settled, unavailable
+from chalicelib.gateways.aws import ASKING, AWS_ERRORS, LAUNCHING, Aws, code_of, explain, is_settled, unavailable
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.gateways.ec2_observe import instances_of
 from chalicelib.ports import LaunchAnswer
@@ -107,7 +107,7 @@ def _run_instances(ec2: EC2Client, attempt: Attempt) -> LaunchAnswer:
 
 def find_launched(aws: Aws, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
     """What recorded attempts have started. A token proves it; the lease tag does only on a fleet's own instances."""
-    ec2 = aws.ec2(region)
+    ec2 = aws.ec2(region, ASKING)
     try:
         by_token = list(_found(ec2, region, ("client-token", tokens))) if tokens else []
         by_tag = [

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.instance import AT_REST, GONE, Instance, RegionView, SpotRequest
-from chalicelib.gateways.aws import AWS_ERRORS, DENIED, Aws, code_of, explain
+from chalicelib.gateways.aws import AWS_ERRORS, DENIED, Aws, code_of, explain, is_settled
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 REGIONS_AT_ONCE = 16
-PATIENCE_SECONDS = 25.0
+PATIENCE_SECONDS = 12.0
 """A region that has not answered by then is `failed`; the others are not kept waiting."""
 PAGE = 1000
 FLEETS_A_CALL = 50
@@ -106,15 +106,23 @@ def _described_requests(ec2: EC2Client, region: str, *filters: tuple[str, str]) 
 
 
 def _fleet_types(ec2: EC2Client, fleet_ids: Collection[str]) -> Mapping[str, str]:
-    """The types of fleets, asked by id because instant ones are listed no other way; what fails is left out."""
+    """The types of fleets, asked by id because instant ones are listed no other way; what fails is left out, and an id
+    that EC2 has forgotten, which spoils its whole call, stands alone in the end."""
     types: dict[str, str] = {}
     ids = sorted(fleet_ids)
-    for start in range(0, len(ids), FLEETS_A_CALL):
-        with suppress(*AWS_ERRORS):
-            answer = ec2.describe_fleets(FleetIds=ids[start : start + FLEETS_A_CALL])
-            for raw in answer.get("Fleets") or []:
-                if raw.get("FleetId") and raw.get("Type"):
-                    types[raw["FleetId"]] = raw["Type"]
+    waiting = [ids[start : start + FLEETS_A_CALL] for start in range(0, len(ids), FLEETS_A_CALL)]
+    while waiting:
+        some = waiting.pop()
+        try:
+            answer = ec2.describe_fleets(FleetIds=some)
+        except AWS_ERRORS as error:
+            if len(some) > 1 and is_settled(error) and code_of(error) not in DENIED:
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+            continue
+        for raw in answer.get("Fleets") or []:
+            if raw.get("FleetId") and raw.get("Type"):
+                types[raw["FleetId"]] = raw["Type"]
     return types
 
 

@@ -5,7 +5,7 @@ lease in `ending` that the next sweep takes up where it stands.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,7 +27,10 @@ from chalicelib.usecases.recover import is_unanswered, with_what_started
 
 DRY_RUN = "dry-run"
 PROTECTED = "OperationNotPermitted"
-MAX_REGIONS_AT_ONCE = 16
+MAX_REGIONS_AT_ONCE = 32
+PATIENCE_SECONDS = 12.0
+"""A region that has not carried its ends out by then is left at it, and what it ends stays claimed and `ending`: the
+sweep goes on to what the other regions have waiting, and a later one takes it up."""
 SURELY_KNOWN_AFTER = timedelta(minutes=5)
 """By then EC2 knows a request by its id everywhere: `NotFound` of an older one is the truth."""
 
@@ -64,7 +67,9 @@ def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> 
     return _save(services, continue_ending(with_what_started(services, lease, now), owned, now=now))
 
 
-def carry_out(services: Services, facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:
+def carry_out(
+    services: Services, facts: Facts, leases: Sequence[Lease], *, patience: float = PATIENCE_SECONDS
+) -> list[Receipt]:
     """Act on claimed leases, costliest first as given, region by region side by side; verify and close what is proven.
 
     Returns a receipt for each: `done`, `ending` where AWS has not finished, or `dry-run`.
@@ -80,8 +85,25 @@ def carry_out(services: Services, facts: Facts, leases: Sequence[Lease]) -> list
         seen = _verify(services, region)
         return [_conclude(services, lease, seen, facts.prices, facts.now) for lease in acted]
 
-    with ThreadPoolExecutor(max_workers=min(len(regions), MAX_REGIONS_AT_ONCE)) as pool:
-        return [receipt for receipts in pool.map(end_region, regions) for receipt in receipts]
+    pool = ThreadPoolExecutor(min(len(regions), MAX_REGIONS_AT_ONCE), thread_name_prefix="end")
+    try:
+        ends = {region: pool.submit(end_region, region) for region in regions}
+        wait(ends.values(), timeout=patience)
+        return [
+            receipt
+            for region, end in ends.items()
+            for receipt in (end.result() if end.done() else _still_at_it(facts, regions[region]))
+        ]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _still_at_it(facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:
+    """The receipts of a region that hangs: nothing is known of these ends but that they were begun."""
+    return [
+        receipt_of(lease, measure(lease, facts.prices, facts.now), status="ending", ended_at=None)
+        for lease in leases
+    ]
 
 
 def _act(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:

@@ -1,0 +1,88 @@
+"""EC2 that takes the call and never answers, and one id that spoils the answer for all: nobody else waits or is lost."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+from chalicelib.gateways.aws import ACTING, HURRIED, READING, Aws
+from chalicelib.gateways.ec2 import Ec2Compute
+from chalicelib.gateways.ec2_observe import FLEETS_A_CALL, PATIENCE_SECONDS, _fleet_types
+from chalicelib.usecases.teardown import PATIENCE_SECONDS as TEARDOWN_PATIENCE_SECONDS
+from localaws.world import World
+from tests.contract.compute_labs import aws_of
+from tests.doubles.faulty_client import refused
+
+SWEEP_SECONDS = 60
+PRICES_AND_METRICS_SECONDS = 9
+BACKOFF_SECONDS = 1
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World(seed=7) as world:
+        yield world
+
+
+class PatienceOf(Aws):
+    """Clients as ever; `asked` has the patience of each."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__(aws.home_region, session=aws._session)
+        self.asked: list[Config] = []
+
+    def client(self, service: str, region: str, config: Config = READING) -> Any:
+        self.asked.append(config)
+        return super().client(service, region, config)
+
+
+class Fleets:
+    """DescribeFleets that has forgotten some ids, and refuses every call that names one."""
+
+    def __init__(self, forgotten: set[str], code: str = "InvalidFleetId.NotFound") -> None:
+        self.forgotten = forgotten
+        self.code = code
+        self.calls = 0
+
+    def describe_fleets(self, *, FleetIds: list[str]) -> dict[str, Any]:  # noqa: N803 (AWS's name)
+        self.calls += 1
+        if self.forgotten.intersection(FleetIds):
+            raise refused(self.code)
+        return {"Fleets": [{"FleetId": one, "Type": "instant"} for one in FleetIds]}
+
+
+def longest(config: Any) -> int:
+    """The seconds that a call without an answer takes."""
+    tries = config.retries["total_max_attempts"]
+    return int(tries * (config.connect_timeout + config.read_timeout) + (tries - 1) * BACKOFF_SECONDS)
+
+
+def test_regions_are_asked_for_in_a_hurry(world: World) -> None:
+    """A home region that hangs costs a sweep 3 s, not the half minute that its ends need."""
+    aws = PatienceOf(aws_of(world))
+    Ec2Compute(aws).regions()
+    assert [longest(config) for config in aws.asked] == [longest(HURRIED)] == [3]
+
+
+def test_a_sweep_with_a_region_that_hangs_has_time_to_tell() -> None:
+    """Regions, look, prices, metrics and ends together leave a quarter of a minute for records and messages."""
+    waits = longest(HURRIED) + PATIENCE_SECONDS + PRICES_AND_METRICS_SECONDS + TEARDOWN_PATIENCE_SECONDS
+    assert waits <= SWEEP_SECONDS - 15
+    assert longest(ACTING) <= TEARDOWN_PATIENCE_SECONDS
+
+
+@pytest.mark.parametrize("number", [1, FLEETS_A_CALL, 3 * FLEETS_A_CALL])
+def test_a_forgotten_fleet_hides_no_other(number: int) -> None:
+    """EC2 refuses the call that names it: the others' types are asked for without it, in few calls."""
+    ids = {f"fleet-{each:03}" for each in range(number)}
+    fleets = Fleets({"fleet-000"})
+    assert set(_fleet_types(fleets, ids)) == ids - {"fleet-000"}  # type: ignore[arg-type]
+    assert fleets.calls <= 2 + 14
+
+
+def test_fleets_that_must_not_be_asked_about_are_asked_once() -> None:
+    """A denial is nobody's fault: nothing is split."""
+    fleets = Fleets({"fleet-000"}, code="UnauthorizedOperation")
+    assert _fleet_types(fleets, {f"fleet-{each:03}" for each in range(FLEETS_A_CALL)}) == {}  # type: ignore[arg-type]
+    assert fleets.calls == 1
