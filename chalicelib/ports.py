@@ -32,13 +32,28 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A volume that an AMI brings beside its root; `iops` where its type must be told them."""
+
+    device: str
+    gib: int
+    type: str | None = None
+    iops: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """What a launch must know of an AMI: the size of its root volume, and its own name for it."""
+    """What a launch must know of an AMI: the size of its root volume, its own name for it, and its other volumes."""
 
     id: str
     root_device: str
     root_gib: int
-    other_gib: int = 0
+    other_disks: tuple[Disk, ...] = ()
+
+    @property
+    def other_gib(self) -> int:
+        """The size of all volumes beside the root."""
+        return sum(disk.gib for disk in self.other_disks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,9 +228,17 @@ class Store(Protocol):
     def budgets(self, now: datetime) -> BudgetBook:
         """Every budget with what is left of it in the period of `now`, read consistently."""
 
-    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
-        """Create or change a budget, given what each of its periods already carries (period key → holds of open
-        leases + costs of closed ones). Raises Stale when any budget changed since `revision`."""
+    def put_budget(
+        self,
+        budget: Budget,
+        *,
+        revision: int,
+        used: Mapping[str, Decimal] | None = None,
+        at_most: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        """Create or change a budget. `used` (period key → costs of leases never charged to it) is added to what its
+        periods carry; a budget of a new generation carries nothing. Raises Stale when any budget changed since
+        `revision`, or a period carries more than `at_most` by now."""
 
     def delete_budget(self, name: str, *, revision: int) -> None:
         """Remove a budget. Raises Stale, NotFound."""

@@ -67,8 +67,11 @@ class Case:
 
     @property
     def ending_usd(self) -> Decimal:
-        """What ending it may still cost: its dearest price for `teardown.margin`."""
-        return self.cost.ceiling_usd * Decimal(self.policy.teardown.margin / timedelta(hours=1))
+        """What ending it may still cost: its dearest price for the `teardown.margin` that its hold was made with."""
+        margin = self.policy.teardown.margin
+        if self.lease:
+            margin = self.lease.margin(margin)
+        return self.cost.ceiling_usd * Decimal(margin / timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,7 +148,7 @@ class Ending:
 class Lease:
     """One promise. Written only with its `version` as condition, so of two writers one loses and reads anew.
 
-    `budget_usd` caps an adopted one, as its order does a launched one. `teardown_margin` is what its hold was reckoned
+    `budget_usd` is the cap that a PATCH gave it; a launched one's is in its order too. `teardown_margin` is what its hold was reckoned
     with: a policy that changes later ends no lease that runs.
     """
 
@@ -192,6 +192,10 @@ class Lease:
     def is_adopted(self) -> bool:
         """Curfew found the box; it did not launch it."""
         return self.origin is Origin.ADOPTED
+
+    def margin(self, default: timedelta) -> timedelta:
+        """For how long its hold pays beyond its time; `default`, the policy's of today, where that was not kept."""
+        return default if self.teardown_margin is None else self.teardown_margin
 
     def with_step(self, changed: Step) -> "Lease":
         """The same lease with one step of its ending replaced, by action and target."""

@@ -12,11 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
-from chalicelib.ports import Image
+from chalicelib.ports import Disk, Image
 
 CREATE_FLEET = "CreateFleet"
 RUN_INSTANCES = "RunInstances"
 LEASE_TAG = "curfew:lease"
+TOLD_IOPS = frozenset({"io1", "io2", "gp3"})
+"""The volume types that take `Iops`; EC2 tells them of others too and would refuse to hear them."""
 
 
 def attempts(
@@ -168,7 +170,7 @@ def _persistent(
                 "MaxPrice": _usd(price_cap),
                 "SpotInstanceType": "persistent",
                 "InstanceInterruptionBehavior": "stop",
-                "ValidUntil": valid_until.isoformat(),
+                "ValidUntil": valid_until.replace(microsecond=0).isoformat(),  # EC2's format has whole seconds
             },
         },
         "InstanceInitiatedShutdownBehavior": "stop",
@@ -184,18 +186,28 @@ def _persistent(
 def _box(order: LaunchOrder, image: Image) -> dict[str, Any]:
     """What RunInstances and a launch template name alike."""
     box: dict[str, Any] = {"ImageId": image.id, "MetadataOptions": {"HttpTokens": "required"}}
-    if image.root_device:
-        disk = {
-            "VolumeSize": order.volume_gib or image.root_gib,
-            "VolumeType": "gp3",
-            "DeleteOnTermination": True,
-        }
-        box["BlockDeviceMappings"] = [{"DeviceName": image.root_device, "Ebs": disk}]
+    root = Disk(device=image.root_device, gib=order.volume_gib or image.root_gib, type="gp3")
+    disks = [disk for disk in (root, *image.other_disks) if disk.device]
+    if disks:
+        box["BlockDeviceMappings"] = [{"DeviceName": disk.device, "Ebs": _ends_with_box(disk)} for disk in disks]
     if order.key_name:
         box["KeyName"] = order.key_name
     if order.instance_profile:
-        box["IamInstanceProfile"] = {"Name": order.instance_profile}
+        kind = "Arn" if order.instance_profile.startswith("arn:") else "Name"
+        box["IamInstanceProfile"] = {kind: order.instance_profile}
     return box
+
+
+def _ends_with_box(disk: Disk) -> dict[str, Any]:
+    """A volume as the AMI has it, but deleted with its box: an AMI may say otherwise, and the volume would bill on."""
+    ebs: dict[str, Any] = {"DeleteOnTermination": True}
+    if disk.gib:
+        ebs["VolumeSize"] = disk.gib
+    if disk.type:
+        ebs["VolumeType"] = disk.type
+    if disk.iops and disk.type in TOLD_IOPS:
+        ebs["Iops"] = disk.iops
+    return ebs
 
 
 def _tagged(tags: Mapping[str, str], *resource_types: str) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from chalicelib.domain.admission import capped, charges_for, worst_case
 from chalicelib.domain.errors import NotFound, Refused, Stale
-from chalicelib.domain.lease import Charge, Hold, LaunchOrder, Lease, Status
+from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, hours, show, storage_usd, up_to_cent
 from chalicelib.domain.policy import Policy
@@ -71,31 +71,37 @@ def _extend(
             slug="budget-too-small",
         )
     book = services.store.budgets(now)
-    periods = {charge.budget: charge for charge in lease.charges}
+    periods = {(charge.budget, charge.generation): charge.period_key for charge in lease.charges}
     covering = book.covering(owner=lease.owner, project=lease.project)
     charges = tuple(
-        Charge(budget=new.budget, period_key=periods[new.budget].period_key, amount_usd=new.amount_usd)
-        if new.budget in periods
-        else new
+        replace(new, period_key=periods.get((new.budget, new.generation), new.period_key))
         for new in charges_for(hold.total_usd, covering)
     )
-    changed = replace(lease, expires_at=expires_at, hold=hold, charges=charges, order=order)
+    changed = replace(
+        lease,
+        expires_at=expires_at,
+        hold=hold,
+        charges=charges,
+        order=order,
+        budget_usd=budget_usd or lease.budget_usd,
+    )
     return services.store.rehold(changed, before=lease.charges, revision=book.revision)
 
 
 def _new_hold(
     services: Services, lease: Lease, length: timedelta, budget_usd: Decimal | None, policy: Policy
 ) -> tuple[Hold, LaunchOrder | None]:
-    """The worst case of the new length; an adopted box is held for what it costs until its end."""
+    """The worst case of the new length; an adopted box is held for what it costs until its end, or its cap."""
     prices = services.prices.on_demand()
     if lease.order is not None:
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
-        hold = worst_case(order, storage_gib=lease.storage_gib, prices=prices, margin=policy.teardown.margin)
-        return hold, order
+        margin = lease.margin(policy.teardown.margin)
+        return worst_case(order, storage_gib=lease.storage_gib, prices=prices, margin=margin), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
     hold = Hold(
         compute_usd=up_to_cent(ceiling * hours(length)),
         storage_usd=up_to_cent(storage_usd(lease.storage_gib, length)),
         public_ipv4_usd=up_to_cent(PUBLIC_IPV4_USD_PER_HOUR * hours(length)),
     )
-    return (hold if budget_usd is None else capped(hold, budget_usd)), None
+    cap_usd = budget_usd or lease.budget_usd
+    return (hold if cap_usd is None else capped(hold, cap_usd)), None

@@ -169,6 +169,7 @@ def _hold(
             order=order,
             body_hash=body_hash,
             storage_gib=terms.storage_gib(order),
+            teardown_margin=terms.policy.teardown.margin,
         )
         try:
             return services.store.open_lease(lease, revision=terms.revision), terms
@@ -198,15 +199,28 @@ def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, 
     ):
         if refused and services.clock.now() >= answered_by:
             return lease
-        lease = services.store.save_lease(replace(lease, attempts=(*lease.attempts, attempt)))
+        lease = _record(services, replace(lease, attempts=(*lease.attempts, attempt)))
         answer = _launch(services, attempt, answered_by=answered_by)
         if answer.outcome == "unknown":
             return lease
         if answer.outcome == "launched":
             return _keep(services, _answered(lease, answer), answer, now)
         refused.append(answer)
-        lease = services.store.save_lease(_answered(lease, answer))
+        lease = _record(services, _answered(lease, answer))
     raise _nothing_started(order, refused)
+
+
+def _record(services: Services, lease: Lease) -> Lease:
+    """Save the attempts of a lease that only its launcher takes on: what else changed it has charged it to a budget."""
+    for _ in range(KEEP_TRIES):
+        try:
+            return services.store.save_lease(lease)
+        except Stale:
+            current = services.store.lease(lease.id)
+            if current is None or current.status is not Status.REQUESTED:
+                raise
+            lease = replace(current, attempts=lease.attempts)
+    return services.store.save_lease(lease)
 
 
 def _launch(services: Services, attempt: Attempt, *, answered_by: datetime) -> LaunchAnswer:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,21 +13,22 @@ from botocore.validate import ParamValidator
 
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
 from chalicelib.gateways.ec2_attempts import attempts
+from chalicelib.ports import Disk, Image
 from tests.contract.compute_labs import AMI, an_order
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CAPS = {"g5.xlarge": Decimal("1.006"), "g4dn.xlarge": Decimal("0.526"), "p5.48xlarge": Decimal("55.04")}
 
 
-def made(order: LaunchOrder, lease_id: str = "lease-1") -> tuple[Attempt, ...]:
+def made(order: LaunchOrder, lease_id: str = "lease-1", *, image: Image = AMI) -> tuple[Attempt, ...]:
     return attempts(
         order,
         lease_id=lease_id,
         owner="ann",
         price_caps=CAPS,
-        image=AMI,
+        image=image,
         expires_at=NOW + timedelta(hours=8),
-        valid_until=NOW + timedelta(days=3),
+        valid_until=NOW + timedelta(days=3, microseconds=7),
         now=NOW,
     )
 
@@ -108,8 +110,36 @@ def test_a_one_time_box_ends_when_its_guest_shuts_down() -> None:
     assert data["MetadataOptions"] == {"HttpTokens": "required"}
 
 
+@pytest.mark.parametrize("request_type", [RequestType.ONE_TIME, RequestType.PERSISTENT])
+def test_no_volume_of_the_image_outlives_its_box(request_type: RequestType) -> None:
+    """Each is named with DeleteOnTermination and keeps its size and type; IOPS only where the type takes them."""
+    others = (
+        Disk(device="/dev/sdf", gib=500, type="gp2", iops=1500),
+        Disk(device="/dev/sdg", gib=100, type="io2", iops=4000),
+    )
+    attempt = made(an_order(request_type), image=replace(AMI, other_disks=others))[0]
+    box = (
+        attempt.parameters["launch_template"]["LaunchTemplateData"]
+        if request_type is RequestType.ONE_TIME
+        else attempt.parameters
+    )
+    ends = {"DeleteOnTermination": True}
+    assert {one["DeviceName"]: one["Ebs"] for one in box["BlockDeviceMappings"]} == {
+        "/dev/xvda": {"VolumeSize": 45, "VolumeType": "gp3", **ends},
+        "/dev/sdf": {"VolumeSize": 500, "VolumeType": "gp2", **ends},
+        "/dev/sdg": {"VolumeSize": 100, "VolumeType": "io2", "Iops": 4000, **ends},
+    }
+
+
+def test_an_instance_profile_is_named_or_an_arn() -> None:
+    """EC2 takes each under its own key."""
+    arn = "arn:aws:iam::123456789012:instance-profile/trainer"
+    (attempt,) = made(an_order(RequestType.PERSISTENT, instance_profile=arn))
+    assert attempt.parameters["IamInstanceProfile"] == {"Arn": arn}
+
+
 def test_persistent_is_one_call_a_type_cheapest_first() -> None:
-    """Each under its cap, valid for as long as a lease may last, stopped when interrupted."""
+    """Each under its cap, valid in whole seconds for as long as a lease may last, stopped when interrupted."""
     cheap, dear = made(full(RequestType.PERSISTENT))
     assert (cheap.parameters["InstanceType"], dear.parameters["InstanceType"]) == ("g4dn.xlarge", "g5.xlarge")
     assert cheap.parameters["InstanceMarketOptions"]["SpotOptions"] == {

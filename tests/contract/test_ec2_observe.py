@@ -1,6 +1,7 @@
 """Looking at EC2 where its answers have holes, and where regions do not answer."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.gateways.aws import ACTING, READING
 from chalicelib.gateways.ec2_observe import observe, to_instance, to_spot_request
+from chalicelib.ports import Disk
 from localaws.world import World
 from tests.contract.compute_labs import (
     AMI,
@@ -34,6 +36,20 @@ class TestHoles:
         box = to_instance({"InstanceId": "i-1"}, REGION)
         assert (box.id, box.state, box.zone, box.launched_at) == ("i-1", "unknown", None, None)
         assert box.is_running
+
+    def test_an_image_s_other_volumes_are_known(self) -> None:
+        """The root is told from the rest, and what is on the host itself is none of EBS."""
+        compute, stubber = stubbed(READING)
+        mappings = [
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 500, "VolumeType": "gp2"}},
+            {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 45}},
+            {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"},
+        ]
+        image = {"ImageId": AMI.id, "RootDeviceName": "/dev/xvda", "BlockDeviceMappings": mappings}
+        stubber.add_response("describe_images", {"Images": [image]})
+        found = compute.image(REGION, AMI.id)
+        assert found == replace(AMI, other_disks=(Disk(device="/dev/sdf", gib=500, type="gp2"),))
+        assert found.other_gib == 500
 
     def test_a_request_with_nothing_but_an_id_is_armed(self) -> None:
         """A request without State may start a box: it must be cancelled."""

@@ -113,6 +113,29 @@ def test_more_dollars_move_the_end_by_money() -> None:
     assert stage.receipt(lease.id).cost_usd <= 3
 
 
+def test_more_hours_keep_the_cap_of_an_adopted_box() -> None:
+    """`budget_usd` stays in force until another one is asked for, launched or adopted."""
+    stage = Stage()
+    stage.compute.start()
+    stage.sweep()
+    lease = stage.only_lease()
+    assert to(stage, lease, budget="5").hold.total_usd == 5
+    assert to(stage, lease, 10).hold.total_usd == 5
+    assert to(stage, lease, budget="6").hold.total_usd == 6
+
+
+def test_a_larger_margin_in_the_policy_ends_no_lease_that_runs() -> None:
+    """Its hold was made with the margin of its launch, and pays for its end by that; so it does when extended."""
+    stage = Stage()
+    lease = stage.launch(lasts_for=8 * HOUR, budget_usd=usd(4))
+    stage.put_policy(teardown={"margin": "PT8H"})
+    stage.until(at("09:05"))
+    assert stage.alive == list(lease.instance_ids)
+    to(stage, lease, 7)
+    stage.until(at("09:10"))
+    assert stage.alive == list(lease.instance_ids)
+
+
 def test_fewer_dollars_than_it_has_cost_are_refused() -> None:
     """A cap below what is spent would promise what can't be kept."""
     stage = Stage()
