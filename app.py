@@ -22,6 +22,7 @@ from chalicelib.web import events, launches, logs, paging, receive, views
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.models import (
     BudgetBody,
+    CompletePolicy,
     ExtendBody,
     ForceQuery,
     LaunchBody,
@@ -188,9 +189,9 @@ def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
 
 
 @app.route("/policy", methods=["PUT"], content_types=ANY)
-@door.endpoint(body=Policy, query=NoQuery)
+@door.endpoint(body=CompletePolicy, query=NoQuery)
 def put_policy(call: Call[Policy, NoQuery]) -> Answer:
-    """Replace the policy; with If-Match only that version."""
+    """Replace the whole policy; with If-Match only that version."""
     expected = receive.expected_version(call.headers)
     try:
         version = policies.replace(call.services, call.body, if_version=expected)

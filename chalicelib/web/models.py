@@ -6,33 +6,29 @@ Fields and values of later milestones are absent, so that nothing asked for is s
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     StrictBool,
+    create_model,
     model_validator,
 )
 
 from chalicelib.domain.budget import DEFAULT_THRESHOLDS, Consequence, Period, ScopeKind
-from chalicelib.domain.policy import MAX_LENGTH
+from chalicelib.domain.policy import MAX_LENGTH, Length, Policy, Section
+
+S = TypeVar("S", bound=Section)
 
 REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._:/=+@-]{0,127}$"
 BUDGET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MAX_USER_DATA = 16 * 1024
 MAX_HOURS = MAX_LENGTH // timedelta(hours=1)
-
-
-def _iso(value: object) -> object:
-    if not isinstance(value, str) or not value.startswith("P"):
-        raise ValueError("has to be an ISO 8601 duration such as PT30M")
-    return value
 
 
 def _fits_user_data(text: str) -> str:
@@ -56,7 +52,6 @@ SomeUsd = Annotated[
     Decimal, Field(gt=0, le=10**9, max_digits=20, decimal_places=10), PlainSerializer(canonical)
 ]
 Hours = Annotated[Decimal, Field(gt=0, le=MAX_HOURS), PlainSerializer(canonical)]
-IsoLength = Annotated[timedelta, BeforeValidator(_iso), Field(ge=timedelta(0), le=MAX_LENGTH)]
 Label = Annotated[str, Field(pattern=LABEL)]
 InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1,31}$")]
 Printable = r"^[\x20-\x7e]+$"
@@ -110,7 +105,7 @@ class ForceQuery(Sent):
 class IdleBody(Sent):
     """A lease's own idle window."""
 
-    after: IsoLength
+    after: Length
 
 
 class LaunchBody(Sent):
@@ -259,3 +254,17 @@ class SweepBody(Sent):
         if self.dry_run and self.arm:
             raise ValueError("arming changes something, a dry run changes nothing: ask for one of them")
         return self
+
+
+def _complete(section: type[S]) -> type[S]:
+    """The same section, with no key that may be left out."""
+    required: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        inner = isinstance(field.default, Section)
+        kind = _complete(type(field.default)) if inner else field.rebuild_annotation()
+        required[name] = (kind, Field(alias=field.alias))
+    return create_model(section.__name__, __base__=section, **required)
+
+
+CompletePolicy = _complete(Policy)
+"""PUT /policy: the document of GET /policy, whole, because nobody means a default by leaving something out."""

@@ -114,19 +114,51 @@ def test_a_policy_put_over_another_version_is_refused(world: World, tag: str) ->
 
 
 @pytest.mark.parametrize(
-    "change, field",
+    "section, key, value",
     [
-        ({"idel": {}}, "idel"),
-        ({"idle": {"afterr": "PT1H"}}, "idle.afterr"),
-        ({"idle": {"after": "an hour"}}, "idle.after"),
-        ({"unleased": {"end": "burn"}}, "unleased.end"),
-        ({"notify": {"time_zone": "Mars"}}, "notify.time_zone"),
+        ("idel", None, {}),
+        ("idle", "afterr", "PT1H"),
+        ("idle", "after", "an hour"),
+        ("idle", "after", 60),
+        ("lease", "max_for", "3600"),
+        ("unleased", "end", "burn"),
+        ("notify", "time_zone", "Mars"),
     ],
 )
-def test_a_misspelt_policy_is_refused_by_name(world: World, change: dict[str, Any], field: str) -> None:
-    """A threshold that silently never fires is worse than none."""
+def test_a_misspelt_policy_is_refused_by_name(
+    world: World, section: str, key: str | None, value: Any
+) -> None:
+    """A threshold that silently never fires is worse than none, and 60 is no length."""
+    change = {section: value} if key is None else {section: {**SECTION_6[section], key: value}}
     status, body = world("PUT", "/policy", {**SECTION_6, **change})
-    assert (status, [error["field"] for error in body["errors"]]) == (422, [field])
+    names = [error["field"] for error in body["errors"]]
+    assert (status, names) == (422, [section if key is None else f"{section}.{key}"])
+    assert world.respond("GET", "/policy").headers["ETag"] == '"0"'
+
+
+@pytest.mark.parametrize(
+    "sent, missing",
+    [
+        ({}, set(SECTION_6)),
+        (
+            {"idle": {"after": "PT2H"}},
+            {*SECTION_6, *(f"idle.{key}" for key in SECTION_6["idle"])} - {"idle", "idle.after"},
+        ),
+        ({**SECTION_6, "stopped": {"warn_after": "P1D"}}, {"stopped.end_after"}),
+        ({**SECTION_6, "unleased": {"effect": "adopt", "grace": "PT30M", "end": "stop"}}, {"unleased.for"}),
+        (
+            {**SECTION_6, "bills": {"cost_explorer_every": "PT8H", "own_usd_per_month": {"base": "4.00"}}},
+            {"bills.own_usd_per_month.per_box"},
+        ),
+    ],
+)
+def test_a_policy_with_something_left_out_is_refused(world: World, sent: Any, missing: set[str]) -> None:
+    """Its default is not what was meant: forgotten exclude_tags would end the boxes they exclude."""
+    world("PUT", "/policy", {**SECTION_6, "scope": {**SECTION_6["scope"], "exclude_tags": {"team": "web"}}})
+    status, body = world("PUT", "/policy", sent)
+    assert (status, {error["field"] for error in body["errors"]}) == (422, missing)
+    assert all("send the complete document of GET /policy" in error["detail"] for error in body["errors"])
+    assert world("GET", "/policy")[1]["scope"]["exclude_tags"] == {"team": "web"}
 
 
 def test_a_sweep_can_be_asked_for_rehearsed_and_armed(world: World) -> None:
