@@ -26,9 +26,13 @@ PAGE = 1000
 FLEETS_A_CALL = 50
 
 _ENDED_AT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
+# The most telling first: Karpenter's nodes, which it launches by instant fleets, carry the cluster's tags as well.
 _MANAGERS = (
+    ("karpenter.sh/", "Karpenter"),
     ("eks:cluster-name", "EKS"),
+    ("eks:eks-cluster-name", "EKS"),
     ("eks:nodegroup-name", "EKS"),
+    ("kubernetes.io/cluster/", "Kubernetes"),
     ("aws:elasticmapreduce:", "EMR"),
     ("aws:batch:", "Batch"),
     ("AmazonECSManaged", "ECS"),

@@ -62,6 +62,18 @@ class TestHoles:
             ({"Operator": {"Managed": True}}, "AWS"),
             ({"Operator": {"Managed": False}}, None),
             ({"Tags": [{"Key": "eks:nodegroup-name", "Value": "a"}]}, "EKS"),
+            ({"Tags": [{"Key": "eks:eks-cluster-name", "Value": "a"}]}, "EKS"),
+            ({"Tags": [{"Key": "kubernetes.io/cluster/lab", "Value": "owned"}]}, "Kubernetes"),
+            (
+                {
+                    "Tags": [
+                        {"Key": "kubernetes.io/cluster/lab", "Value": "owned"},
+                        {"Key": "eks:eks-cluster-name", "Value": "lab"},
+                        {"Key": "karpenter.sh/nodepool", "Value": "gpu"},
+                    ]
+                },
+                "Karpenter",
+            ),
             ({"Tags": [{"Key": "aws:elasticmapreduce:job-flow-id", "Value": "j"}]}, "EMR"),
             ({"Tags": [{"Key": "aws:batch:compute-environment", "Value": "c"}]}, "Batch"),
             ({"Tags": [{"Key": "AmazonECSManaged", "Value": ""}]}, "ECS"),
