@@ -57,7 +57,13 @@ def capped(hold: Hold, limit_usd: Decimal) -> Hold:
 def charges_for(hold_usd: Decimal, states: Iterable[BudgetState]) -> tuple[Charge, ...]:
     """The hold on each budget's current period."""
     return tuple(
-        Charge(budget=state.budget.name, period_key=state.period_key, amount_usd=hold_usd) for state in states
+        Charge(
+            budget=state.budget.name,
+            period_key=state.period_key,
+            amount_usd=hold_usd,
+            generation=state.budget.generation,
+        )
+        for state in states
     )
 
 

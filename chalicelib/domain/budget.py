@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from chalicelib.domain.lease import Charge
+
 
 class Period(StrEnum):
     """Calendar periods, UTC."""
@@ -47,7 +49,12 @@ DEFAULT_THRESHOLDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent, by whom, in which period."""
+    """What may be spent, by whom, in which period.
+
+    `generation` tells it from an earlier budget of its name, whose charges are none of its own. While `is_filling` it
+    does not carry yet what was there before it, so nobody is admitted against it. `cut`: leases that a forced limit
+    ends.
+    """
 
     name: str
     limit_usd: Decimal
@@ -56,6 +63,13 @@ class Budget:
     scope_value: str | None = None
     services: str = "accelerators"
     thresholds: tuple[Threshold, ...] = DEFAULT_THRESHOLDS
+    generation: int = 0
+    is_filling: bool = False
+    cut: tuple[str, ...] = ()
+
+    def charged_by(self, charge: Charge) -> bool:
+        """Whether a charge, of any period, is on this budget."""
+        return (charge.budget, charge.generation) == (self.name, self.generation)
 
     def covers(self, *, owner: str, project: str | None) -> bool:
         """Whether a lease of this owner and project counts against it."""
@@ -95,6 +109,15 @@ class BudgetState:
     budget: Budget
     period_key: str
     left_usd: Decimal
+
+    @property
+    def used_usd(self) -> Decimal:
+        """What the period carries."""
+        return self.budget.limit_usd - self.left_usd
+
+    def charged_by(self, charge: Charge) -> bool:
+        """Whether a charge is on this budget in this period."""
+        return self.budget.charged_by(charge) and charge.period_key == self.period_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,7 +148,14 @@ class ScratchStore:
         """As they are, without what scratch leases would hold."""
         return self._store.budgets(now)
 
-    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
+    def put_budget(
+        self,
+        budget: Budget,
+        *,
+        revision: int,
+        used: Mapping[str, Decimal] | None = None,
+        at_most: Mapping[str, Decimal] | None = None,
+    ) -> None:
         """Not kept."""
 
     def delete_budget(self, name: str, *, revision: int) -> None:

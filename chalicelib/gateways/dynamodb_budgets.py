@@ -2,7 +2,9 @@
 
 The definitions stand in a single item, so they and their revision are read and written as one. Every write that takes
 money from a budget checks that revision in its transaction; therefore the limit it was judged by is the limit in force,
-and a changed limit needs no change to any period. A period item appears with its first charge.
+and a changed limit needs no change to any period. A period item appears with its first charge. A budget made anew has
+period items of its own (its generation is in their key), so that open leases give back what an earlier one carried to
+that one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +22,6 @@ from chalicelib.gateways.dynamodb_records import Records, new_write_id
 from chalicelib.gateways.dynamodb_table import Key, Write
 
 CATALOGUE: Key = ("BUDGETS", "CATALOGUE")
-NEWEST_PERIODS = 45
-"""How many periods a new definition sets and how many left-overs it clears: what fits into one transaction. Older ones
-are over, and nothing is charged to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,45 +51,55 @@ class BudgetRecords(Records):
 
     def _states(self, catalogue: Catalogue, now: datetime) -> tuple[BudgetState, ...]:
         periods = [(budget, budget.period_key(now)) for budget in catalogue.budgets]
-        items = self._table.get_many(period_key(budget.name, key) for budget, key in periods)
+        items = self._table.get_many(_of(budget, key) for budget, key in periods)
         return tuple(
             BudgetState(
                 budget=budget,
                 period_key=key,
-                left_usd=budget.limit_usd - used_usd(items.get(period_key(budget.name, key), {})),
+                left_usd=budget.limit_usd - used_usd(items.get(_of(budget, key), {})),
             )
             for budget, key in periods
         )
 
-    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
-        """Create or change a budget; `used` for the newest periods counts where a period has no item yet, or where the
-        definition now counts something else. Raises Stale."""
+    def put_budget(
+        self,
+        budget: Budget,
+        *,
+        revision: int,
+        used: Mapping[str, Decimal] | None = None,
+        at_most: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        """Create or change a budget; `used` is added to its periods, none of which may carry more than `at_most`.
+        Raises Stale."""
         catalogue = self._catalogue()
-        known = catalogue.named(budget.name)
         others = tuple(one for one in catalogue.budgets if one.name != budget.name)
-        periods = sorted(used)[-NEWEST_PERIODS:]
-        is_new = known is None or not holds.counts_the_same(known, budget)
-        update = "SET used_usd = :used" if is_new else "SET used_usd = if_not_exists(used_usd, :used)"
-        writes = [
+        added = [
             Write(
                 operation="Update",
-                key=period_key(budget.name, key),
-                update=update,
-                values={":used": holds.rounded(used[key])},
+                key=_of(budget, key),
+                update="SET used_usd = if_not_exists(used_usd, :none) + :used",
+                values={":none": ZERO, ":used": holds.rounded(amount)},
             )
-            for key in periods
+            for key, amount in (used or {}).items()
         ]
-        if is_new:
-            writes += self._cleared(budget.name, keep=periods)
+        judged = [
+            Write(
+                operation="ConditionCheck",
+                key=_of(budget, key),
+                condition="attribute_not_exists(used_usd) OR used_usd <= :most",
+                values={":most": most},
+                refusal=holds.budgets_moved(),
+            )
+            for key, most in (at_most or {}).items()
+        ]
         self._replace_catalogue(
             Catalogue(revision=revision, budgets=tuple(sorted((*others, budget), key=lambda one: one.name))),
             read=catalogue,
-            writes=writes,
+            writes=[*added, *judged],
         )
 
     def delete_budget(self, name: str, *, revision: int) -> None:
-        """Remove a definition. Its periods stay, so that open leases can give back; a new budget of that name clears
-        them. Raises Stale, NotFound."""
+        """Remove a definition. Its periods stay, so that open leases can give back. Raises Stale, NotFound."""
         catalogue = self._catalogue()
         if catalogue.revision != revision:
             raise holds.budgets_moved()
@@ -102,12 +111,6 @@ class BudgetRecords(Records):
     def _catalogue(self) -> Catalogue:
         item = self._table.get(CATALOGUE)
         return codec.read(Catalogue, item) if item else Catalogue()
-
-    def _cleared(self, name: str, *, keep: Sequence[str]) -> list[Write]:
-        found = self._table.query("pk = :pk", {":pk": period_key(name, "")[0]}, ScanIndexForward=False)
-        keys = [str(item["sk"]) for item in found]
-        stale = [key for key in keys if key not in keep][:NEWEST_PERIODS]
-        return [Write(operation="Delete", key=period_key(name, key)) for key in stale]
 
     def _replace_catalogue(self, changed: Catalogue, *, read: Catalogue, writes: Sequence[Write]) -> None:
         if read.revision != changed.revision:
@@ -151,9 +154,14 @@ class BudgetRecords(Records):
         return writes
 
 
-def period_key(budget: str, period: str) -> Key:
+def period_key(period: holds.BudgetPeriod) -> Key:
     """Where one period of a budget stands."""
-    return f"BUDGET#{budget}", period
+    generation = f"#{period.generation}" if period.generation else ""
+    return f"BUDGET#{period.budget}{generation}", period.period_key
+
+
+def _of(budget: Budget, key: str) -> Key:
+    return period_key(holds.BudgetPeriod(budget.name, key, budget.generation))
 
 
 def used_usd(item: Item) -> Decimal:
@@ -166,18 +174,18 @@ def give_back(period: holds.BudgetPeriod, amount: Decimal) -> Write:
     room = "used_usd >= :back" if amount < 0 else "attribute_exists(used_usd)"
     return Write(
         operation="Update",
-        key=period_key(period.budget, period.period_key),
+        key=period_key(period),
         update="SET used_usd = used_usd - :back",
         condition=room,
         values={":back": -amount},
-        group=f"{period.budget} {period.period_key}",
+        group=f"{period.budget} {period.generation} {period.period_key}",
     )
 
 
 def _take(period: holds.BudgetPeriod, amount: Decimal) -> Write:
     return Write(
         operation="Update",
-        key=period_key(period.budget, period.period_key),
+        key=period_key(period),
         update="SET used_usd = if_not_exists(used_usd, :none) + :hold",
         values={":none": ZERO, ":hold": amount},
     )
@@ -186,7 +194,7 @@ def _take(period: holds.BudgetPeriod, amount: Decimal) -> Write:
 def _take_within(
     budget: Budget | None, period: holds.BudgetPeriod, amount: Decimal, *, is_new: bool
 ) -> Write:
-    if budget is None:
+    if budget is None or not holds.can_take(budget, period):
         raise holds.budgets_moved()
     room = budget.limit_usd - amount
 

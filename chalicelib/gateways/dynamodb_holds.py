@@ -22,10 +22,11 @@ Moves = Mapping["BudgetPeriod", Decimal]
 
 @dataclass(frozen=True, slots=True, order=True)
 class BudgetPeriod:
-    """One budget in one period."""
+    """One budget in one period; `generation` tells budgets of one name apart."""
 
     budget: str
     period_key: str
+    generation: int = 0
 
 
 def rounded(amount: Decimal) -> Decimal:
@@ -38,7 +39,7 @@ def taken(charges: Iterable[Charge]) -> dict[BudgetPeriod, Decimal]:
     """What charges put on each budget and period."""
     sums: dict[BudgetPeriod, Decimal] = {}
     for charge in charges:
-        account = BudgetPeriod(charge.budget, charge.period_key)
+        account = BudgetPeriod(charge.budget, charge.period_key, charge.generation)
         sums[account] = sums.get(account, ZERO) + rounded(charge.amount_usd)
     return sums
 
@@ -57,9 +58,9 @@ def settled(lease: Lease) -> dict[BudgetPeriod, Decimal]:
     stands on the last.
     """
     moves: dict[BudgetPeriod, Decimal] = {}
-    by_budget: dict[str, list[tuple[BudgetPeriod, Decimal]]] = {}
+    by_budget: dict[tuple[str, int], list[tuple[BudgetPeriod, Decimal]]] = {}
     for account, held in sorted(taken(lease.charges).items()):
-        by_budget.setdefault(account.budget, []).append((account, held))
+        by_budget.setdefault((account.budget, account.generation), []).append((account, held))
     for parts in by_budget.values():
         cost = rounded(lease.final_usd or ZERO)
         for account, held in parts:
@@ -69,14 +70,9 @@ def settled(lease: Lease) -> dict[BudgetPeriod, Decimal]:
     return {account: move for account, move in moves.items() if move}
 
 
-def counts_the_same(one: Budget, other: Budget) -> bool:
-    """Whether what one definition has counted is right for the other: all but the limit and its thresholds agree."""
-    return (one.period, one.scope_kind, one.scope_value, one.services) == (
-        other.period,
-        other.scope_kind,
-        other.scope_value,
-        other.services,
-    )
+def can_take(budget: Budget | None, account: BudgetPeriod) -> bool:
+    """Whether a hold may be judged by this definition: it is the one that was charged, and carries all it has to."""
+    return budget is not None and budget.generation == account.generation and not budget.is_filling
 
 
 def too_much(

@@ -1,11 +1,10 @@
 """Budgets: what is spent, held and left; new limits, and what ends when a forced one is too low."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
-from chalicelib.domain.budget import Budget, BudgetBook, BudgetState, Period
+from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.case import Effect, Finding, Verdict
 from chalicelib.domain.cut import Cut, cut_to_fit
 from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Stale
@@ -15,12 +14,11 @@ from chalicelib.domain.money import ZERO, show
 from chalicelib.domain.shields import spare
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
-from chalicelib.usecases.charge import charge_open_leases
+from chalicelib.usecases.charge import charge_open_leases, closed_uncharged
 from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
 
 TRIES = 10
 ENDED_FOR_MONEY = Finding(rule="over_budget", effect=Effect.END, reason="a limit was lowered by force")
-BEFORE_EC2 = datetime(2006, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,26 +52,36 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
 
     A limit below what is spent and held is Refused, unless forced: then leases end until it fits. Its period and scope
     stay what they are (delete it and make it anew), because what is held was reserved by them.
+
+    What is judged here is what the transaction finds, or it is judged anew. The leases that a forced limit ends are
+    kept in the definition: if this process dies, the sweep ends them.
     """
+    is_made = False
     for _ in range(TRIES):
         facts = gather(services, services.clock.now())
         _refuse_other_scope(facts.book, budget)
         verdicts, _ = judge(services, facts)
         cut = _cut(services, facts, budget, verdicts)
         if cut.used_usd > budget.limit_usd and not force:
+            if is_made:
+                delete(services, budget.name)
             raise BudgetExceeded(
                 f"limit_usd {show(budget.limit_usd)} is below what is spent and held ({show(cut.used_usd)}); nothing "
                 f"was changed. With ?force=true these leases end, in this order: {', '.join(cut.leases) or 'none'}",
                 budget=budget.name,
                 ending=list(cut.leases),
             )
+        most = {budget.period_key(facts.now): max(budget.limit_usd, cut.used_usd)}
         try:
             services.store.put_budget(
-                budget, used=_recorded(services, facts, budget), revision=facts.book.revision
+                _defined(facts.book, budget, cut), at_most=most, revision=facts.book.revision
             )
         except Stale:
             continue
         charge_open_leases(services, facts.now)
+        if _was_overtaken(services, facts, budget, cut):
+            is_made = True
+            continue
         _end(services, facts, cut, budget)
         return replace(one(services, budget.name), ending=cut.leases)
     raise Stale("the budgets kept changing; nothing was changed, ask again")
@@ -109,7 +117,7 @@ def _reports(facts: Facts, book: BudgetBook) -> list[BudgetReport]:
 
 def _held(state: BudgetState, spent_usd: Decimal) -> Decimal:
     """What open leases may still cost; nothing where they have cost more than their holds already."""
-    return max(state.budget.limit_usd - state.left_usd - spent_usd, ZERO)
+    return max(state.used_usd - spent_usd, ZERO)
 
 
 def _state(book: BudgetBook, name: str) -> BudgetState | None:
@@ -130,37 +138,42 @@ def _refuse_other_scope(book: BudgetBook, budget: Budget) -> None:
         )
 
 
-def _recorded(services: Services, facts: Facts, budget: Budget) -> Mapping[str, Decimal]:
-    """What the budget's present period carries already: what its item says, or for a new one the closed leases and the
-    charges that an earlier budget of that name has left on open ones."""
-    key = budget.period_key(facts.now)
+def _defined(book: BudgetBook, budget: Budget, cut: Cut) -> Budget:
+    """The definition as it is kept: a new one is of a new generation, and has to be filled."""
+    known = _state(book, budget.name)
+    if known is None:
+        return replace(budget, generation=book.revision + 1, is_filling=True, cut=cut.leases)
+    of, is_filling = known.budget.generation, known.budget.is_filling
+    return replace(budget, generation=of, is_filling=is_filling, cut=cut.leases)
+
+
+def _was_overtaken(services: Services, facts: Facts, budget: Budget, cut: Cut) -> bool:
+    """Whether a new budget turned out to carry more than it was judged by: a launch came first."""
+    if _state(facts.book, budget.name):
+        return False
+    made = _state(services.store.budgets(facts.now), budget.name)
+    return made is not None and made.used_usd > max(budget.limit_usd, cut.used_usd)
+
+
+def _used_usd(services: Services, facts: Facts, budget: Budget) -> Decimal:
+    """What the present period carries, or will once filled: costs of closed leases, holds of open ones."""
     known = _state(facts.book, budget.name)
-    if known:
-        return {key: known.budget.limit_usd - known.left_usd}
-    closed = [
-        lease.final_usd or ZERO
-        for lease in services.store.closed_leases(since=_period_start(budget, facts.now))
-        if budget.covers(owner=lease.owner, project=lease.project)
-    ]
-    charged = [
-        charge.amount_usd
+    if known and not known.budget.is_filling:
+        return known.used_usd
+    of = known.budget if known else replace(budget, generation=facts.book.revision + 1)
+    uncharged = [
+        lease.hold.total_usd
         for lease in facts.leases
-        for charge in lease.charges
-        if (charge.budget, charge.period_key) == (budget.name, key)
+        if budget.covers(owner=lease.owner, project=lease.project)
+        and not any(map(of.charged_by, lease.charges))
     ]
-    return {key: sum([*closed, *charged], ZERO)}
+    carried = known.used_usd if known else ZERO
+    return sum(uncharged, carried + closed_uncharged(services, of, facts.now))
 
 
 def _cut(services: Services, facts: Facts, budget: Budget, verdicts: Sequence[Verdict]) -> Cut:
     """Which leases would have to end for the limit to hold what is spent and held."""
-    recorded = sum(_recorded(services, facts, budget).values(), ZERO)
-    uncounted = [
-        lease.hold.total_usd
-        for lease in facts.leases
-        if budget.covers(owner=lease.owner, project=lease.project)
-        and budget.name not in {charge.budget for charge in lease.charges}
-    ]
-    used = recorded + sum(uncounted, ZERO)
+    used = _used_usd(services, facts, budget)
     covered = [
         v
         for v in verdicts
@@ -183,13 +196,3 @@ def _end(services: Services, facts: Facts, cut: Cut, budget: Budget) -> None:
         if lease and lease.is_open and lease.ending is None:
             claimed.append(teardown.begin(services, lease, why, facts.owned(lease), facts.now))
     teardown.carry_out(services, facts, [lease for lease in claimed if lease])
-
-
-def _period_start(budget: Budget, now: datetime) -> datetime:
-    match budget.period:
-        case Period.MONTHLY:
-            return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        case Period.DAILY:
-            return now.replace(hour=0, minute=0, second=0, microsecond=0)
-        case Period.TOTAL:
-            return BEFORE_EC2

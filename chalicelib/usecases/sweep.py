@@ -18,7 +18,7 @@ from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import teardown
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
-from chalicelib.usecases.charge import charge_open_leases, uncharged
+from chalicelib.usecases.charge import charge_open_leases, is_owing
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of, spent_by_budget
 from chalicelib.usecases.recover import recover_launches
@@ -30,14 +30,14 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
     """One pass over the account, or over one box (`only`: region, instance id). Answers what was seen and done."""
     now = services.clock.now()
     facts = gather(services, now, only=only)
-    facts = recover_launches(services, facts)
-    record_first_sights(services, facts)
     facts = close_resting(services, facts)
     adopted = adopt_loose(services, facts)
     facts = adopted.facts
     verdicts, lacking = judge(services, facts)
     intent = plan(verdicts, facts.policy)
     receipts = _end(services, facts, intent)
+    facts = recover_launches(services, facts)
+    facts = record_first_sights(services, facts)
     _keep_what_changed(services, facts, intent, receipts)
     record = replace(
         _record(services, facts, intent, receipts, trigger),
@@ -45,7 +45,7 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
         lacking=(*facts.lacking, *lacking),
     )
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
-    if any(uncharged(lease, facts.book) for lease in facts.leases):
+    if is_owing(facts.leases, facts.book):
         charge_open_leases(services, now)
     untold = deliver(services)
     untagged = tag_boxes(services, facts) if only is None else None

@@ -28,9 +28,9 @@ def budget(name: str = "account", limit: str = "100", **changes: Any) -> Budget:
     return replace(Budget(name=name, limit_usd=usd(limit)), **changes)
 
 
-def charge(amount: str, *, name: str = "account", period: str = MONTH) -> Charge:
+def charge(amount: str, *, name: str = "account", period: str = MONTH, generation: int = 0) -> Charge:
     """A hold's share on a budget."""
-    return Charge(budget=name, period_key=period, amount_usd=usd(amount))
+    return Charge(budget=name, period_key=period, amount_usd=usd(amount), generation=generation)
 
 
 def lease(lease_id: str = "lease-1", *charges: Charge, at: datetime = NOW, **changes: Any) -> Lease:
@@ -115,7 +115,7 @@ def with_budget(
     store: Store, made: Budget | None = None, *, used: Mapping[str, Decimal] | None = None
 ) -> int:
     """Put a budget; the revision that launches are judged at."""
-    store.put_budget(made or budget(), used=used or {}, revision=revision(store))
+    store.put_budget(made or budget(), used=used, revision=revision(store))
     return revision(store)
 
 

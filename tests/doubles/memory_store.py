@@ -84,22 +84,30 @@ class MemoryStore(AccidentProne):
     @call
     def budgets(self, now: datetime) -> BudgetBook:
         states = tuple(
-            BudgetState(budget=budget, period_key=key, left_usd=budget.limit_usd - self._used_usd(name, key))
-            for name, budget in sorted(self._budgets.items())
+            BudgetState(
+                budget=budget, period_key=key, left_usd=budget.limit_usd - self._used_usd(budget, key)
+            )
+            for _, budget in sorted(self._budgets.items())
             for key in (budget.period_key(now),)
         )
         return BudgetBook(revision=self._revision, states=states)
 
     @call
-    def put_budget(self, budget: Budget, *, used: Mapping[str, Decimal], revision: int) -> None:
+    def put_budget(
+        self,
+        budget: Budget,
+        *,
+        revision: int,
+        used: Mapping[str, Decimal] | None = None,
+        at_most: Mapping[str, Decimal] | None = None,
+    ) -> None:
         self._expect_revision(revision)
-        known = self._budgets.get(budget.name)
-        if known is None or not holds.counts_the_same(known, budget):
-            self._used = {
-                account: usd for account, usd in self._used.items() if account.budget != budget.name
-            }
-        for key, amount in used.items():
-            self._used.setdefault(holds.BudgetPeriod(budget.name, key), holds.rounded(amount))
+        for key, most in (at_most or {}).items():
+            if self._used_usd(budget, key) > most:
+                raise holds.budgets_moved()
+        for key, amount in (used or {}).items():
+            account = holds.BudgetPeriod(budget.name, key, budget.generation)
+            self._used[account] = self._used_usd(budget, key) + holds.rounded(amount)
         self._budgets[budget.name] = from_text(Budget, to_text(budget))
         self._revision += 1
 
@@ -115,18 +123,18 @@ class MemoryStore(AccidentProne):
         if revision != self._revision:
             raise holds.budgets_moved()
 
-    def _used_usd(self, budget: str, period_key: str) -> Decimal:
-        return self._used.get(holds.BudgetPeriod(budget, period_key), ZERO)
+    def _used_usd(self, budget: Budget, period_key: str) -> Decimal:
+        return self._used.get(holds.BudgetPeriod(budget.name, period_key, budget.generation), ZERO)
 
     def _check_room(self, moves: holds.Moves, *, is_new: bool) -> None:
         for account, amount in moves.items():
             budget = self._budgets.get(account.budget)
-            if budget is None:
-                if amount >= 0:
-                    raise holds.budgets_moved()
+            if amount < 0:
                 continue
-            used = self._used_usd(account.budget, account.period_key)
-            if amount >= 0 and budget.limit_usd - used < amount:
+            if budget is None or not holds.can_take(budget, account):
+                raise holds.budgets_moved()
+            used = self._used_usd(budget, account.period_key)
+            if budget.limit_usd - used < amount:
                 raise holds.too_much(budget, account, used=used, asked=amount, is_new=is_new)
 
     def _move(self, moves: holds.Moves) -> None:

@@ -1,14 +1,18 @@
 """Budgets: what is spent, held and left; limits that move, and what ends when one is forced."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from chalicelib.domain.budget import Period, ScopeKind
-from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused
+from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Stale
+from chalicelib.domain.lease import Status
 from chalicelib.usecases import budgets
 from chalicelib.usecases.end import end_lease
-from tests.builders import HOUR, MINUTE, Stage, at, budget, minutes, usd
+from tests.builders import HOUR, MINUTE, REGION, Stage, at, budget, minutes, usd
+from tests.doubles.accidents import Crash
 
 
 def test_a_budget_tells_what_is_spent_held_and_left() -> None:
@@ -183,3 +187,188 @@ def test_a_launch_between_a_budget_s_reading_and_writing_is_charged_once() -> No
     stage.put_budget()
     stage.after(MINUTE)
     assert stage.left() == usd(100) - stage.only_lease().hold.total_usd
+
+
+# -- a budget that is made or changed while leases come and go ---------------------------------------------------------
+
+BIG = {"lasts_for": 72 * HOUR, "instance_types": ("p5.48xlarge",)}
+
+
+def once(stage: Stage, method: str, phase: str, act: Callable[[], object]) -> None:
+    """Let somebody act at that moment, the first time it comes."""
+
+    def hook(called: str, at_phase: str) -> None:
+        if (called, at_phase) == (method, phase):
+            stage.store.hook = lambda *_: None
+            act()
+
+    stage.store.hook = hook
+
+
+def test_a_new_budget_carries_a_launch_that_is_still_under_way() -> None:
+    """Its answer is not known yet; its hold counts all the same, and a second one finds no room."""
+    stage = Stage()
+    stage.compute.fail("launch", times=3, code="ServiceUnavailable", takes_effect=True)
+    under_way = stage.launch(budget_usd=usd(50), **BIG)
+    assert under_way.status is Status.REQUESTED
+    assert stage.put_budget(limit=60).left_usd == 10
+    with pytest.raises(BudgetExceeded):
+        stage.launch(budget_usd=usd(50), **BIG)
+
+
+def test_a_launcher_goes_on_with_a_lease_that_a_new_budget_has_charged() -> None:
+    """Its record has changed under its hands, in its charges alone."""
+    for attempts_saved in (0, 1):
+        stage = Stage()
+        stage.compute.ec2.no_capacity.add((REGION, "g4dn.xlarge"))
+        saved = count()
+
+        def make(method: str, phase: str, stage: Stage = stage, nth: int = attempts_saved) -> None:
+            if (method, phase) == ("save_lease", "before") and next(saved) == nth:  # noqa: B023
+                stage.store.hook = lambda *_: None
+                stage.put_budget()
+
+        stage.store.hook = make
+        lease = stage.launch(instance_types=("g4dn.xlarge", "g5.xlarge"))
+        assert lease.status is Status.ACTIVE
+        assert stage.left() == usd(100) - lease.hold.total_usd
+        end_lease(stage.services, lease.id, by="ada")
+        assert stage.left() > usd("99.9")
+
+
+def test_no_launch_is_admitted_against_a_budget_that_is_not_filled_yet() -> None:
+    """It is told to ask again; once the open leases are charged there is no room."""
+    stage = Stage()
+    stage.launch(budget_usd=usd(50), **BIG)
+
+    def try_it() -> None:
+        with pytest.raises(Stale):
+            stage.launch(budget_usd=usd(50), **BIG)
+
+    once(stage, "put_budget", "after", try_it)
+    assert stage.put_budget(limit=60).left_usd == 10
+    with pytest.raises(BudgetExceeded):
+        stage.launch(budget_usd=usd(50), **BIG)
+
+
+def test_a_budget_whose_maker_died_is_filled_by_the_next_sweep() -> None:
+    """Until then nobody is admitted in its scope, and after it the old leases count."""
+    stage = Stage()
+    stage.launch(budget_usd=usd(50), **BIG)
+    stage.store.inject("put_budget", Crash(), after=True)
+    with pytest.raises(Crash):
+        stage.put_budget(limit=60)
+    with pytest.raises(Stale):
+        stage.launch(budget_usd=usd(20), **BIG)
+    stage.after(MINUTE)
+    assert stage.left() == 10
+    stage.put_budget(limit=100)
+    assert stage.launch(budget_usd=usd(50), **BIG).status is Status.ACTIVE
+
+
+def test_a_limit_is_not_lowered_below_a_launch_that_comes_first() -> None:
+    """Without force it is refused, and the refusal names the lease that came."""
+    stage = Stage()
+    stage.put_budget()
+    once(stage, "put_budget", "before", lambda: stage.launch(budget_usd=usd(90), **BIG))
+    with pytest.raises(BudgetExceeded) as told:
+        stage.put_budget(limit=20)
+    assert told.value.extra["ending"] == [stage.only_lease().id]
+    assert stage.left() == 10
+
+
+def test_a_forced_limit_also_ends_a_launch_that_comes_first() -> None:
+    """What is cut is judged by what is held when the limit is written."""
+    stage = Stage()
+    stage.put_budget()
+    once(stage, "put_budget", "before", lambda: stage.launch(budget_usd=usd(90), **BIG))
+    assert len(stage.put_budget(limit=20, force=True).ending) == 1
+    assert stage.alive == []
+    assert stage.left() > 19
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_new_budget_is_judged_again_by_a_launch_that_comes_first(force: bool) -> None:  # noqa: FBT001
+    """Without force there is no such budget then; with it, the lease ends."""
+    stage = Stage()
+    once(stage, "put_budget", "before", lambda: stage.launch(budget_usd=usd(90), **BIG))
+    if force:
+        assert len(stage.put_budget(limit=20, force=True).ending) == 1
+        assert stage.alive == []
+    else:
+        with pytest.raises(BudgetExceeded):
+            stage.put_budget(limit=20)
+        assert budgets.all_budgets(stage.services) == ()
+        assert len(stage.alive) == 1
+
+
+def test_a_budget_made_anew_with_another_period_carries_what_is_held() -> None:
+    """Charges of the earlier budget of that name are not its own."""
+    stage = Stage()
+    stage.put_budget(limit=60)
+    lease = stage.launch(budget_usd=usd(50), **BIG)
+    budgets.delete(stage.services, "team")
+    assert stage.put_budget(limit=60, period=Period.DAILY).left_usd == 10
+    with pytest.raises(BudgetExceeded):
+        stage.launch(budget_usd=usd(50), **BIG)
+    end_lease(stage.services, lease.id, by="ada")
+    assert stage.left() > usd("59")
+
+
+def test_a_budget_made_anew_for_another_scope_ends_nobody_else_s_lease() -> None:
+    """Project `mine` is out of money, project `other` is not."""
+    stage = Stage()
+    stage.put_budget(limit=60)
+    stage.launch(budget_usd=usd(50), project="other", **BIG)
+    budgets.delete(stage.services, "team")
+    stage.put_budget(limit=0, force=True, scope_kind=ScopeKind.PROJECT, scope_value="mine")
+    stage.until(at("09:02"))
+    assert len(stage.alive) == 1
+    assert stage.left() == 0
+
+
+@pytest.mark.parametrize("phase", ["before", "after"])
+@pytest.mark.parametrize("is_anew", [False, True])
+def test_a_lease_that_closes_while_a_budget_is_made_counts_with_its_cost(phase: str, is_anew: bool) -> None:  # noqa: FBT001
+    """Not with its hold for ever, and not with nothing."""
+    stage = Stage()
+    if is_anew:
+        stage.put_budget(period=Period.TOTAL)
+    lease = stage.launch(budget_usd=usd(50), **BIG)
+    stage.until(at("09:20"))
+    if is_anew:
+        budgets.delete(stage.services, "team")
+    once(stage, "put_budget", phase, lambda: end_lease(stage.services, lease.id, by="ada"))
+    stage.put_budget(period=Period.TOTAL)
+    stage.after(MINUTE)
+    cost = stage.lease(lease.id).final_usd
+    assert cost
+    assert abs(stage.left() - (100 - cost)) < usd("0.00001")
+
+
+def test_the_sweep_ends_what_a_forced_limit_was_to_end_before_a_crash() -> None:
+    """The limit was written, and with it whom it ends; nobody else."""
+    stage = Stage()
+    stage.put_budget()
+    kept = stage.launch(lasts_for=4 * HOUR)
+    doomed = stage.launch(budget_usd=usd(80), **BIG)
+    stage.store.inject("put_budget", Crash(), after=True)
+    with pytest.raises(Crash):
+        stage.put_budget(limit=10, force=True)
+    stage.until(at("09:02"))
+    assert stage.alive == list(kept.instance_ids)
+    assert "by force" in stage.receipt(doomed.id).reason
+    assert stage.left() > 0
+
+
+def test_a_limit_that_is_raised_again_ends_nothing() -> None:
+    """Whoever died over a forced limit has left a list; the next limit has its own."""
+    stage = Stage()
+    stage.put_budget()
+    lease = stage.launch(budget_usd=usd(80), **BIG)
+    stage.store.inject("put_budget", Crash(), after=True)
+    with pytest.raises(Crash):
+        stage.put_budget(limit=10, force=True)
+    stage.put_budget(limit=90)
+    stage.until(at("09:02"))
+    assert stage.alive == list(lease.instance_ids)

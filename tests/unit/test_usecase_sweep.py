@@ -1231,7 +1231,7 @@ def test_an_adoption_that_is_overtaken_by_launches_again_and_again_goes_through(
     def take_room(method: str, phase: str) -> None:
         if (method, phase) == ("open_lease", "before"):
             stage.store.hook = lambda *_: None
-            charge = Charge(budget="team", period_key="2026-11", amount_usd=usd("0.4"))
+            charge = Charge(budget="team", period_key="2026-11", amount_usd=usd("0.4"), generation=1)
             stage.store.open_lease(lease_of_another(next(others), charge), revision=revision)
             stage.store.hook = take_room
 

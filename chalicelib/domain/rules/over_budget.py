@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.budget import Consequence
+from chalicelib.domain.budget import Budget, Consequence
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.money import ZERO, show
 
@@ -20,6 +20,14 @@ def over_budget(case: Case) -> Finding | None:
         "ends_at_usd": str(max(limit, ZERO)),
         "hourly_usd": str(case.cost.hourly_usd),
     }
+    if lowered := _lowered(case):
+        return Finding(
+            rule="over_budget",
+            effect=Effect.END,
+            reason=f"the limit of budget {lowered.name!r} was lowered to {show(lowered.limit_usd)} by force",
+            figures={**figures, "limit_usd": str(lowered.limit_usd)},
+            ends_at=case.now,
+        )
     spent_out = _spent_out(case)
     if spent_out:
         return Finding(
@@ -40,6 +48,12 @@ def over_budget(case: Case) -> Finding | None:
     else:
         effect, reason = Effect.KEEP, f"it has cost {show(accrued)} of the {show(limit)} at which it ends"
     return Finding(rule="over_budget", effect=effect, reason=reason, figures=figures, ends_at=reached_at)
+
+
+def _lowered(case: Case) -> Budget | None:
+    """The first budget whose forced limit ends this lease."""
+    cuts = (state.budget for state in case.budgets if case.lease and case.lease.id in state.budget.cut)
+    return next(cuts, None)
 
 
 def _spent_out(case: Case) -> str | None:
