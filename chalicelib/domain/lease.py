@@ -74,6 +74,7 @@ class Attempt:
     parameters: Mapping[str, Any]
     started_at: datetime
     outcome: str | None = None
+    code: str = ""
     detail: str = ""
 
 
@@ -148,8 +149,8 @@ class Ending:
 class Lease:
     """One promise. Written only with its `version` as condition, so of two writers one loses and reads anew.
 
-    `budget_usd` is the cap that a PATCH gave it; a launched one's is in its order too. `teardown_margin` is what its hold was reckoned
-    with: a policy that changes later ends no lease that runs.
+    `budget_usd` is the cap that a PATCH gave it; a launched one's is in its order too. `teardown_margin` is what its
+    hold was reckoned with: a policy that changes later ends no lease that runs.
     """
 
     id: str

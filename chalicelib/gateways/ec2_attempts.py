@@ -170,7 +170,7 @@ def _persistent(
                 "MaxPrice": _usd(price_cap),
                 "SpotInstanceType": "persistent",
                 "InstanceInterruptionBehavior": "stop",
-                "ValidUntil": valid_until.replace(microsecond=0).isoformat(),  # EC2's format has whole seconds
+                "ValidUntil": valid_until.isoformat(timespec="seconds"),
             },
         },
         "InstanceInitiatedShutdownBehavior": "stop",
@@ -189,7 +189,9 @@ def _box(order: LaunchOrder, image: Image) -> dict[str, Any]:
     root = Disk(device=image.root_device, gib=order.volume_gib or image.root_gib, type="gp3")
     disks = [disk for disk in (root, *image.other_disks) if disk.device]
     if disks:
-        box["BlockDeviceMappings"] = [{"DeviceName": disk.device, "Ebs": _ends_with_box(disk)} for disk in disks]
+        box["BlockDeviceMappings"] = [
+            {"DeviceName": disk.device, "Ebs": _ends_with_box(disk)} for disk in disks
+        ]
     if order.key_name:
         box["KeyName"] = order.key_name
     if order.instance_profile:

@@ -17,24 +17,13 @@ from chalicelib.domain.meter import PriceBook, measure
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases.gather import spent_by_budget
-from chalicelib.usecases.recover import give_up, launched
+from chalicelib.usecases.recover import give_up, launched, nothing_started
 
 ADMISSION_TRIES = 10
 REPLAYS = 2
 ANSWER_WITHIN = timedelta(seconds=8)
 """No further call is begun after that: with one that takes its full 20 s, API Gateway's 29 s still hold."""
 KEEP_TRIES = 5
-NO_CAPACITY_CODES = frozenset(
-    {
-        "InsufficientInstanceCapacity",
-        "InsufficientCapacity",
-        "InsufficientCapacityOnOutpost",
-        "SpotMaxPriceTooLow",
-        "UnfulfillableCapacity",
-        "MaxSpotInstanceCountExceeded",
-        "Unsupported",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +86,7 @@ def launch(
     try:
         return _start(services, lease, order, terms, now)
     except Refused as refusal:
-        failure = {"slug": refusal.slug, "detail": refusal.detail, **refusal.extra}
-        give_up(services, services.store.lease(lease_id) or lease, failure)
+        give_up(services, services.store.lease(lease_id) or lease, refusal)
         raise
 
 
@@ -181,11 +169,10 @@ def _hold(
 
 
 def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, now: datetime) -> Lease:
-    """Make the attempts in order until one has started something; refusals are kept, for the answer.
+    """Make the attempts in order until one has started something or the time is up; refusals are kept, for the answer.
 
-    Without an answer in time the lease is left `requested`, and the sweep finds out what it came to.
+    Without an answer the lease is left `requested`, and the sweep finds out what it came to.
     """
-    refused: list[LaunchAnswer] = []
     answered_by = services.clock.now() + ANSWER_WITHIN
     for attempt in services.compute.attempts(
         order,
@@ -197,17 +184,16 @@ def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, 
         valid_until=now + terms.policy.lease.max_for,
         now=now,
     ):
-        if refused and services.clock.now() >= answered_by:
-            return lease
+        if lease.attempts and services.clock.now() >= answered_by:
+            break
         lease = _record(services, replace(lease, attempts=(*lease.attempts, attempt)))
         answer = _launch(services, attempt, answered_by=answered_by)
         if answer.outcome == "unknown":
             return lease
         if answer.outcome == "launched":
             return _keep(services, _answered(lease, answer), answer, now)
-        refused.append(answer)
         lease = _record(services, _answered(lease, answer))
-    raise _nothing_started(order, refused)
+    raise nothing_started(order, lease.attempts)
 
 
 def _record(services: Services, lease: Lease) -> Lease:
@@ -242,7 +228,7 @@ def _launch(services: Services, attempt: Attempt, *, answered_by: datetime) -> L
 
 
 def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:
-    last = replace(lease.attempts[-1], outcome=answer.outcome, detail=answer.detail)
+    last = replace(lease.attempts[-1], outcome=answer.outcome, code=answer.code, detail=answer.detail)
     return replace(lease, attempts=(*lease.attempts[:-1], last))
 
 
@@ -279,20 +265,3 @@ def _undo(services: Services, lease: Lease, answer: LaunchAnswer) -> None:
 
 def _caps(order: LaunchOrder, prices: PriceBook) -> dict[str, Decimal]:
     return {name: price_cap_usd(order, name, prices) for name in order.instance_types}
-
-
-def _nothing_started(order: LaunchOrder, answers: list[LaunchAnswer]) -> Refused:
-    """Every attempt was refused: for want of capacity, or for a reason that the caller can mend."""
-    tried = [{"code": answer.code, "detail": answer.detail} for answer in answers]
-    what = f"{', '.join(order.instance_types)} in {order.region}"
-    if all(answer.code in NO_CAPACITY_CODES for answer in answers):
-        return NoCapacity(
-            f"EC2 has no spot capacity for {what} within the price cap; nothing runs and nothing is held. Allow more "
-            "instance_types, another region or a later time",
-            tried=tried,
-        )
-    return Refused(
-        f"EC2 refused to launch {what}: {answers[0].code}: {answers[0].detail}. Nothing runs and nothing is held",
-        slug="launch-refused",
-        tried=tried,
-    )

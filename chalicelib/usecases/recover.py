@@ -5,30 +5,50 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain import notices
-from chalicelib.domain.errors import Stale, Unavailable
-from chalicelib.domain.lease import Lease, Status
+from chalicelib.domain.errors import NoCapacity, Refused, Stale, Unavailable
+from chalicelib.domain.lease import Attempt, LaunchOrder, Lease, RequestType, Status
 from chalicelib.domain.tracking import track
 from chalicelib.ports import LaunchAnswer, Services
 from chalicelib.usecases.gather import Facts
 
+PATIENCE = timedelta(seconds=30)
+"""A sweep that is as old as this leaves the rest to the next one: a write may be tried for 20 s."""
 LAUNCH_MAY_TAKE = timedelta(seconds=60)
 """An HTTP call lives 30 s at most: a lease that is `requested` for longer has lost its launcher."""
 SURELY_VISIBLE_AFTER = timedelta(minutes=5)
 """By then what a lost call started shows up in DescribeInstances, which is eventually consistent."""
+NO_CAPACITY_CODES = frozenset(
+    {
+        "InsufficientInstanceCapacity",
+        "InsufficientCapacity",
+        "InsufficientCapacityOnOutpost",
+        "SpotMaxPriceTooLow",
+        "UnfulfillableCapacity",
+        "MaxSpotInstanceCountExceeded",
+        "Unsupported",
+    }
+)
 
 
 def recover_launches(services: Services, facts: Facts) -> Facts:
-    """The facts with every abandoned launch resolved, where that can be known by now."""
+    """The facts with every abandoned launch resolved, where that can be known by now; one that the table would not
+    take is lacking, and keeps no other waiting for long."""
     if facts.only is not None:
         return facts
-    resolved = {
-        lease.id: _recover(services, facts, lease) for lease in facts.leases if _is_abandoned(lease, facts)
-    }
+    resolved: dict[str, Lease | None] = {}
+    lacking: list[str] = []
+    for lease in facts.leases:
+        if _is_abandoned(lease, facts) and services.clock.now() - facts.now < PATIENCE:
+            try:
+                resolved[lease.id] = _recover(services, facts, lease)
+            except Unavailable as error:
+                lacking.append(f"Recovery {lease.id}: {error.detail}")
     leases = [resolved.get(lease.id, lease) for lease in facts.leases]
     return replace(
         facts,
         leases=tuple(lease for lease in leases if lease),
         stored={**facts.stored, **{lease.id: lease for lease in resolved.values() if lease}},
+        lacking=(*facts.lacking, *lacking),
     )
 
 
@@ -78,9 +98,42 @@ def _recover(services: Services, facts: Facts, lease: Lease) -> Lease | None:
         return _keep(services, facts, lease, found)
     if is_unanswered(lease) and facts.now - _last_try(lease) < SURELY_VISIBLE_AFTER:
         return lease
-    return give_up(
-        services, lease, {"slug": "launch-lost", "detail": "its launch was cut off and nothing runs"}, facts
+    return give_up(services, lease, _why_nothing_runs(lease), facts)
+
+
+def _why_nothing_runs(lease: Lease) -> Refused:
+    """EC2's own reasons where it refused every attempt; else the answer was lost, or the call never made."""
+    if lease.order and lease.attempts and all(one.outcome == "refused" for one in lease.attempts):
+        return nothing_started(lease.order, lease.attempts)
+    return Refused(
+        "its launch was cut off; nothing runs and nothing is held. Ask again with a new Idempotency-Key",
+        slug="launch-lost",
     )
+
+
+def nothing_started(order: LaunchOrder, attempts: Sequence[Attempt]) -> Refused:
+    """Every attempt was refused: for want of capacity, or for a reason that the caller can mend."""
+    tried = [{"code": one.code, "detail": one.detail} for one in attempts]
+    what = f"{', '.join(order.instance_types)} in {order.region}"
+    if all(one.code in NO_CAPACITY_CODES for one in attempts):
+        return NoCapacity(
+            f"EC2 has no spot capacity for {what} within the price cap{_left_out(order, attempts)}; nothing runs and "
+            "nothing is held. Allow more instance_types, another region or a later time",
+            tried=tried,
+        )
+    return Refused(
+        f"EC2 refused to launch {what}: {attempts[0].code}: {attempts[0].detail}. Nothing runs and nothing is held",
+        slug="launch-refused",
+        tried=tried,
+    )
+
+
+def _left_out(order: LaunchOrder, attempts: Sequence[Attempt]) -> str:
+    """What the time did not allow: a persistent request takes a call for each type."""
+    left = len(set(order.instance_types)) - len(attempts)
+    if order.request_type is not RequestType.PERSISTENT or left <= 0:
+        return ""
+    return f", and there was no time to try {left} of these types"
 
 
 def _keep(services: Services, facts: Facts, lease: Lease, found: LaunchAnswer) -> Lease:
@@ -103,13 +156,12 @@ def launched(lease: Lease, answer: LaunchAnswer) -> Lease:
     )
 
 
-def give_up(
-    services: Services, lease: Lease, failure: dict[str, object], facts: Facts | None = None
-) -> Lease | None:
+def give_up(services: Services, lease: Lease, refusal: Refused, facts: Facts | None = None) -> Lease | None:
     """Close a lease whose launch started nothing: the whole hold goes back. None; the lease where that was too late."""
     if lease.status is not Status.REQUESTED:
         return lease
     now = facts.now if facts else services.clock.now()
+    failure = {"slug": refusal.slug, "detail": refusal.detail, **refusal.extra}
     closed = replace(
         lease, status=Status.CLOSED, closed_at=now, final_usd=lease.hold.total_usd * 0, failure=failure
     )

@@ -29,6 +29,7 @@ TITLES: Mapping[str, str] = {
     "image-not-found": "The region has no such image",
     "internal-error": "Curfew made a mistake",
     "invalid": "The request says something it can't say",
+    "launch-lost": "The launch was cut off and started nothing",
     "launch-refused": "EC2 refused the launch",
     "launches-stopped": "A budget has stopped launches",
     "lease-limit": "The policy's lease limits forbid this",

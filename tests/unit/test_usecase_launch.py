@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from chalicelib.domain.lease import Lease, RequestType, Status
 from chalicelib.domain.notices import Kind
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.launch import quote
+from chalicelib.web.problems import TITLES
 from tests.builders import HOUR, MINUTE, REGION, TYPE, Stage, minutes, order, usd
 from tests.doubles.accidents import Crash
 from tests.doubles.memory_compute import Call
@@ -137,6 +139,50 @@ def test_the_next_type_is_tried_where_the_first_has_no_capacity() -> None:
     lease = stage.launch(request_type=RequestType.PERSISTENT, instance_types=(TYPE, "g4dn.xlarge"))
     assert [attempt.outcome for attempt in lease.attempts] == ["refused", "launched"]
     assert [stage.box(one).type for one in lease.instance_ids] == [TYPE]
+
+
+def slow_launches(stage: Stage) -> None:
+    """Each call takes ten seconds."""
+    stage.compute.on_call = lambda when, call: (
+        stage.clock.sleep(10) if (when, call.operation) == ("before", "launch") else None
+    )
+
+
+def test_a_launch_cut_off_by_the_time_keeps_what_ec2_said() -> None:
+    """The first type has no capacity and there is no time for the second: no-capacity, now and for the same key, and
+    the hold goes back at once."""
+    stage = Stage()
+    stage.put_budget()
+    stage.compute.ec2.no_capacity = {(REGION, "g4dn.xlarge")}
+    slow_launches(stage)
+    for _ in range(2):
+        with pytest.raises(NoCapacity, match="no time to try 1 of these types") as told:
+            stage.launch(key="k", request_type=RequestType.PERSISTENT, instance_types=(TYPE, "g4dn.xlarge"))
+        assert [one["code"] for one in told.value.extra["tried"]] == ["InsufficientInstanceCapacity"]
+    assert (stage.alive, stage.left(), stage.store.open_leases()) == ([], usd(100), ())
+    assert len(launched(stage)) == 1
+
+
+@pytest.mark.parametrize("number, slug", [(1, "launch-lost"), (2, "no-capacity")])
+def test_a_launch_that_started_nothing_before_its_launcher_died_says_why(number: int, slug: str) -> None:
+    """EC2's refusals where they are all recorded; else that it was cut off, which is a documented problem too."""
+    stage = Stage()
+    stage.compute.ec2.no_capacity = {(REGION, TYPE)}
+    saves = count(1)
+
+    def die(method: str, phase: str) -> None:
+        if (method, phase) == ("save_lease", "after") and next(saves) == number:
+            stage.store.hook = lambda *_: None
+            raise Crash
+
+    stage.store.hook = die
+    with pytest.raises(Crash):
+        stage.launch(key="k")
+    stage.until(stage.clock.now() + minutes(7))
+    with pytest.raises(Refused) as told:
+        stage.launch(key="k")
+    assert told.value.slug == slug
+    assert slug in TITLES
 
 
 def test_a_refusal_that_the_caller_can_mend_says_so() -> None:
