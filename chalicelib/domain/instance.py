@@ -4,8 +4,8 @@ Real answers lack fields: an instance without State is taken for one that runs a
 would hide it. `LaunchTime` is only the last start (EC2 guide, DescribeInstances).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 GONE = frozenset({"shutting-down", "terminated"})
@@ -91,6 +91,18 @@ class RegionView:
     spot_requests: tuple[SpotRequest, ...] = ()
     fleet_types: Mapping[str, str] = field(default_factory=dict)
     """Fleet id → `instant`, `maintain` or `request`, for the fleets its instances name."""
+
+
+def doubted(views: Sequence[RegionView], expected: Collection[str]) -> tuple[RegionView, ...]:
+    """The views, with denials that can't be for ever as failures: of a region that has answered before or has a lease
+    (`expected`), and of all regions at once. Somebody took Curfew's own permission away, and boxes bill on unseen."""
+    is_blind = all(view.status == "denied" for view in views)
+    return tuple(
+        replace(view, status="failed")
+        if view.status == "denied" and (is_blind or view.region in expected)
+        else view
+        for view in views
+    )
 
 
 @dataclass(frozen=True, slots=True)

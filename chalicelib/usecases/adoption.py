@@ -24,15 +24,22 @@ class Adopted:
     lease_ids: tuple[str, ...]
 
 
-def record_first_sights(services: Services, facts: Facts) -> None:
-    """Remember what ran in a region when it was first seen whole; an event's look at one box is no first sight."""
+def record_first_sights(services: Services, facts: Facts) -> Facts:
+    """Remember what ran in a region when it was first seen whole; an event's look at one box is no first sight.
+
+    What the table does not take is lacking, and recorded by a later sweep: until then nothing there is adopted.
+    """
     if facts.only is not None:
-        return
+        return facts
     for view in facts.sight.views:
         is_new = view.region not in facts.account.first_sights and is_watched(services, view.region)
         if view.status == "ok" and is_new:
             ids = frozenset(instance.id for instance in view.instances if instance.is_running)
-            services.store.record_first_sight(view.region, FirstSight(at=facts.now, instance_ids=ids))
+            try:
+                services.store.record_first_sight(view.region, FirstSight(at=facts.now, instance_ids=ids))
+            except Unavailable as error:
+                return replace(facts, lacking=(*facts.lacking, f"FirstSight {view.region}: {error.detail}"))
+    return facts
 
 
 def adopt_loose(services: Services, facts: Facts) -> Adopted:

@@ -16,7 +16,7 @@ from chalicelib.domain.case import Case, Effect, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, combine, of_box, unknown
-from chalicelib.domain.instance import Instance, RegionView, Sight
+from chalicelib.domain.instance import Instance, RegionView, Sight, doubted
 from chalicelib.domain.lease import Charge, Lease, Run, Status
 from chalicelib.domain.meter import Cost, PriceBook, measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
@@ -67,7 +67,8 @@ def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = 
     account = services.store.account()
     stored, book = _ledger(services, now)
     regions, lacking = _regions(services, policy, stored, account, only)
-    sight = Sight(services.compute.observe(regions, only=only[1] if only else None))
+    views = services.compute.observe(regions, only=only[1] if only else None)
+    sight = Sight(doubted(views, {*account.first_sights, *(lease.region for lease in stored)}))
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
     ran_before = _ran_before(services, account, sight)
     found = unleased(sight, tracked, policy=policy, ran_before=ran_before, now=now)
