@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.domain.lease import Attempt
-from chalicelib.gateways.aws import ASKING, AWS_ERRORS, LAUNCHING, Aws, code_of, explain, is_settled, unavailable
+from chalicelib.gateways.aws import (
+    ASKING,
+    AWS_ERRORS,
+    LAUNCHING,
+    Aws,
+    code_of,
+    explain,
+    is_settled,
+    unavailable,
+)
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.gateways.ec2_observe import instances_of
 from chalicelib.ports import LaunchAnswer
