@@ -63,6 +63,11 @@ class Lab:
         """AWS or Slack misbehaves."""
         self._stage.world("POST", "/faults", fault)
 
+    @property
+    def hit(self) -> set[str]:
+        """The services whose faults have hit a call."""
+        return {fault["service"] for fault in self._stage.world("GET", "/faults") if fault["hits"]}
+
     def mend(self) -> None:
         """No more faults."""
         self._stage.world("DELETE", "/faults")

@@ -1,6 +1,7 @@
 """How boxes end, and what never stops an end."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -158,16 +159,38 @@ NOT_NEEDED = (
 )
 
 
+def two_leases(lab: Lab) -> dict[str, Any]:
+    """One that ends in half an hour; beside it a box, in another region, of which CloudWatch is asked every minute."""
+    lab.policy(idle=SHORT)
+    lab.launch(gpu=90, region="eu-west-1")
+    lease = lab.launch(hours="0.5", gpu=90)
+    lab.minutes(25)
+    return lease
+
+
 def test_what_is_not_needed_for_a_kill_does_not_delay_it(lab: Lab) -> None:
     """With every service failing but EC2's describing and ending and the table, an expired box ends in its minute."""
-    lease = lab.launch(hours="0.25", gpu=90)
+    lease = two_leases(lab)
     for service in NOT_NEEDED:
         lab.fault(service=service, operation="*", rate=1, code="InternalError")
     lab.fault(service="ec2", operation="DescribeSpotPriceHistory", rate=1, code="InternalError")
     lab.fault(service="slack", rate=1, code="500")
-    lab.minutes(15)
+    lab.minutes(5)
     (box,) = lease["instance_ids"]
-    assert when(lab.row(box)["ended_at"]) == when(lease["expires_at"])
+    assert when(lab.row(box)["ended_at"]) == when(lease["expires_at"]) == lab.now
+    assert {"cloudwatch", "ec2"} <= lab.hit
+
+
+def test_what_hangs_does_not_delay_a_kill(lab: Lab) -> None:
+    """With metrics and prices three seconds late, an expired box ends in its own sweep all the same."""
+    lease = two_leases(lab)
+    lab.minutes(4)
+    lab.fault(service="cloudwatch", operation="*", rate=1, delay_seconds=3)
+    lab.fault(service="ec2", operation="DescribeSpotPriceHistory", rate=1, delay_seconds=3)
+    lab.minutes(1)
+    (box,) = lease["instance_ids"]
+    assert when(lab.row(box)["ended_at"]) == when(lease["expires_at"]) == lab.now
+    assert lab.hit == {"cloudwatch", "ec2"}
 
 
 def test_sweeps_at_the_same_moment_do_nothing_twice(lab: Lab) -> None:
