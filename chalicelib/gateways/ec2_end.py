@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.gateways.aws import ACTING, AWS_ERRORS, THROTTLES, Aws, code_of, unavailable
+from chalicelib.gateways.aws import ACTING, ASKING, AWS_ERRORS, THROTTLES, Aws, code_of, unavailable
 from chalicelib.gateways.ec2_attempts import template_name
 from chalicelib.ports import Outcome
 
@@ -73,7 +73,7 @@ def tag(aws: Aws, region: str, ids: Collection[str], tags: Mapping[str, str]) ->
     pairs: Any = [{"Key": key, "Value": value} for key, value in tags.items()]
     try:
         for some in _parts(sorted(ids), TAGGED_A_CALL):
-            aws.ec2(region, ACTING).create_tags(Resources=some, Tags=pairs)
+            aws.ec2(region, ASKING).create_tags(Resources=some, Tags=pairs)
     except AWS_ERRORS as error:
         raise unavailable(f"tagging {len(ids)} instances in {region}", error) from error
 

@@ -61,12 +61,15 @@ class Facts:
         return self.sight.is_complete and not any(name.startswith("DescribeRegions") for name in self.lacking)
 
 
-def gather(services: Services, now: datetime, *, only: tuple[str, str] | None = None) -> Facts:
-    """Look at the account, or with `only` (region, instance id) at one box."""
+def gather(
+    services: Services, now: datetime, *, only: tuple[str, str] | None = None, region: str | None = None
+) -> Facts:
+    """Look at the account, with `region` at that one alone, or with `only` (region, instance id) at one box."""
     policy, _ = services.store.policy()
     account = services.store.account()
     stored, book = _ledger(services, now)
-    regions, lacking = _regions(services, policy, stored, account, only)
+    alone = only[0] if only else region
+    regions, lacking = ((alone,), ()) if alone else _regions(services, policy, stored, account)
     views = services.compute.observe(regions, only=only[1] if only else None)
     sight = Sight(doubted(views, {*account.first_sights, *(lease.region for lease in stored)}))
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
@@ -166,10 +169,7 @@ def _regions(
     policy: Policy,
     leases: Sequence[Lease],
     account: Account,
-    only: tuple[str, str] | None,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if only:
-        return (only[0],), ()
     leased = {lease.region for lease in leases}
     lacking: tuple[str, ...] = ()
     regions = services.regions

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.ports import Services, SweepRecord
 
 SILENT_AFTER = timedelta(minutes=5)
 RECENT = 200
+PAGES = 10
+"""A storm of events fills so many pages with sweeps of its own in five minutes; what a stranger may make us read ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,7 @@ class Health:
 def health(services: Services) -> Health:
     """Look at the records of the last sweeps, never at AWS: it must answer when AWS does not."""
     now = services.clock.now()
-    recent = services.store.sweeps(limit=RECENT, cursor=None).items
-    whole = [record for record in recent if record.trigger != "event"]
+    whole = _whole_sweeps(services, since=now - SILENT_AFTER)
     complete = next((record for record in whole if record.is_complete), None)
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
     waiting = services.store.waiting_notices()
@@ -46,6 +47,19 @@ def health(services: Services) -> Health:
         waiting_notices=waiting,
         open_leases=len(services.store.open_leases()),
     )
+
+
+def _whole_sweeps(services: Services, *, since: datetime) -> list[SweepRecord]:
+    """The last sweeps of the whole account, newest first: a page of records, and more where events fill it."""
+    whole: list[SweepRecord] = []
+    cursor: str | None = None
+    for _ in range(PAGES):
+        page = services.store.sweeps(limit=RECENT, cursor=cursor)
+        whole += [record for record in page.items if record.trigger != "event"]
+        cursor = page.next
+        if cursor is None or page.items[-1].started_at < since or any(one.is_complete for one in whole):
+            break
+    return whole
 
 
 def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:

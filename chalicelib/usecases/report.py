@@ -50,13 +50,13 @@ def leases(services: Services, *, limit: int, cursor: str | None) -> Page[LeaseR
 
 
 def lease(services: Services, lease_id: str) -> LeaseReport:
-    """One lease. Raises NotFound."""
+    """One lease, by a look at its own region. Raises NotFound."""
     found = services.store.lease(lease_id)
     if found is None:
         raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
     if not found.is_open:
         return _closed(services, found)
-    facts = gather(services, services.clock.now())
+    facts = gather(services, services.clock.now(), region=found.region)
     alone = replace(facts, leases=tuple(one for one in facts.leases if one.id == lease_id), loose=())
     verdicts = _verdicts(services, alone) if alone.leases else {}
     return _report(services, facts, verdicts, found)

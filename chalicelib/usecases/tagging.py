@@ -4,6 +4,8 @@ Tags are for reading: nothing Curfew decides rests on them. A box that AWS relau
 a lease that was extended has moved on.
 """
 
+from datetime import datetime, timedelta
+
 from chalicelib.domain.adoption import NOBODY, OWNER_TAG, PROJECT_TAG
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.instance import Instance
@@ -15,10 +17,15 @@ from chalicelib.usecases.gather import Facts
 EXPIRES_TAG = "curfew:expires-at"
 A_SWEEP = 20
 """So many boxes a sweep: the rest follow in the next ones."""
+PATIENCE = timedelta(seconds=5)
+MINUTE = timedelta(minutes=1)
 
 
 def tag_boxes(services: Services, facts: Facts) -> str | None:
-    """Tag what is not tagged rightly. Returns why it could not, or None."""
+    """Tag what is not tagged rightly. Returns why one could not be, or None.
+
+    Each minute begins with others, so that boxes that can't be tagged keep no other from it.
+    """
     wrong = [
         (lease, instance)
         for lease in facts.leases
@@ -26,12 +33,22 @@ def tag_boxes(services: Services, facts: Facts) -> str | None:
         for instance in facts.owned(lease).live
         if not _is_tagged(lease, instance)
     ]
-    for lease, instance in wrong[:A_SWEEP]:
+    failure: str | None = None
+    begun = services.clock.now()
+    for lease, instance in _in_turn(wrong, facts.now)[:A_SWEEP]:
+        if services.clock.now() - begun > PATIENCE:
+            break
         try:
             services.compute.tag(instance.region, [instance.id], _tags(lease))
         except Unavailable as error:
-            return f"CreateTags {instance.region}: {error.detail}"
-    return None
+            failure = failure or f"CreateTags {instance.region}: {error.detail}"
+    return failure
+
+
+def _in_turn(wrong: list[tuple[Lease, Instance]], now: datetime) -> list[tuple[Lease, Instance]]:
+    """All of them, from another one on than a minute ago."""
+    first = now.timestamp() // MINUTE.total_seconds() * A_SWEEP % max(len(wrong), 1)
+    return wrong[int(first) :] + wrong[: int(first)]
 
 
 def _tags(lease: Lease) -> dict[str, str]:

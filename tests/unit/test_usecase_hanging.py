@@ -1,6 +1,7 @@
 """What hangs, is refused or fails in one place holds up no end elsewhere, and is never taken for nothing to see."""
 
 import threading
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.notices import Kind
-from chalicelib.usecases import teardown
+from chalicelib.domain.tracking import LEASE_TAG
+from chalicelib.usecases import report, teardown
 from chalicelib.usecases.gather import gather
-from tests.builders import HOUR, MINUTE, Stage, at
+from chalicelib.usecases.health import RECENT, health
+from chalicelib.usecases.tagging import A_SWEEP
+from tests.builders import HOUR, MINUTE, SECOND, Stage, at
 from tests.contract.compute_labs import let_finish
 from tests.doubles.accidents import Crash
 from tests.doubles.memory_compute import Call
@@ -134,3 +138,62 @@ def test_a_region_with_a_lease_is_not_denied_for_ever(code: str) -> None:
     stage.launch(region="us-west-2")
     stage.compute.fail("observe", "us-west-2", code=code)
     assert not stage.sweep().is_complete
+
+
+def test_one_lease_is_reported_by_a_look_at_its_own_region() -> None:
+    """Another region that hangs keeps nobody waiting for the answer to a launch."""
+    stage = Stage()
+    lease = stage.launch(region="eu-west-1")
+    stage.launch()
+    stage.compute.calls.clear()
+    told = report.lease(stage.services, lease.id)
+    looks = [call for call in stage.compute.calls if call.operation in {"regions", "observe"}]
+    assert [call.region for call in looks] == ["eu-west-1"]
+    assert [box.id for box in told.instances] == list(lease.instance_ids)
+    assert told.verdict
+
+
+def test_a_storm_of_events_is_no_sign_of_sickness() -> None:
+    """Their records hide no complete sweep from /health."""
+    stage = Stage()
+    box = stage.compute.start()
+    stage.sweep()
+    for _ in range(2 * RECENT + 50):
+        stage.clock.advance(SECOND / 2)
+        stage.sweep(box)
+    found = health(stage.services)
+    assert found.last_complete_sweep
+    assert found.last_complete_sweep.started_at == at("09:00")
+    assert found.status == "degraded"
+
+
+def test_boxes_that_can_t_be_tagged_keep_no_other_from_it() -> None:
+    """However many they are: the others have their tags after some sweeps, and the record says why these have none."""
+    stage = Stage()
+    boxes = [stage.compute.start() for _ in range(2 * A_SWEEP)]
+    refused, tag = set(boxes[: A_SWEEP + 5]), stage.compute.tag
+
+    def picky(region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
+        if refused.intersection(ids):
+            raise Unavailable("denied")
+        tag(region, ids, tags)
+
+    setattr(stage.compute, "tag", picky)  # noqa: B010 (mypy)
+    record = stage.until(at("09:04"))
+    assert [one for one in boxes if LEASE_TAG not in stage.box(one).tags] == boxes[: A_SWEEP + 5]
+    assert "CreateTags us-east-1: denied" in record.lacking
+
+
+def test_tags_that_hang_are_left_for_later() -> None:
+    """They are for reading: a sweep has no minute for them."""
+    stage = Stage()
+    for _ in range(5):
+        stage.compute.start()
+
+    def slow(when: str, call: Call) -> None:
+        if (when, call.operation) == ("before", "tag"):
+            stage.clock.advance(4 * SECOND)
+
+    stage.compute.on_call = slow
+    stage.sweep()
+    assert len([call for call in stage.compute.calls if call.operation == "tag"]) == 2
