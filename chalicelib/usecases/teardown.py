@@ -6,6 +6,7 @@ lease in `ending` that the next sweep takes up where it stands.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import Sight
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status, Step
 from chalicelib.domain.meter import PriceBook, measure
-from chalicelib.domain.money import to_micro
+from chalicelib.domain.money import ZERO, to_micro
 from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.receipts import receipt_of
@@ -265,8 +266,16 @@ def _is_refused(lease: Lease) -> bool:
 
 
 def _rehearsed(services: Services, lease: Lease, prices: PriceBook, now: datetime) -> Receipt:
-    """A dry run ends here: the receipt says what would have been done, and the lease goes on as before."""
+    """A dry run ends here: the receipt says what would have been done, and the lease goes on as before.
+
+    One that was made only to end a request without a box is closed again: no rule would ever end it.
+    """
     receipt = receipt_of(lease, measure(lease, prices, now), status=DRY_RUN, ended_at=None)
+    if lease.is_adopted and not lease.runs:
+        closed = replace(lease, status=Status.CLOSED, closed_at=now, final_usd=ZERO)
+        with suppress(Stale, Unavailable):
+            services.store.close_lease(closed, receipt=receipt, notices=[notices.ended(receipt, now)])
+        return receipt
     warned_at = {**lease.warned_at, REHEARSED: now}
     going_on = replace(lease, status=Status.ACTIVE, ending=None, warned_at=warned_at)
     _save(services, going_on, [notices.ended(receipt, now)], receipt)

@@ -181,6 +181,21 @@ def test_a_request_too_new_to_be_known_is_not_called_cancelled() -> None:
     assert len(stage.compute.ec2.boxes) == 1
 
 
+def test_a_rehearsed_end_of_a_request_without_a_box_leaves_no_lease() -> None:
+    """There was none before, and no rule would ever end it; in earnest it is cancelled later."""
+    stage = Stage(is_dry_run=True)
+    request = an_open_request(stage)
+    assert end_spot_request(stage.services, request.id, by="ada").status == "dry-run"
+    assert (request.state, stage.store.open_leases()) == ("open", ())
+    stage.is_dry_run = False
+    stage.after(MINUTE)
+    assert request.state == "open"
+    end_spot_request(stage.services, request.id, by="ada")
+    stage.until(at("09:08"))
+    assert request.state == "cancelled"
+    assert is_over(stage)
+
+
 def test_a_request_without_a_box_is_ended_by_the_sweep_where_its_ender_died() -> None:
     """A crash right after the first write: the lease is ending already, so a sweep takes it up."""
     stage = Stage()
