@@ -22,7 +22,6 @@ from chalicelib.web import events, launches, logs, paging, receive, views
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.models import (
     BudgetBody,
-    CompletePolicy,
     ExtendBody,
     ForceQuery,
     LaunchBody,
@@ -189,17 +188,17 @@ def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
 
 
 @app.route("/policy", methods=["PUT"], content_types=ANY)
-@door.endpoint(body=CompletePolicy, query=NoQuery)
+@door.endpoint(body=Policy, query=NoQuery)
 def put_policy(call: Call[Policy, NoQuery]) -> Answer:
-    """Replace the whole policy; with If-Match only that version."""
+    """Put the policy; what is left out stays as it is in force; with If-Match only over that version."""
     expected = receive.expected_version(call.headers)
     try:
-        version = policies.replace(call.services, call.body, if_version=expected)
+        policy, version = policies.put(call.services, call.body, if_version=expected)
     except Stale as error:
         if expected is None:
             raise
         raise PreconditionFailed(f"{error.detail}; read GET /policy and its ETag again") from error
-    return Answer(body=views.policy(call.body), headers={"ETag": f'"{version}"'})
+    return Answer(body=views.policy(policy), headers={"ETag": f'"{version}"'})
 
 
 @app.route("/sweeps", methods=["POST"], content_types=ANY)

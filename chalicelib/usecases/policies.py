@@ -1,7 +1,13 @@
-"""Read and replace the policy."""
+"""Read and put the policy."""
 
-from chalicelib.domain.policy import Policy
+from typing import TypeVar
+
+from chalicelib.domain.errors import Stale
+from chalicelib.domain.policy import Policy, Section
 from chalicelib.ports import Services
+
+TRIES = 5
+S = TypeVar("S", bound=Section)
 
 
 def current(services: Services) -> tuple[Policy, int]:
@@ -9,6 +15,26 @@ def current(services: Services) -> tuple[Policy, int]:
     return services.store.policy()
 
 
-def replace(services: Services, policy: Policy, *, if_version: int | None) -> int:
-    """Put a complete policy; the next sweep judges by it. Raises Stale when another was put meanwhile."""
-    return services.store.put_policy(policy, if_version=if_version)
+def put(services: Services, sent: Policy, *, if_version: int | None) -> tuple[Policy, int]:
+    """Put a policy; the next sweep judges by it. What was not sent stays as it is in force: a forgotten `exclude_tags`
+    must not end the boxes it excludes. Raises Stale when another was put meanwhile."""
+    for tries_left in reversed(range(TRIES)):
+        policy, version = services.store.policy()
+        complete = completed(sent, policy)
+        try:
+            return complete, services.store.put_policy(
+                complete, if_version=version if if_version is None else if_version
+            )
+        except Stale:
+            if if_version is not None or not tries_left:
+                raise
+    raise Stale("the policy kept changing; nothing was changed, ask again")
+
+
+def completed(sent: S, in_force: S) -> S:
+    """What was sent, and in place of what was left out what is in force."""
+    given = {
+        name: completed(value, getattr(in_force, name)) if isinstance(value, Section) else value
+        for name, value in ((name, getattr(sent, name)) for name in sent.model_fields_set)
+    }
+    return in_force.model_copy(update=given)

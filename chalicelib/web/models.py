@@ -6,7 +6,7 @@ Fields and values of later milestones are absent, so that nothing asked for is s
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,14 +15,11 @@ from pydantic import (
     Field,
     PlainSerializer,
     StrictBool,
-    create_model,
     model_validator,
 )
 
 from chalicelib.domain.budget import DEFAULT_THRESHOLDS, Consequence, Period, ScopeKind
-from chalicelib.domain.policy import MAX_LENGTH, Length, Policy, Section
-
-S = TypeVar("S", bound=Section)
+from chalicelib.domain.policy import MAX_LENGTH, Length
 
 REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._:/=+@-]{0,127}$"
@@ -254,17 +251,3 @@ class SweepBody(Sent):
         if self.dry_run and self.arm:
             raise ValueError("arming changes something, a dry run changes nothing: ask for one of them")
         return self
-
-
-def _complete(section: type[S]) -> type[S]:
-    """The same section, with no key that may be left out."""
-    required: dict[str, Any] = {}
-    for name, field in section.model_fields.items():
-        inner = isinstance(field.default, Section)
-        kind = _complete(type(field.default)) if inner else field.rebuild_annotation()
-        required[name] = (kind, Field(alias=field.alias))
-    return create_model(section.__name__, __base__=section, **required)
-
-
-CompletePolicy = _complete(Policy)
-"""PUT /policy: the document of GET /policy, whole, because nobody means a default by leaving something out."""

@@ -14,7 +14,6 @@ from chalicelib.domain.errors import CurfewError, NotFound, Refused, Unavailable
 from chalicelib.web.encode import plain
 
 MEDIA_TYPE = "application/problem+json"
-REQUIRED = "this field is required"
 
 TITLES: Mapping[str, str] = {
     "bad-cursor": "This cursor belongs to no page of this list",
@@ -167,13 +166,13 @@ def _status(error: CurfewError) -> int:
             return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def invalid_from(error: ValidationError, *, hints: Mapping[str, str], missing: str = REQUIRED) -> Invalid:
-    """pydantic's findings as fields and sentences; `hints` says how to mend a field, `missing` one that is absent."""
+def invalid_from(error: ValidationError, *, hints: Mapping[str, str]) -> Invalid:
+    """pydantic's findings as fields and sentences; `hints` says how to mend a field."""
     found = error.errors(include_url=False, include_context=True)
-    return Invalid([_sentence(one, hints, missing) for one in found])
+    return Invalid([_sentence(one, hints) for one in found])
 
 
-def _sentence(found: Any, hints: Mapping[str, str], missing: str) -> tuple[str, str]:
+def _sentence(found: Any, hints: Mapping[str, str]) -> tuple[str, str]:
     path = [str(part) for part in found["loc"]]
     name = ".".join(path)
     match found["type"]:
@@ -181,7 +180,7 @@ def _sentence(found: Any, hints: Mapping[str, str], missing: str) -> tuple[str, 
             known = ", ".join(hints) or "none"
             detail = f"there is no field {path[-1]!r}" + (f"; known: {known}" if len(path) == 1 else "")
         case "missing":
-            detail = missing
+            detail = "this field is required"
         case _:
             detail = str(found["msg"]).removeprefix("Value error, ")
     hint = hints.get(path[0], "") if path and found["type"] != "extra_forbidden" else ""

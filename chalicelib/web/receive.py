@@ -8,13 +8,10 @@ from typing import Any, NoReturn, TypeVar
 from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
-from chalicelib.domain.policy import Policy
 from chalicelib.web.models import Sent
-from chalicelib.web.problems import REQUIRED, BadJson, Invalid, UnsupportedMediaType, invalid_from
+from chalicelib.web.problems import BadJson, Invalid, UnsupportedMediaType, invalid_from
 
 M = TypeVar("M", bound=BaseModel)
-
-WHOLE = "this is missing; send the complete document of GET /policy, changed where you want it"
 
 _JSON_ENOUGH = re.compile(
     r"application/([\w.-]+\+)?json|text/(json|plain)|application/(x-www-form-urlencoded|octet-stream)|\*/\*"
@@ -64,8 +61,7 @@ def _checked(model: type[M], sent: Any) -> M:
         return model.model_validate(sent)
     except ValidationError as error:
         hints = model.hints() if issubclass(model, Sent) else dict.fromkeys(model.model_fields, "")
-        missing = WHOLE if issubclass(model, Policy) else REQUIRED
-        raise invalid_from(error, hints=hints, missing=missing) from error
+        raise invalid_from(error, hints=hints) from error
 
 
 def _parsed(raw: bytes) -> Any:
