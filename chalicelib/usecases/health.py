@@ -10,7 +10,7 @@ from chalicelib.ports import Services, SweepRecord
 SILENT_AFTER = timedelta(minutes=5)
 RECENT = 200
 PAGES = 10
-"""A storm of events fills so many pages with sweeps of its own in five minutes; what a stranger may make us read ends."""
+"""A storm of events fills so many pages with sweeps of its own in five minutes; what it may make us read ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,9 @@ def test_a_launch_in_flight_knows_its_own_by_token_or_tag() -> None:
     assert is_being_launched(flying, by_token)
     assert is_being_launched(flying, by_tag)
     assert not is_being_launched(flying, replace(by_tag, region="eu-west-1"))
-    assert is_being_launched(flying, box(OTHER, spot_request_id="sir-2")), "EC2 can show a box before its tags"
+    assert is_being_launched(flying, box(OTHER, spot_request_id="sir-2")), (
+        "EC2 can show a box before its tags"
+    )
     assert not is_being_launched(flying, box(OTHER, spot_request_id="sir-2", type="p3.2xlarge"))
     assert not is_being_launched(flying, box(OTHER, spot_request_id="sir-2", launched_at=at("08:00")))
     assert not is_being_launched(flying, box(OTHER, spot_request_id="sir-2", tags={"team": "vision"}))
