@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe
-from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, code_of, unavailable
+from chalicelib.gateways.aws import ASKING, AWS_ERRORS, HURRIED, Aws, code_of, unavailable
 from chalicelib.ports import Disk, Image, LaunchAnswer, Outcome
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Ec2Compute:
         """GiB of all volumes attached to each instance."""
         sizes: dict[str, int] = dict.fromkeys(instance_ids, 0)
         ids = list(sizes)
-        paginator = self._aws.ec2(region).get_paginator("describe_volumes")
+        paginator = self._aws.ec2(region, ASKING).get_paginator("describe_volumes")
         try:
             for start in range(0, len(ids), VALUES_A_FILTER):
                 some = {"Name": "attachment.instance-id", "Values": ids[start : start + VALUES_A_FILTER]}

@@ -107,6 +107,12 @@ def test_a_message_outlives_its_function(template: dict[str, Any]) -> None:
     assert template["Resources"]["CurfewEc2Events"]["Properties"]["VisibilityTimeout"] >= 6 * timeout
 
 
+def test_events_leave_room_for_the_sweep(template: dict[str, Any]) -> None:
+    """However many come at once, two functions work them off: a new account runs ten at a time in all."""
+    source = template["Resources"]["OnEc2Event"]["Properties"]["Events"]["OnEc2EventSqsEventSource"]
+    assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
 def test_a_scheduled_sweep_that_failed_is_not_repeated(template: dict[str, Any]) -> None:
     """The next one comes within a minute; Lambda's own retries would pile up for six hours."""
     retries = template["Resources"]["Sweep"]["Properties"]["EventInvokeConfig"]

@@ -11,11 +11,11 @@ from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_observe import FLEETS_A_CALL, PATIENCE_SECONDS, _fleet_types
 from chalicelib.usecases.teardown import PATIENCE_SECONDS as TEARDOWN_PATIENCE_SECONDS
 from localaws.world import World
-from tests.contract.compute_labs import aws_of
+from tests.contract.compute_labs import REGION, aws_of
 from tests.doubles.faulty_client import refused
 
 SWEEP_SECONDS = 60
-PRICES_AND_METRICS_SECONDS = 9
+PRICES_DISKS_AND_METRICS_SECONDS = 4 + 5 + 5
 BACKOFF_SECONDS = 1
 
 
@@ -65,9 +65,16 @@ def test_regions_are_asked_for_in_a_hurry(world: World) -> None:
     assert [longest(config) for config in aws.asked] == [longest(HURRIED)] == [3]
 
 
+def test_disk_sizes_are_asked_for_in_a_hurry(world: World) -> None:
+    """An adoption assumes a size rather than keep the ends waiting."""
+    aws = PatienceOf(aws_of(world))
+    Ec2Compute(aws).volume_gib(REGION, ["i-00000000000000000"])
+    assert [longest(config) for config in aws.asked] == [5]
+
+
 def test_a_sweep_with_a_region_that_hangs_has_time_to_tell() -> None:
-    """Regions, look, prices, metrics and ends together leave a quarter of a minute for records and messages."""
-    waits = longest(HURRIED) + PATIENCE_SECONDS + PRICES_AND_METRICS_SECONDS + TEARDOWN_PATIENCE_SECONDS
+    """Regions, look, prices, disks, metrics and ends together leave a quarter of a minute for records and messages."""
+    waits = longest(HURRIED) + PATIENCE_SECONDS + PRICES_DISKS_AND_METRICS_SECONDS + TEARDOWN_PATIENCE_SECONDS
     assert waits <= SWEEP_SECONDS - 15
     assert longest(ACTING) <= TEARDOWN_PATIENCE_SECONDS
 
