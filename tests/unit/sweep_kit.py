@@ -1,0 +1,42 @@
+"""What the tests of the sweep share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.lease import Lease, RequestType
+from tests.builders import HOUR, Stage, at, minutes
+
+ONE_TIME, PERSISTENT = RequestType.ONE_TIME, RequestType.PERSISTENT
+BOTH = pytest.mark.parametrize("kind", [ONE_TIME, PERSISTENT])
+
+
+def one_hour(stage: Stage, kind: RequestType = PERSISTENT, **wishes: Any) -> Lease:
+    """A launch at 09:00 that expires at 10:00."""
+    return stage.launch(request_type=kind, lasts_for=HOUR, **wishes)
+
+
+def is_over(stage: Stage) -> bool:
+    return (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
+
+
+def happen_after(stage: Stage, method: str, skip: int, act: Callable[[], object]) -> None:
+    """Once, right after the n-th call of a method of the table."""
+    left = [skip]
+
+    def hook(name: str, phase: str) -> None:
+        if (name, phase) == (method, "after"):
+            left[0] -= 1
+            if left[0] == -1:
+                stage.store.hook = lambda *_: None
+                act()
+
+    stage.store.hook = hook
+
+
+def idle_box(stage: Stage, *, every: int = 1) -> Lease:
+    """A persistent launch at 09:00 that never does anything."""
+    lease = stage.launch(request_type=PERSISTENT)
+    stage.works(lease.instance_ids[0], 0, since=at("09:00"), until=at("20:00"), every=minutes(every))
+    return lease
