@@ -114,10 +114,18 @@ def operation_model(service: str, operation: str) -> OperationModel:
     return model
 
 
+@lru_cache
+def speaks_query(service: str) -> bool:
+    """Whether the installed botocore calls a service in `query`: CloudWatch in releases before JSON was added to it."""
+    return service == "autoscaling" or (
+        service == "cloudwatch" and service_model(service).metadata.get("protocol") == "query"
+    )
+
+
 def parameters(call: CallId, request: HttpRequest) -> dict[str, Any]:
     """The call's parameters as boto3 takes them; times are naive UTC, as moto has them."""
     model = operation_model(call.service, call.operation)
-    if call.service in ("ec2", "autoscaling"):
+    if call.service == "ec2" or speaks_query(call.service):
         values = MultiDict(parse_qsl(request.body.decode(), keep_blank_values=True))
         parser = PROTOCOL_PARSERS["ec2" if call.service == "ec2" else "query"](model)
         parsed = parser.parse(
@@ -144,7 +152,7 @@ def result(call: CallId, answer: Mapping[str, Any]) -> HttpResponse:
             f"</requestId>{inner}</{call.operation}Response>"
         )
         return _xml(200, body)
-    if call.service == "autoscaling":
+    if speaks_query(call.service):
         inner = xml_members(model.output_shape, answer, "query")
         body = (
             f"<{call.operation}Response><{call.operation}Result>{inner}</{call.operation}Result>"
@@ -163,7 +171,7 @@ def error(call: CallId, problem: AwsError) -> HttpResponse:
             f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error>"
             f"</Errors><RequestID>{REQUEST_ID}</RequestID></Response>",
         )
-    if call.service in ("autoscaling", "sts", "iam", "sns", "cloudformation"):
+    if call.service in ("sts", "iam", "sns", "cloudformation") or speaks_query(call.service):
         side = "Sender" if problem.status < 500 else "Receiver"
         return _xml(
             problem.status,

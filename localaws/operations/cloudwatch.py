@@ -126,6 +126,8 @@ def _points(
     )
 
 
-def moment(value: float | str) -> datetime:
-    """A time as the JSON protocol sends it: seconds since 1970, or ISO 8601."""
+def moment(value: datetime | float | str) -> datetime:
+    """A time as JSON sends it, seconds since 1970 or ISO 8601, or as `query` is read: naive UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC)
     return parse_timestamp(value).astimezone(UTC)  # type: ignore[arg-type]
