@@ -65,7 +65,7 @@ class LightDynamoDBBackend(DynamoDBBackend):
         try:
             with _tables_not_copied():
                 super().transact_write_items(transact_items)
-        except Exception:
+        except Exception:  # whatever it was, nothing of it may stay; it is raised again
             for table, hash_key, range_key, item in before:
                 _put_back(table, hash_key, range_key, item)
             raise

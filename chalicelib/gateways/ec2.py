@@ -63,6 +63,7 @@ class Ec2Compute:
         paginator = self._aws.ec2(region, ASKING).get_paginator("describe_volumes")
         try:
             for start in range(0, len(ids), VALUES_A_FILTER):
+                # The stubs want a TypedDict where the literal's own type is wider.
                 some = {"Name": "attachment.instance-id", "Values": ids[start : start + VALUES_A_FILTER]}
                 for page in paginator.paginate(Filters=[some]):  # type: ignore[list-item]
                     for volume in page.get("Volumes") or []:
