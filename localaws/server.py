@@ -38,7 +38,7 @@ def serve(options: Options) -> None:
         signal.signal(name, stop)
     _check_regions(options.regions)
     template = Template(options.app_dir)
-    with World(regions=options.regions, seed=options.seed, start=options.start) as world:
+    with World(regions=options.regions, seed=options.seed, start=options.start, clients_wait=True) as world:
 
         def respond(request: HttpRequest) -> HttpResponse:
             return (

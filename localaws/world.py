@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import boto3
 
-from localaws import backend, dynamodb, operations
+from localaws import backend, dynamodb, operations, patience
 from localaws.agenda import Action, Agenda
 from localaws.billing import Bill, compute_usd, ipv4_usd, storage_usd
 from localaws.boxes import Boxes
@@ -58,12 +58,14 @@ class World:
         seed: int = 0,
         start: datetime = DEFAULT_START,
         relaunch_with_tags: bool = False,
+        clients_wait: bool = False,
     ) -> None:
         self.regions = tuple(regions)
         self.home_region = self.regions[0]
         self.seed = seed
         self.lock = threading.RLock()
         self._relaunch_with_tags = relaunch_with_tags
+        self._clients_wait = clients_wait
         self._clock = Clock(start.replace(microsecond=0))
         self._on_events: list[Any] = []
         operations.load_all()
@@ -74,11 +76,14 @@ class World:
                 "another World is open in this process: moto's state and the clock can't be shared"
             )
         self._clock.take_over()
+        if not self._clients_wait:
+            patience.take_over()
         self.start_over()
         return self
 
     def __exit__(self, *_: object) -> None:
         backend.let_go()
+        patience.let_go()
         self._clock.let_go()
         _one_at_a_time.release()
 
