@@ -62,7 +62,7 @@ class WorldEC2Backend(EC2Backend):
     def run_instances(self, *args: Any, **kwargs: Any) -> Reservation:
         reservation = super().run_instances(*args, **kwargs)
         for instance in reservation.instances:
-            _boxes().register(self.region_name, instance)
+            _boxes().register(self.region_name, instance, reservation.id)
         return reservation
 
     def get_instance(self, instance_id: str) -> Instance:

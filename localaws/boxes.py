@@ -10,14 +10,14 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from localaws import backend
 from localaws.launching import run_on_moto
 from localaws.load import LoadHistory
-from localaws.model import STATE_CODES, Box, LaunchSpec, Market, Run, Volume
+from localaws.model import STATE_CODES, Box, LaunchSpec, Market, Moment, Reason, Run, Volume
 from localaws.refusals import no_capacity
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ VISIBLE_AFTER_END = timedelta(hours=1)
 GROUP_TAG = "aws:autoscaling:groupName"
 USER_INITIATED = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BoxListener = Callable[[Box], None]
+Pool = tuple[str, str, bool]
+"""Zone, type and whether it is spot: what one launch inside EC2 is for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,11 @@ class Boxes:
         self._volumes: dict[str, Volume] = {}
         self._rng = random.Random(f"{world.seed}/boxes")
         self._intent = Intent()
+        self._reservations: dict[Pool, str] | None = None
         self.on_launched: list[BoxListener] = []
         self.on_running: list[BoxListener] = []
         self.on_stopped: list[BoxListener] = []
+        self.on_at_rest: list[BoxListener] = []
         self.on_ended: list[BoxListener] = []
 
     def __iter__(self) -> Iterator[Box]:
@@ -92,7 +96,16 @@ class Boxes:
         finally:
             self._intent = before
 
-    def register(self, region: str, instance: Any) -> Box:
+    @contextmanager
+    def one_request(self) -> Iterator[None]:
+        """What is launched in here was asked for by one request: one reservation for each pool it launches from."""
+        before, self._reservations = self._reservations, {}
+        try:
+            yield
+        finally:
+            self._reservations = before
+
+    def register(self, region: str, instance: Any, reservation_id: str) -> Box:
         """Take over an instance that moto has just made."""
         world, intent, now = self._world, self._intent, self._world.now
         group = backend.ec2_backend(region).tags.get(instance.id, {}).get(GROUP_TAG)
@@ -117,6 +130,12 @@ class Boxes:
             relaunch_of=intent.relaunch_of,
             public_ip=bool(instance.public_ip),
         )
+        pool = (box.zone, box.type, box.spot)
+        box.reservation_id = (
+            reservation_id
+            if self._reservations is None
+            else self._reservations.setdefault(pool, reservation_id)
+        )
         for _, device in instance.get_block_device_mapping:
             volume = backend.ec2_backend(region).volumes[device.volume_id]
             record = Volume(volume.id, int(volume.size), volume.volume_type or "gp3", now)
@@ -138,8 +157,7 @@ class Boxes:
         box.epoch += 1
         epoch = box.epoch
         self._close_run(box, interrupted=interrupted)
-        self._explain(box, reason)
-        self._set_state(box, "stopping")
+        self._set_state(box, "stopping", self._explained(reason))
         for listener in self.on_stopped:
             listener(box)
         self._world.later(self._seconds(10, 30), lambda: self._stopped(box, epoch))
@@ -153,7 +171,6 @@ class Boxes:
         box.moto.launch_time = self._world.now.replace(tzinfo=None)
         for nic in box.moto.nics.values():
             nic.start()
-        box.reason = box.reason_code = box.reason_message = ""
         self._set_state(box, "pending")
         self._world.later(self._seconds(5, 25), lambda: self._run(box, epoch))
 
@@ -166,8 +183,7 @@ class Boxes:
         box.epoch += 1
         self._close_run(box, interrupted=interrupted)
         box.ended_at, box.ended_by = self._world.now, by
-        self._explain(box, reason)
-        self._set_state(box, "shutting-down")
+        self._set_state(box, "shutting-down", self._explained(reason))
         for listener in self.on_ended:
             listener(box)
         self._world.later(self._seconds(10, 40), lambda: self._terminated(box))
@@ -189,6 +205,8 @@ class Boxes:
             for nic in box.moto.nics.values():
                 nic.stop()
             self._set_state(box, "stopped")
+            for listener in self.on_at_rest:
+                listener(box)
 
     def _terminated(self, box: Box) -> None:
         box.moto._fleet_id = box.moto._spot_fleet_id = None  # moto looks for a fleet that may be gone
@@ -211,15 +229,17 @@ class Boxes:
             box.runs[-1].end = self._world.now
             box.runs[-1].interrupted = interrupted
 
-    def _explain(self, box: Box, reason: tuple[str, str]) -> None:
-        box.reason_code, box.reason_message = reason
-        stamp = self._world.now.strftime("%Y-%m-%d %H:%M:%S GMT")
-        box.reason = (
-            f"User initiated ({stamp})" if reason == USER_INITIATED else f"Server initiated ({stamp})"
-        )
+    def _explained(self, reason: tuple[str, str]) -> Reason:
+        who = "User" if reason == USER_INITIATED else "Server"
+        return Reason(*reason, f"{who} initiated ({self._world.now:%Y-%m-%d %H:%M:%S} GMT)")
 
-    def _set_state(self, box: Box, state: str) -> None:
+    def _set_state(self, box: Box, state: str, reason: Reason | None = None) -> None:
+        """`reason` is that of a way down; what follows on it keeps it."""
+        if reason is None:
+            reason = box.moments[-1].reason if state in ("stopped", "terminated") else Reason()
         box.state = state
+        started_at = box.moto.launch_time.replace(tzinfo=UTC)
+        box.moments.append(Moment(self._world.now, state, reason, started_at))
         box.moto._state.name, box.moto._state.code = state, STATE_CODES[state]
         self._world.events.state_change(self._world.now, box.region, box.id, state)
 

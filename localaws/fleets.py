@@ -60,7 +60,8 @@ class Fleets:
         )
         self._by_id[fleet.id] = fleet
         backend.ec2_backend(region).tags[fleet.id].update(tag_map(params, "fleet"))
-        self._fill(fleet)
+        with self._world.boxes.one_request():
+            self._fill(fleet)
         if valid_until is not None and fleet.type != "instant":
             self._world.at(valid_until, lambda: self._expire(fleet))
         return fleet
@@ -111,7 +112,8 @@ class Fleets:
     def _refill(self, fleet: Fleet) -> None:
         fleet.refilling = False
         if fleet.state == "active":
-            self._fill(fleet)
+            with self._world.boxes.one_request():
+                self._fill(fleet)
 
     def _fill(self, fleet: Fleet) -> None:
         """Launch what is missing, cheapest first; what could not be launched is noted as an error."""

@@ -52,6 +52,25 @@ class LaunchSpec:
     tags: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a box left its last state; empty for a start."""
+
+    code: str = ""
+    message: str = ""
+    transition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What EC2 says of a box from one change of its state on."""
+
+    at: datetime
+    state: str
+    reason: Reason
+    started_at: datetime
+
+
 @dataclass(slots=True, eq=False)
 class Box:
     """One instance, from its launch to the end of time."""
@@ -73,13 +92,13 @@ class Box:
     ended_by: str | None = None
     relaunched_by: str | None = None
     relaunch_of: str | None = None
+    reservation_id: str = ""
     request_id: str | None = None
     fleet_id: str | None = None
     group: str | None = None
     public_ip: bool = False
-    reason: str = ""
-    reason_code: str = ""
-    reason_message: str = ""
+    moments: list[Moment] = field(default_factory=list)
+    """Every change of its state, oldest first."""
     forgotten: bool = False
     epoch: int = 0
     """Counts starts and stops, so that an action planned for an earlier life of the box does nothing."""

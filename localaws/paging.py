@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
 from localaws.errors import AwsError
 
 T = TypeVar("T")
+TOKEN = re.compile(r"page-(\d+)")
 
 
 def page(
@@ -23,9 +25,13 @@ def page(
             f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value "
             f"between {least} and {most}.",
         )
-    try:
-        start = int(token.removeprefix("page-")) if token else 0
-    except ValueError as problem:
-        raise AwsError("InvalidParameterValue", f"The pagination token {token} is not valid") from problem
+    start = _start(token) if token else 0
     end = start + (size or most)
     return list(items[start:end]), f"page-{end}" if end < len(items) else None
+
+
+def _start(token: str) -> int:
+    found = TOKEN.fullmatch(token)
+    if found is None:
+        raise AwsError("InvalidParameterValue", f"The pagination token {token} is not valid")
+    return int(found.group(1))

@@ -25,6 +25,7 @@ from localaws.billing import Bill, compute_usd, ipv4_usd, storage_usd
 from localaws.boxes import Boxes
 from localaws.calls import CallLog
 from localaws.clock import Clock
+from localaws.consistency import AT_ONCE, Consistency
 from localaws.endpoint import Endpoint
 from localaws.errors import LocalAwsError
 from localaws.events import Event, EventBus
@@ -59,6 +60,7 @@ class World:
         start: datetime = DEFAULT_START,
         relaunch_with_tags: bool = False,
         clients_wait: bool = False,
+        lag: timedelta = AT_ONCE,
     ) -> None:
         self.regions = tuple(regions)
         self.home_region = self.regions[0]
@@ -66,6 +68,7 @@ class World:
         self.lock = threading.RLock()
         self._relaunch_with_tags = relaunch_with_tags
         self._clients_wait = clients_wait
+        self._lag = lag
         self._clock = Clock(start.replace(microsecond=0))
         self._on_events: list[Any] = []
         operations.load_all()
@@ -99,6 +102,7 @@ class World:
             self.events = EventBus()
             for listener in self._on_events:
                 self.events.subscribe(listener)
+            self.consistency = Consistency(self.seed, lambda: self.now, self._lag)
             self.boxes = Boxes(self)
             self.spot = SpotRequests(self, relaunch_with_tags=self._relaunch_with_tags)
             self.fleets = Fleets(self)
@@ -221,6 +225,11 @@ class World:
         """Let capacity of a type in a zone vanish or come back; `*` is any."""
         with self.lock:
             self.market.set_capacity(zone, instance_type, available=available)
+
+    def set_lag(self, lag: timedelta) -> None:
+        """From now on EC2's answers may be behind by so much; zero: never."""
+        with self.lock:
+            self.consistency.lag = lag
 
     def fault(self, **fault: Any) -> Fault:
         """Let calls fail: `service`, `operation`, `region`, `rate`, `code`, `lost_answer`, `times`, `delay_seconds`."""

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localaws import backend
 from localaws.errors import AwsError
-from localaws.filters import matches
-from localaws.model import STATE_CODES, Box
+from localaws.filters import Values, matches
+from localaws.model import STATE_CODES, Box, Moment
 from localaws.operations import Call, operation
 from localaws.paging import page
 
-READERS = {
-    "instance-id": lambda box: box.id,
-    "instance-state-name": lambda box: box.state,
-    "instance-state-code": lambda box: str(STATE_CODES[box.state]),
-    "instance-lifecycle": lambda box: "spot" if box.spot else None,
-    "instance-type": lambda box: box.type,
-    "availability-zone": lambda box: box.zone,
-    "spot-instance-request-id": lambda box: box.request_id,
-    "client-token": lambda box: box.moto.client_token or None,
-    "image-id": lambda box: box.moto.image_id,
-    "key-name": lambda box: box.moto.key_name,
-    "vpc-id": lambda box: box.moto.vpc_id,
-    "subnet-id": lambda box: box.moto.subnet_id,
-    "instance.group-id": lambda box: [group.id for group in box.moto.security_groups],
-    "launch-time": lambda box: box.moto.launch_time.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+AUTO_SCALING = "940372691376"
+"""The account of Auto Scaling in us-east-1, which real answers name as the requester of its launches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A box as EC2 shows it by now."""
+
+    box: Box
+    moment: Moment
+    tags: Mapping[str, str]
+
+
+READERS: dict[str, Callable[[Sight], Values]] = {
+    "instance-id": lambda sight: sight.box.id,
+    "instance-state-name": lambda sight: sight.moment.state,
+    "instance-state-code": lambda sight: str(STATE_CODES[sight.moment.state]),
+    "instance-lifecycle": lambda sight: "spot" if sight.box.spot else None,
+    "instance-type": lambda sight: sight.box.type,
+    "availability-zone": lambda sight: sight.box.zone,
+    "spot-instance-request-id": lambda sight: sight.box.request_id,
+    "client-token": lambda sight: sight.box.moto.client_token or None,
+    "reservation-id": lambda sight: sight.box.reservation_id,
+    "requester-id": lambda sight: AUTO_SCALING if sight.box.group else None,
+    "owner-id": lambda sight: sight.box.moto.owner_id,
+    "state-reason-code": lambda sight: sight.moment.reason.code or None,
+    "image-id": lambda sight: sight.box.moto.image_id,
+    "key-name": lambda sight: sight.box.moto.key_name,
+    "vpc-id": lambda sight: sight.box.moto.vpc_id,
+    "subnet-id": lambda sight: sight.box.moto.subnet_id,
+    "instance.group-id": lambda sight: [group.id for group in sight.box.moto.security_groups],
+    "launch-time": lambda sight: sight.moment.started_at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
 }
 
 
@@ -39,56 +58,75 @@ def describe_instances(call: Call) -> dict[str, Any]:
             "InvalidParameterCombination",
             "The parameter instancesSet cannot be used with the parameter maxResults",
         )
-    tags = backend.ec2_backend(call.region).tags
     boxes = (
         asked_boxes(call, asked)
         if asked
-        else [box for box in call.world.boxes if box.region == call.region and not box.forgotten]
+        else [box for box in call.world.boxes if box.region == call.region and is_known(call, box)]
     )
-    boxes = [box for box in boxes if matches(box, tags.get(box.id, {}), filters, READERS)]
-    shown, token = page(boxes, params.get("NextToken"), params.get("MaxResults"))
+    sights = (sighted(call, box) for box in boxes)
+    found = [sight for sight in sights if matches(sight, sight.tags, filters, READERS)]
+    shown, token = page(found, params.get("NextToken"), params.get("MaxResults"))
     return {"Reservations": reservations(shown), "NextToken": token}
 
 
 def asked_boxes(call: Call, ids: list[str]) -> list[Box]:
-    """The boxes of these ids; one unknown id fails the whole call."""
-    unknown = [box_id for box_id in ids if call.world.boxes.find(box_id, call.region) is None]
+    """The boxes of these ids; one that is unknown, or not known yet, fails the whole call."""
+    found = {box_id: call.world.boxes.find(box_id, call.region) for box_id in ids}
+    unknown = [box_id for box_id, box in found.items() if box is None or not is_known(call, box)]
     if unknown:
         some = f"IDs '{', '.join(unknown)}' do" if len(unknown) > 1 else f"ID '{unknown[0]}' does"
         raise AwsError("InvalidInstanceID.NotFound", f"The instance {some} not exist")
-    return [call.world.boxes.of(box_id) for box_id in ids]
+    return [box for box in found.values() if box is not None]
 
 
-def reservations(boxes: list[Box]) -> list[dict[str, Any]]:
-    """One reservation a box, as EC2 shows them for single launches."""
-    return [
-        {
-            "ReservationId": f"r-{box.id[2:]}",
-            "OwnerId": box.moto.owner_id,
-            "Groups": [],
-            "Instances": [instance(box)],
-        }
-        for box in boxes
-    ]
+def is_known(call: Call, box: Box) -> bool:
+    """Whether EC2 shows the box: not so soon after its launch, nor so long after its end, that it doesn't."""
+    return not box.forgotten and call.world.consistency.shows_box(box)
 
 
-def instance(box: Box) -> dict[str, Any]:
-    """A box as DescribeInstances shows it."""
-    moto = box.moto
+def sighted(call: Call, box: Box) -> Sight:
+    """A box as EC2 shows it by now."""
+    consistency = call.world.consistency
     tags = backend.ec2_backend(box.region).tags.get(box.id, {})
+    return Sight(box, consistency.seen(box), consistency.tags(box.id, tags))
+
+
+def reservations(sights: Iterable[Sight]) -> list[dict[str, Any]]:
+    """Boxes under the launch that started them (botocore, Reservation)."""
+    found: dict[str, dict[str, Any]] = {}
+    for sight in sights:
+        launch = found.setdefault(sight.box.reservation_id, _reservation(sight.box))
+        launch["Instances"].append(instance(sight))
+    return list(found.values())
+
+
+def _reservation(box: Box) -> dict[str, Any]:
+    shown = {
+        "ReservationId": box.reservation_id,
+        "OwnerId": box.moto.owner_id,
+        "Groups": [],
+        "Instances": [],
+    }
+    return shown | {"RequesterId": AUTO_SCALING} if box.group else shown
+
+
+def instance(sight: Sight) -> dict[str, Any]:
+    """A box as DescribeInstances shows it."""
+    box, moment = sight.box, sight.moment
+    moto = box.moto
     shown: dict[str, Any] = {
         "InstanceId": box.id,
         "ImageId": moto.image_id,
-        "State": {"Code": STATE_CODES[box.state], "Name": box.state},
+        "State": {"Code": STATE_CODES[moment.state], "Name": moment.state},
         "InstanceType": box.type,
-        "LaunchTime": moto.launch_time,
+        "LaunchTime": moment.started_at,
         "Placement": {"AvailabilityZone": box.zone, "GroupName": "", "Tenancy": "default"},
         "Monitoring": {"State": moto.monitoring_state},
         "Architecture": moto.architecture,
         "KeyName": moto.key_name,
         "ClientToken": moto.client_token or "",
         "AmiLaunchIndex": moto.ami_launch_index,
-        "StateTransitionReason": box.reason,
+        "StateTransitionReason": moment.reason.transition,
         "EbsOptimized": moto.ebs_optimized,
         "Hypervisor": "xen",
         "VirtualizationType": "hvm",
@@ -97,16 +135,17 @@ def instance(box: Box) -> dict[str, Any]:
         "SourceDestCheck": moto.source_dest_check,
         "SecurityGroups": [{"GroupId": group.id, "GroupName": group.name} for group in moto.security_groups],
         "BlockDeviceMappings": _devices(moto),
-        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        "Tags": [{"Key": key, "Value": value} for key, value in sight.tags.items()],
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
+        "Operator": {"Managed": False},
     }
     if box.spot:
         shown |= {"InstanceLifecycle": "spot", "SpotInstanceRequestId": box.request_id}
-    if box.reason_code:
-        shown["StateReason"] = {"Code": box.reason_code, "Message": box.reason_message}
-    if box.state not in ("terminated", "shutting-down"):
-        shown |= _network(box)
+    if moment.reason.code:
+        shown["StateReason"] = {"Code": moment.reason.code, "Message": moment.reason.message}
+    if moment.state not in ("terminated", "shutting-down"):
+        shown |= _network(box, moment.state)
     return shown
 
 
@@ -125,9 +164,9 @@ def _devices(moto: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _network(box: Box) -> dict[str, Any]:
+def _network(box: Box, state: str) -> dict[str, Any]:
     moto = box.moto
-    public = moto.public_ip if box.state in ("pending", "running") else None
+    public = moto.public_ip if state in ("pending", "running") else None
     nic = moto.nics[0]
     shown: dict[str, Any] = {
         "SubnetId": moto.subnet_id,

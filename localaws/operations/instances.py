@@ -11,11 +11,13 @@ from localaws.errors import AwsError
 from localaws.launching import tag_map
 from localaws.model import STATE_CODES, Box, LaunchSpec, SpotRequest
 from localaws.operations import Call, operation
-from localaws.operations.describe_instances import asked_boxes, instance
+from localaws.operations.describe_instances import asked_boxes, reservations, sighted
 from localaws.spot import pick_zone
 from localaws.templates import with_template
 
 MOST_IDS = 1000
+PROTECTIONS = ("DisableApiTermination", "DisableApiStop")
+"""Against ending by the API, and against stopping and ending; neither is for spot."""
 
 
 @operation("ec2", "RunInstances")
@@ -28,17 +30,13 @@ def run_instances(call: Call) -> dict[str, Any]:
     count = int(params.get("MaxCount", 1))
     spec = LaunchSpec(params, tag_map(params, "instance") | params.get("TemplateTags", {}))
     market = params.get("InstanceMarketOptions", {})
-    if market.get("MarketType") == "spot":
-        boxes = _run_spot(call, spec, market.get("SpotOptions", {}), count)
-    else:
-        zone = pick_zone(call.world, call.region, spec)
-        boxes = call.world.boxes.launch(call.region, spec, zone, Intent(), count)
-    return {
-        "ReservationId": f"r-{boxes[0].id[2:]}",
-        "OwnerId": boxes[0].moto.owner_id,
-        "Groups": [],
-        "Instances": [instance(box) for box in boxes],
-    }
+    with call.world.boxes.one_request():
+        if market.get("MarketType") == "spot":
+            boxes = _run_spot(call, spec, market.get("SpotOptions", {}), count)
+        else:
+            zone = pick_zone(call.world, call.region, spec)
+            boxes = call.world.boxes.launch(call.region, spec, zone, Intent(), count)
+    return reservations(sighted(call, box) for box in boxes)[0]
 
 
 def _run_spot(call: Call, spec: LaunchSpec, options: dict[str, Any], count: int) -> list[Box]:
@@ -55,10 +53,9 @@ def _run_spot(call: Call, spec: LaunchSpec, options: dict[str, Any], count: int)
             "InvalidParameterCombination",
             "ValidUntil and the interruption behaviors stop and hibernate need a persistent Spot request",
         )
-    if spec.params.get("DisableApiTermination"):
-        raise AwsError(
-            "InvalidParameterCombination", "DisableApiTermination can't be used with Spot Instances"
-        )
+    for protection in PROTECTIONS:
+        if spec.params.get(protection):
+            raise AwsError("InvalidParameterCombination", f"{protection} can't be used with Spot Instances")
     boxes: list[Box] = []
     for _ in range(count):
         request = call.world.spot.create(
@@ -90,25 +87,39 @@ def aware(when: datetime | None) -> datetime | None:
 
 @operation("ec2", "TerminateInstances")
 def terminate_instances(call: Call) -> dict[str, Any]:
-    """At most 1,000 ids; one unknown id fails the call; a protected one shields its whole zone (botocore)."""
+    """At most 1,000 ids; one unknown id fails the call; a protected one shields its whole zone (botocore).
+
+    Stop protection shields from termination too (EC2 guide, "Enable stop protection for your EC2 instances").
+    """
     boxes = asked_boxes(call, _ids(call))
-    shielded = {box.zone for box in boxes if box.live and protected(box)}
+    shielded = {box.zone for box in boxes if box.live and _protection(box)}
     before = {box.id: box.state for box in boxes}
     for box in boxes:
         if box.zone not in shielded:
             call.world.boxes.end(box, by="TerminateInstances")
-    if shielded:
-        held = next(box.id for box in boxes if box.zone in shielded and protected(box))
-        raise AwsError(
-            "OperationNotPermitted",
-            f"The instance '{held}' may not be terminated. Modify its "
-            "'disableApiTermination' instance attribute and try again.",
-        )
+    for box in boxes:
+        if box.zone in shielded and (attribute := _protection(box)):
+            raise _not_permitted(box, "terminated", attribute)
     return {"TerminatingInstances": [_change(box, before[box.id]) for box in boxes]}
 
 
-def protected(box: Box) -> bool:
-    return str(box.moto.disable_api_termination).lower() == "true"
+def _protection(box: Box) -> str | None:
+    """The attribute that keeps the API from terminating the box."""
+    if _is_set(box.moto.disable_api_stop):
+        return "disableApiStop"
+    return "disableApiTermination" if _is_set(box.moto.disable_api_termination) else None
+
+
+def _is_set(attribute: Any) -> bool:
+    """moto keeps what ModifyInstanceAttribute sent, which may be a string."""
+    return str(attribute).lower() == "true"
+
+
+def _not_permitted(box: Box, what: str, attribute: str) -> AwsError:
+    return AwsError(
+        "OperationNotPermitted",
+        f"The instance '{box.id}' may not be {what}. Modify its '{attribute}' instance attribute and try again.",
+    )
 
 
 @operation("ec2", "StopInstances")
@@ -124,6 +135,8 @@ def stop_instances(call: Call) -> dict[str, Any]:
 
 
 def _check_stoppable(call: Call, box: Box) -> None:
+    if box.live and _is_set(box.moto.disable_api_stop):
+        raise _not_permitted(box, "stopped", "disableApiStop")
     if not box.live:
         raise AwsError(
             "IncorrectInstanceState",
@@ -180,11 +193,11 @@ def modify_instance_attribute(call: Call) -> dict[str, Any] | None:
     if behaviour:
         box.moto.instance_initiated_shutdown_behavior = behaviour
         return {}
-    if box.spot and params.get("DisableApiTermination", {}).get("Value"):
-        raise AwsError(
-            "UnsupportedOperation",
-            "The disableApiTermination attribute can't be modified for Spot Instances.",
-        )
+    for protection in PROTECTIONS:
+        if box.spot and params.get(protection, {}).get("Value"):
+            raise AwsError(
+                "UnsupportedOperation", f"The {protection} attribute can't be set for Spot Instances."
+            )
     return None
 
 
