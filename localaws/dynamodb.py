@@ -2,7 +2,8 @@
 
 moto copies the whole table once an item before each transaction, so that a thousand transactions take minutes; here the
 items of the transaction alone are remembered and put back when it fails. And moto walks through the service model for
-every attribute that it answers; items are JSON already, and are written as such. Nor does it ever let go of an item.
+every attribute that it answers; items are JSON already, and are written as such. A query sorts the whole table; here it
+sorts the partition asked for. Nor does moto ever let go of an item.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ON_ITEMS = frozenset(
     {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "TransactGetItems"}
 )
 _moto_result = DynamoResult.execute_result
+_moto_query, _moto_all_items = Table.query, Table.all_items
 
 
 def take_over() -> None:
@@ -33,12 +35,15 @@ def take_over() -> None:
     dynamodb_backends.backend = LightDynamoDBBackend
     Item.__new__ = _untracked  # type: ignore[method-assign,assignment]
     DynamoResult.execute_result = _quick_result  # type: ignore[method-assign,assignment]
+    Table.query = _query  # type: ignore[method-assign,assignment]
+    Table.all_items = _all_items  # type: ignore[method-assign,assignment]
 
 
 def let_go() -> None:
     dynamodb_backends.backend = DynamoDBBackend
     del Item.__new__
     DynamoResult.execute_result = _moto_result  # type: ignore[method-assign]
+    Table.query, Table.all_items = _moto_query, _moto_all_items  # type: ignore[method-assign]
 
 
 def expire(now: datetime) -> None:
@@ -112,6 +117,31 @@ def _quick_result(self: DynamoResult, context: ActionContext) -> Any:
     except TypeError:  # binary attributes need moto's serializer
         return _moto_result(self, context)
     return 200, {"Content-Type": "application/x-amz-json-1.0"}, body
+
+
+def _query(table: Table, hash_key: DynamoType | None, *args: Any, **options: Any) -> Any:
+    """moto's, over one partition where the table itself is asked and not an index."""
+    if hash_key is None or options.get("index_name"):
+        return _moto_query(table, hash_key, *args, **options)
+    table.asked_partition = hash_key  # type: ignore[attr-defined]
+    try:
+        return _moto_query(table, hash_key, *args, **options)
+    finally:
+        del table.asked_partition  # type: ignore[attr-defined]
+
+
+def _all_items(table: Table) -> list[Item]:
+    """In the order of their keys, compared as what they are and not as DynamoDB's types of it."""
+    asked = getattr(table, "asked_partition", None)
+    partitions = [table.items.get(asked, {})] if asked is not None else table.items.values()
+    if not table.range_key_attr:
+        alone = [item for item in partitions if isinstance(item, Item)]
+        return sorted(alone, key=lambda item: item.hash_key.cast_value)
+    items = [item for partition in partitions for item in partition.values()]
+    return sorted(
+        items,
+        key=lambda item: (item.hash_key.cast_value, item.range_key.cast_value if item.range_key else ""),
+    )
 
 
 def _untracked(cls: type[Item], *_: Any, **__: Any) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,11 @@ class LoadHistory:
     def latest(self) -> Level:
         return self._levels[-1]
 
+    @property
+    def changes(self) -> list[tuple[datetime, Level]]:
+        """Every level with the moment from which it holds."""
+        return list(zip(self._times, self._levels, strict=True))
+
     def set(self, at: datetime, **changes: object) -> Level:
         """From `at` on these fields of the level are different; `at` is never before the last change."""
         level = replace(self.latest, **changes)  # type: ignore[arg-type]
@@ -68,11 +74,13 @@ class LoadHistory:
         for run in runs:
             low = max(start, run.start)
             high = end if run.end is None else min(end, run.end)
-            for index, (since, level) in enumerate(zip(self._times, self._levels, strict=True)):
+            # The first level also holds for anything before it was noted.
+            index = max(0, bisect_right(self._times, low) - 1)
+            while index < len(self._times) and low < high:
                 until = self._times[index + 1] if index + 1 < len(self._times) else high
-                # The first level also holds for anything before it was noted.
-                first = low if index == 0 else max(low, since)
-                yield from ((moment, level) for moment in _ticks(first, min(high, until), level.period))
+                level = self._levels[index]
+                yield from ((moment, level) for moment in _ticks(low, min(high, until), level.period))
+                low, index = max(low, until), index + 1
 
 
 def _ticks(start: datetime, end: datetime, period: int) -> Iterator[datetime]:

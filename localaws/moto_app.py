@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from moto.backends import get_backend
+from moto.core import responses
 from moto.core.request import Request
+from moto.core.utils import method_names_from_class
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.exceptions import HTTPException
 
@@ -20,6 +22,7 @@ ONE_PATH = frozenset({"ec2", "dynamodb", "cloudwatch", "autoscaling"})
 """Often asked, and every call goes to `/`: their handler is known without moto's routing, which costs a lot."""
 
 Handler = Callable[[Request, str, Any], tuple[int, dict[str, Any], Any]]
+_method_names = lru_cache(maxsize=None)(method_names_from_class)
 
 
 class MotoApp:
@@ -27,6 +30,8 @@ class MotoApp:
 
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
+        # moto looks through the whole class for its methods at every call
+        responses.method_names_from_class = _method_names  # type: ignore[attr-defined]
 
     def handle(self, request: HttpRequest, service: str = "") -> HttpResponse:
         """moto's answer to any request; `service` spares it from finding out."""
