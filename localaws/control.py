@@ -54,7 +54,9 @@ class Control:
                 ),
                 ("PUT", r"/_world/instances/([^/]+)", self._set_load),
                 ("POST", r"/_world/interrupt/([^/]+)", self._interrupt),
+                ("POST", r"/_world/rebalance/([^/]+)", self._rebalance),
                 ("POST", r"/_world/shutdown/([^/]+)", self._shutdown),
+                ("PUT", r"/_world/forwarders", self._forward),
                 ("GET", r"/_world/faults", lambda _: (200, self._world.faults.as_dicts())),
                 ("POST", r"/_world/faults", self._add_fault),
                 ("DELETE", r"/_world/faults(?:/(\d+))?", self._remove_faults),
@@ -139,13 +141,20 @@ class Control:
         return 200, self._world.row(box_id)
 
     def _interrupt(self, _: dict[str, Any], box_id: str) -> tuple[int, Any]:
-        box = self._box(box_id)
-        if not box.spot or not box.live:
-            raise RequestError(
-                f"{box_id} is no live spot instance: AWS interrupts only those", field="id", status=409
-            )
-        self._world.interrupt(box_id)
+        self._world.interrupt(self._live_spot_box(box_id).id)
         return 202, self._world.row(box_id)
+
+    def _rebalance(self, _: dict[str, Any], box_id: str) -> tuple[int, Any]:
+        self._world.recommend_rebalance(self._live_spot_box(box_id).id)
+        return 202, self._world.row(box_id)
+
+    def _forward(self, body: dict[str, Any]) -> tuple[int, Any]:
+        regions = body.get("regions")
+        known = self._world.regions
+        if not isinstance(regions, list) or not set(map(str, regions)) <= set(known):
+            raise RequestError(f"regions must be a list of some of {', '.join(known)}", field="regions")
+        self._world.forward_events(regions)
+        return 200, {"regions": self._world.forwarders.among(known)}
 
     def _shutdown(self, _: dict[str, Any], box_id: str) -> tuple[int, Any]:
         self._world.guest_shutdown(self._box(box_id).id)
@@ -202,6 +211,14 @@ class Control:
             )
         self._stage.advance(timedelta(seconds=round(seconds)))
         return 200, {"now": plain(self._world.now)}
+
+    def _live_spot_box(self, box_id: str) -> Box:
+        box = self._box(box_id)
+        if not box.spot or not box.live:
+            raise RequestError(
+                f"{box_id} is no live spot instance: AWS interrupts only those", field="id", status=409
+            )
+        return box
 
     def _box(self, box_id: str) -> Box:
         try:

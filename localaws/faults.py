@@ -1,19 +1,26 @@
-"""Failures on demand: which calls go wrong, how, and how often."""
+"""Failures on demand: which calls, events and Lambdas go wrong, how, and how often.
+
+{"service": "ec2", "operation": "RunInstances", "code": "InternalError", "lost_answer": true}   a call
+{"service": "events", "operation": "EC2 Spot Instance Interruption Warning", "code": "late", "delay_seconds": 90}
+{"service": "lambda", "operation": "sweep", "dies_at": 5, "after": true, "times": 1}            an invocation
+{"service": "lambda", "operation": "sweep", "code": "skipped", "rate": 0.2}                     a scheduled one
+"""
 
 from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from localaws.errors import AwsError, RequestError
-from localaws.wire import SIGNING_NAME_TO_SERVICE, CallId
+from localaws.wire import SIGNING_NAME_TO_SERVICE, CallId, error_status
 
 SERVER_ERRORS = frozenset(
     {
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        "InternalServerException",
         "InsufficientInstanceCapacity",
         "Unavailable",
         "ServiceUnavailable",
@@ -25,14 +32,23 @@ RETURNED_AS_503 = frozenset({"RequestLimitExceeded", "Unavailable", "ServiceUnav
 CONFLICTS = frozenset({"TransactionConflict", "TransactionConflictException", "TransactionCanceledException"})
 DROP = "drop"
 ANY = "*"
+EVENTS, LOST, LATE, DOUBLED = "events", "lost", "late", "doubled"
+FUNCTIONS, SKIPPED, DIED = "lambda", "skipped", "died"
+API = "api"
+"""What a Lambda fault calls the function behind every HTTP call."""
+Kind = Literal["call", "event", "invocation"]
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
     """One kind of failure. `service`, `operation` and `region` are names or `*`.
 
-    `code` is AWS's, an HTTP status, or `drop`: the connection ends without an answer. `delay_seconds` are real ones;
-    with no code at all the call is only late.
+    Of a call: `code` is AWS's, an HTTP status, or `drop`: the connection ends without an answer. `delay_seconds` are
+    real ones; with no code at all the call is only late.
+    Of EC2's events (`service` events, `operation` a detail-type): `lost`, `late` by `delay_seconds` of virtual time, or
+    `doubled`: events are delivered at least once and best effort.
+    Of a Lambda (`service` lambda, `operation` a function, or `api`): its invocation `dies_at` its k-th call of AWS,
+    before or `after` it; or a scheduled one is `skipped`.
     """
 
     id: int = 0
@@ -44,7 +60,18 @@ class Fault:
     lost_answer: bool = False
     times: int | None = None
     delay_seconds: float = 0.0
+    dies_at: int | None = None
+    after: bool = False
     hits: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """What it is that goes wrong."""
+        if self.service == EVENTS and self.code in (LOST, LATE, DOUBLED):
+            return "event"
+        if self.service == FUNCTIONS and self.code in (DIED, SKIPPED):
+            return "invocation"
+        return "call"
 
     def matches(self, call: CallId) -> bool:
         return all(
@@ -63,16 +90,21 @@ class Fault:
 
 
 class Faults:
-    """The failures in force. Which calls a rate hits depends on the seed and the order of the calls alone."""
+    """The failures in force. What a rate hits depends on the seed and the order of the calls (or events) alone."""
 
     def __init__(self, seed: int) -> None:
-        self._rng = random.Random(f"{seed}/faults")
+        self._rngs: dict[Kind, random.Random] = {
+            "call": random.Random(f"{seed}/faults"),
+            "event": random.Random(f"{seed}/faults/events"),
+            "invocation": random.Random(f"{seed}/faults/invocations"),
+        }
         self._faults: list[Fault] = []
         self._next_id = 1
 
     def add(self, fault: Fault) -> Fault:
-        if not 0 <= fault.rate <= 1:
-            raise RequestError(f"rate must be between 0 and 1, not {fault.rate}", field="rate")
+        if fault.dies_at is not None:
+            fault.code = DIED
+        _check(fault)
         fault.id, self._next_id = self._next_id, self._next_id + 1
         fault.service = SIGNING_NAME_TO_SERVICE.get(fault.service, fault.service)
         self._faults.append(fault)
@@ -85,14 +117,32 @@ class Faults:
     def as_dicts(self) -> list[dict[str, Any]]:
         return [asdict(fault) for fault in self._faults]
 
-    def strike(self, call: CallId) -> Fault | None:
-        """The fault that hits this call, if one does."""
+    def strike(self, call: CallId, kind: Kind = "call", *, code: str | None = None) -> Fault | None:
+        """The fault that hits this call, event or invocation, if one does; `code` leaves all others aside."""
         for fault in self._faults:
-            due = fault.matches(call) and (fault.times is None or fault.hits < fault.times)
-            if due and (fault.rate >= 1 or self._rng.random() < fault.rate):
+            due = fault.kind == kind and code in (None, fault.code) and fault.matches(call)
+            due = due and (fault.times is None or fault.hits < fault.times)
+            if due and (fault.rate >= 1 or self._rngs[kind].random() < fault.rate):
                 fault.hits += 1
                 return fault
         return None
+
+
+def _check(fault: Fault) -> None:
+    """Refuse what can't be meant."""
+    if not 0 <= fault.rate <= 1:
+        raise RequestError(f"rate must be between 0 and 1, not {fault.rate}", field="rate")
+    if fault.kind == "event" and fault.code == LATE and fault.delay_seconds <= 0:
+        raise RequestError("late must say by how many virtual seconds", field="delay_seconds")
+    if fault.dies_at is not None and (
+        fault.service != FUNCTIONS or isinstance(fault.dies_at, bool) or fault.dies_at < 1
+    ):
+        raise RequestError(
+            "dies_at is the number, from 1 on, of the call of AWS at which a Lambda dies: service must be lambda",
+            field="dies_at",
+        )
+    if fault.after and fault.dies_at is None:
+        raise RequestError("after needs dies_at: the call that a Lambda dies after", field="after")
 
 
 def as_aws_error(fault: Fault, call: CallId, transaction_items: int = 1) -> AwsError:
@@ -104,7 +154,8 @@ def as_aws_error(fault: Fault, call: CallId, transaction_items: int = 1) -> AwsE
         code = "TransactionConflictException"
     if code.isdigit():
         return AwsError("InternalError", f"status {code}: a fault that was asked for", status=int(code))
-    status = 503 if code in RETURNED_AS_503 else 500 if code in SERVER_ERRORS else 400
+    usual = 503 if code in RETURNED_AS_503 else 500 if code in SERVER_ERRORS else 400
+    status = error_status(call, code) or usual
     return AwsError(code, f"{code}: a fault that was asked for", status=status)
 
 

@@ -27,6 +27,7 @@ class Options:
     seed: int
     start: datetime
     app_dir: Path
+    forwarded: tuple[str, ...] | None = None
 
     @property
     def api_url(self) -> str:
@@ -51,6 +52,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--admin-token", required=True, help="the bearer token that Curfew's API takes")
     parser.add_argument("--regions", default=DEFAULT_REGIONS, help="comma list; the first is the home region")
+    parser.add_argument(
+        "--forwarded",
+        default="all",
+        help="regions whose events reach the home region: all (default), none, or a comma list",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of prices, delays and fault rates")
     parser.add_argument("--start", default="", help="ISO 8601 time at which the clock starts (default: now)")
     parser.add_argument("--app-dir", default="", help=argparse.SUPPRESS)
@@ -60,6 +66,7 @@ def read(args: argparse.Namespace) -> Options:
     """The options, or a LocalAwsError that says what to change."""
     if args.speed < 0:
         raise LocalAwsError(f"--speed must be 0 or more, not {args.speed}")
+    regions = _regions(args.regions, "--regions")
     if args.api_port == args.aws_port:
         raise LocalAwsError(f"--api-port and --aws-port are both {args.api_port}: they must differ")
     return Options(
@@ -67,10 +74,11 @@ def read(args: argparse.Namespace) -> Options:
         aws_port=_port(args.aws_port, "--aws-port"),
         speed=args.speed,
         admin_token=args.admin_token,
-        regions=_regions(args.regions),
+        regions=regions,
         seed=args.seed,
         start=_start(args.start),
         app_dir=Path(args.app_dir).resolve() if args.app_dir else _app_dir(),
+        forwarded=_forwarded(args.forwarded, regions),
     )
 
 
@@ -90,14 +98,24 @@ def _port(port: int, option: str) -> int:
     return port
 
 
-def _regions(text: str) -> tuple[str, ...]:
+def _regions(text: str, option: str) -> tuple[str, ...]:
     regions = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not regions:
-        raise LocalAwsError("--regions must name at least one region, such as us-east-1")
+        raise LocalAwsError(f"{option} must name at least one region, such as us-east-1")
     for region in regions:
         if not REGION.fullmatch(region):
-            raise LocalAwsError(f"--regions: {region!r} is no region; write for example {DEFAULT_REGIONS}")
+            raise LocalAwsError(f"{option}: {region!r} is no region; write for example {DEFAULT_REGIONS}")
     return regions
+
+
+def _forwarded(text: str, regions: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Those that have a forwarder; None: all."""
+    if text.strip() in ("all", "none"):
+        return None if text.strip() == "all" else ()
+    forwarded = _regions(text, "--forwarded")
+    if not set(forwarded) <= set(regions):
+        raise LocalAwsError(f"--forwarded: {text!r} must be all, none or some of {','.join(regions)}")
+    return forwarded
 
 
 def _start(text: str) -> datetime:

@@ -38,7 +38,14 @@ def serve(options: Options) -> None:
         signal.signal(name, stop)
     _check_regions(options.regions)
     template = Template(options.app_dir)
-    with World(regions=options.regions, seed=options.seed, start=options.start, clients_wait=True) as world:
+    with World(
+        regions=options.regions,
+        seed=options.seed,
+        start=options.start,
+        clients_wait=True,
+        forwarded=options.forwarded,
+        app_dir=options.app_dir,
+    ) as world:
 
         def respond(request: HttpRequest) -> HttpResponse:
             return (

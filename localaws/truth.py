@@ -23,6 +23,7 @@ def truth(world: World) -> dict[str, Any]:
         {
             "now": world.now,
             "regions": list(world.regions),
+            "forwarded": world.forwarders.among(world.regions),
             "instances": instances,
             "spot_requests": [_request(request) for request in world.spot],
             "fleets": [_fleet(world, fleet) for fleet in world.fleets],

@@ -162,6 +162,19 @@ def result(call: CallId, answer: Mapping[str, Any]) -> HttpResponse:
     return _json(200, answer)
 
 
+def error_status(call: CallId, code: str) -> int | None:
+    """The HTTP status that the service's own model gives an error; None where it says nothing of it."""
+    try:
+        shapes = service_model(call.service).error_shapes
+    except Exception:  # noqa: BLE001 botocore raises several kinds for a service it has no model of
+        return None
+    for shape in shapes:
+        stated = shape.metadata.get("error", {})
+        if code in (shape.name, stated.get("code")):
+            return int(stated["httpStatusCode"]) if "httpStatusCode" in stated else None
+    return None
+
+
 def error(call: CallId, problem: AwsError) -> HttpResponse:
     """An error of a call, in its service's protocol."""
     code, message = escape(problem.code), escape(problem.message)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Self
 
 import boto3
@@ -31,6 +32,7 @@ from localaws.errors import LocalAwsError
 from localaws.events import Event, EventBus
 from localaws.faults import Fault, Faults
 from localaws.fleets import Fleets
+from localaws.forwarding import APP_DIR, Forwarders
 from localaws.groups import Groups
 from localaws.load import Level
 from localaws.market import OnDemandPrices, SpotMarket
@@ -61,6 +63,8 @@ class World:
         relaunch_with_tags: bool = False,
         clients_wait: bool = False,
         lag: timedelta = AT_ONCE,
+        forwarded: Iterable[str] | None = None,
+        app_dir: Path = APP_DIR,
     ) -> None:
         self.regions = tuple(regions)
         self.home_region = self.regions[0]
@@ -69,6 +73,8 @@ class World:
         self._relaunch_with_tags = relaunch_with_tags
         self._clients_wait = clients_wait
         self._lag = lag
+        self._forwarded = None if forwarded is None else tuple(forwarded)
+        self._app_dir = app_dir
         self._clock = Clock(start.replace(microsecond=0))
         self._on_events: list[Any] = []
         operations.load_all()
@@ -99,7 +105,8 @@ class World:
             self.faults = Faults(self.seed)
             self.calls = CallLog()
             self.slack = SlackSink(self.faults)
-            self.events = EventBus()
+            self.forwarders = Forwarders(self._app_dir, self.home_region, self._forwarded)
+            self.events = EventBus(self)
             for listener in self._on_events:
                 self.events.subscribe(listener)
             self.consistency = Consistency(self.seed, lambda: self.now, self._lag)
@@ -198,6 +205,19 @@ class World:
         with self.lock:
             self.spot.interrupt(self.boxes.of(box_id))
 
+    def recommend_rebalance(self, box_id: str) -> None:
+        """AWS says that a spot box is likelier to be interrupted than it was; nothing need come of it."""
+        with self.lock:
+            box = self.boxes.of(box_id)
+            if not box.spot or not box.live:
+                raise LocalAwsError(f"{box_id} is no live spot instance: AWS recommends nothing for it")
+            self.events.rebalance_recommendation(self.now, box.region, box.zone, box.id)
+
+    def forward_events(self, regions: Iterable[str] | None) -> None:
+        """From now on only these regions send their events on to the home region; None: all of them."""
+        with self.lock:
+            self.forwarders.put(regions)
+
     def guest_shutdown(self, box_id: str) -> None:
         """`shutdown -h now` inside the box (EC2 guide, "Change the instance initiated shutdown behavior")."""
         with self.lock:
@@ -232,7 +252,7 @@ class World:
             self.consistency.lag = lag
 
     def fault(self, **fault: Any) -> Fault:
-        """Let calls fail: `service`, `operation`, `region`, `rate`, `code`, `lost_answer`, `times`, `delay_seconds`."""
+        """Let calls, events or Lambdas fail: the fields of `Fault`."""
         with self.lock:
             return self.faults.add(Fault(**fault))
 
