@@ -16,7 +16,7 @@ from localaws.calls import changes_something, ids_in
 from localaws.errors import AwsError
 from localaws.faults import DROP, Fault, as_aws_error
 from localaws.moto_app import MotoApp
-from localaws.operations import Call, operation_for
+from localaws.operations import Call, operation_for, repeat_for
 from localaws.tokens import ClientTokens, takes_token
 from localaws.wire import CallId, HttpRequest, HttpResponse
 
@@ -32,7 +32,7 @@ class Endpoint:
     def __init__(self, world: World) -> None:
         self._world = world
         self._moto = MotoApp()
-        self._tokens = ClientTokens(lambda: world.now)
+        self._tokens = ClientTokens(world)
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         call = wire.identify(request)
@@ -62,16 +62,19 @@ class Endpoint:
     def _perform(
         self, call: CallId, params: dict[str, Any], request: HttpRequest, *, lost: bool
     ) -> HttpResponse:
-        known = self._tokens.replay(call, params)
-        if known is not None:
-            return known
+        done = self._tokens.done(call, params)
+        if done is not None:
+            repeat = repeat_for(call)
+            if repeat is None or done.answer is None:
+                return done.response
+            return wire.result(call, repeat(Call(self._world, call.region, params), done.answer))
         operation = operation_for(call)
         answer: Mapping[str, Any] | None = None
         if operation is not None:
             answer = _run(operation, Call(self._world, call.region, params))
         response = self._moto.handle(request, call.service) if answer is None else wire.result(call, answer)
         if response.status < 300:
-            self._tokens.remember(call, params, response)
+            self._tokens.remember(call, params, answer, response)
         self._note(call, params, answer, None if response.status < 300 else _error_code(response), lost=lost)
         return response
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from localaws import backend
 from localaws.errors import AwsError
 
@@ -17,6 +19,15 @@ def default_subnet(region: str, zone: str) -> str:
         if subnet.default_for_az:
             return str(subnet.id)
     raise AwsError("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
+
+
+def asked_zone(region: str, params: dict[str, Any]) -> str | None:
+    """The zone that the parameters of a launch name, by a subnet or as such."""
+    subnets = [params.get("SubnetId"), *(nic.get("SubnetId") for nic in params.get("NetworkInterfaces", []))]
+    for subnet in filter(None, subnets):
+        return subnet_zone(region, subnet)
+    asked: str | None = params.get("Placement", {}).get("AvailabilityZone")
+    return asked or None
 
 
 def subnet_zone(region: str, subnet_id: str) -> str:

@@ -19,7 +19,7 @@ from localaws import backend
 from localaws.boxes import Intent
 from localaws.errors import AwsError
 from localaws.model import Box, LaunchSpec, Market, SpotRequest
-from localaws.places import subnet_zone, zones
+from localaws.places import asked_zone, zones
 from localaws.refusals import price_too_low
 
 if TYPE_CHECKING:
@@ -257,15 +257,10 @@ class SpotRequests:
 
 def pick_zone(world: World, region: str, spec: LaunchSpec) -> str:
     """The zone that a launch asks for, else the cheapest with capacity, else the first."""
-    params = spec.params
-    subnets = [params["SubnetId"]] if params.get("SubnetId") else []
-    subnets += [nic["SubnetId"] for nic in params.get("NetworkInterfaces", []) if nic.get("SubnetId")]
-    if subnets:
-        return subnet_zone(region, subnets[0])
-    asked = params.get("Placement", {}).get("AvailabilityZone")
+    asked = asked_zone(region, spec.params)
     if asked:
-        return str(asked)
-    kind, names = params["InstanceType"], zones(region)
+        return asked
+    kind, names = spec.params["InstanceType"], zones(region)
     if not names:
         raise AwsError("VPCIdNotSpecified", "No default VPC for this user.")
     open_zones = [name for name in names if world.market.has_capacity(name, kind)]

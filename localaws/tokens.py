@@ -1,19 +1,26 @@
 """Client tokens: the same request once, however often it is sent.
 
-Sources: EC2 guide, "Ensuring idempotency": a repeated request gets the first answer and starts nothing; the same token
-with other parameters is IdempotentParameterMismatch; tokens count per region. botocore, TransactWriteItems: a
-ClientRequestToken is good for ten minutes, then with other parameters IdempotentParameterMismatchException.
+Sources: EC2 developer guide, "Ensuring idempotency in Amazon EC2 API requests": a token is at most 64 ASCII
+characters; a repeated request does nothing more and its answer may carry newer information; the same token with other
+parameters is IdempotentParameterMismatch; tokens count per region, those of a RunInstances that names its zone per
+zone. EC2 API reference of 2016, "Ensuring Idempotency": only the state may differ in a repeated answer, and a token is
+good for 24 hours after the termination of its instance at least. EC2's error codes: IdempotentInstanceTerminated.
+botocore, TransactWriteItems: a ClientRequestToken is good for ten minutes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localaws.errors import AwsError
+from localaws.places import asked_zone
 from localaws.wire import CallId, HttpResponse
+
+if TYPE_CHECKING:
+    from localaws.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +30,41 @@ class Rule:
     field: str
     mismatch: str
     lasts: timedelta
+    longest: int
 
 
-EC2 = Rule("ClientToken", "IdempotentParameterMismatch", timedelta(days=1))
+EC2 = Rule("ClientToken", "IdempotentParameterMismatch", timedelta(days=1), 64)
+TEMPLATE = Rule("ClientToken", "IdempotentParameterMismatch", timedelta(days=1), 128)
 RULES = {
     ("ec2", "RunInstances"): EC2,
     ("ec2", "CreateFleet"): EC2,
-    ("ec2", "CreateLaunchTemplate"): EC2,
+    ("ec2", "CreateVolume"): EC2,
+    ("ec2", "CreateLaunchTemplate"): TEMPLATE,
+    ("ec2", "CreateLaunchTemplateVersion"): TEMPLATE,
     ("ec2", "RequestSpotInstances"): EC2,
     ("ec2", "RequestSpotFleet"): EC2,
     ("dynamodb", "TransactWriteItems"): Rule(
-        "ClientRequestToken", "IdempotentParameterMismatchException", timedelta(minutes=10)
+        "ClientRequestToken", "IdempotentParameterMismatchException", timedelta(minutes=10), 36
     ),
 }
-Key = tuple[str, str, str]
+Key = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
+    """A request that was done; `answer` is None where moto gave it."""
+
+    at: datetime
+    rule: Rule
     params: dict[str, Any]
+    answer: Mapping[str, Any] | None
     response: HttpResponse
-    until: datetime
+
+    @property
+    def instance_ids(self) -> list[str]:
+        """What RunInstances has started."""
+        instances = (self.answer or {}).get("Instances", [])
+        return [one["InstanceId"] for one in instances if "InstanceId" in one]
 
 
 def takes_token(call: CallId) -> bool:
@@ -51,37 +72,61 @@ def takes_token(call: CallId) -> bool:
 
 
 class ClientTokens:
-    """The answers given so far, by region, operation and token."""
+    """What was done so far, by region, operation, token and zone."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self._answers: dict[Key, Answered] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._done: dict[Key, Answered] = {}
 
-    def replay(self, call: CallId, params: dict[str, Any]) -> HttpResponse | None:
-        """The first answer to this token, None for a new one."""
+    def done(self, call: CallId, params: dict[str, Any]) -> Answered | None:
+        """The request with this token, None for a new one."""
         key = _key(call, params)
-        known = self._answers.get(key) if key else None
-        if known is None or known.until <= self._now():
+        known = self._done.get(key) if key else None
+        if known is None or self._is_over(known):
             return None
         if known.params != params:
             raise AwsError(
-                RULES[call.service, call.operation].mismatch,
+                known.rule.mismatch,
                 "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
             )
-        return known.response
+        return known
 
-    def remember(self, call: CallId, params: dict[str, Any], response: HttpResponse) -> None:
+    def remember(
+        self,
+        call: CallId,
+        params: dict[str, Any],
+        answer: Mapping[str, Any] | None,
+        response: HttpResponse,
+    ) -> None:
         key = _key(call, params)
         if key is None:
             return
-        now = self._now()
-        # Old answers lie first: entries are kept in the order they were made.
-        while self._answers and (oldest := next(iter(self._answers.items())))[1].until <= now:
-            del self._answers[oldest[0]]
-        self._answers[key] = Answered(params, response, now + RULES[call.service, call.operation].lasts)
+        # Old ones lie first: entries are kept in the order they were made.
+        while self._done and self._is_over((oldest := next(iter(self._done.items())))[1]):
+            del self._done[oldest[0]]
+        rule = RULES[call.service, call.operation]
+        self._done[key] = Answered(self._world.now, rule, params, answer, response)
+
+    def _is_over(self, known: Answered) -> bool:
+        """A launch's token outlives its instances."""
+        last = known.at
+        for box_id in known.instance_ids:
+            ended_at = self._world.boxes.of(box_id).ended_at
+            if ended_at is None:
+                return False
+            last = max(last, ended_at)
+        return last + known.rule.lasts <= self._world.now
 
 
 def _key(call: CallId, params: dict[str, Any]) -> Key | None:
     rule = RULES.get((call.service, call.operation))
     token = params.get(rule.field) if rule else None
-    return (call.region, call.operation, token) if token else None
+    if rule is None or not token:
+        return None
+    if len(token) > rule.longest or not token.isascii():
+        raise AwsError(
+            "InvalidParameterValue",
+            f"{rule.field} must be at most {rule.longest} ASCII characters, not {token!r}",
+        )
+    zone = asked_zone(call.region, params) if call.operation == "RunInstances" else None
+    return (call.region, call.operation, token, zone or "")

@@ -32,7 +32,9 @@ class Call:
 
 
 Operation = Callable[[Call], Mapping[str, Any] | None]
+Repeat = Callable[[Call, Mapping[str, Any]], Mapping[str, Any]]
 _operations: dict[tuple[str, str], Operation] = {}
+_repeats: dict[tuple[str, str], Repeat] = {}
 
 
 def operation(service: str, name: str) -> Callable[[Operation], Operation]:
@@ -43,6 +45,21 @@ def operation(service: str, name: str) -> Callable[[Operation], Operation]:
         return function
 
     return register
+
+
+def repeated(service: str, name: str) -> Callable[[Repeat], Repeat]:
+    """Register what answers a request whose client token was used already, from its first answer."""
+
+    def register(function: Repeat) -> Repeat:
+        _repeats[service, name] = function
+        return function
+
+    return register
+
+
+def repeat_for(call: CallId) -> Repeat | None:
+    """None: the first answer is given again."""
+    return _repeats.get((call.service, call.operation))
 
 
 def operation_for(call: CallId) -> Operation | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from localaws.boxes import Intent
 from localaws.errors import AwsError
 from localaws.launching import tag_map
 from localaws.model import STATE_CODES, Box, LaunchSpec, SpotRequest
-from localaws.operations import Call, operation
+from localaws.operations import Call, operation, repeated
 from localaws.operations.describe_instances import asked_boxes, reservations, sighted
 from localaws.spot import pick_zone
 from localaws.templates import with_template
@@ -36,6 +37,19 @@ def run_instances(call: Call) -> dict[str, Any]:
         else:
             zone = pick_zone(call.world, call.region, spec)
             boxes = call.world.boxes.launch(call.region, spec, zone, Intent(), count)
+    return reservations(sighted(call, box) for box in boxes)[0]
+
+
+@repeated("ec2", "RunInstances")
+def run_instances_again(call: Call, first: Mapping[str, Any]) -> dict[str, Any]:
+    """The launch's instances as they are now; once they are terminated their token starts nothing any more."""
+    boxes = [call.world.boxes.of(one["InstanceId"]) for one in first["Instances"]]
+    if any(box.state == "terminated" for box in boxes):
+        raise AwsError(
+            "IdempotentInstanceTerminated",
+            "The client token you have provided is associated with a terminated instance. "
+            "Please use a different client token.",
+        )
     return reservations(sighted(call, box) for box in boxes)[0]
 
 
