@@ -1,41 +1,46 @@
-"""EC2 Fleets: instant ones that launch once, maintain ones that replace what they lose.
+"""Fleets of both kinds: instant and request ones launch once, maintain ones replace what they lose.
 
-Sources: EC2 guide, "EC2 Fleet request types" and "Delete an EC2 Fleet"; botocore's CreateFleet, ModifyFleet and
-DeleteFleets.
+Sources: EC2 guide, "EC2 Fleet request types", "EC2 Fleet request states", "Delete an EC2 Fleet" and their Spot Fleet
+twins; botocore's CreateFleet, ModifyFleet, DeleteFleets, RequestSpotFleet, ModifySpotFleetRequest and
+CancelSpotFleetRequests.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from moto.ec2.utils import random_fleet_id
-
 from localaws import backend
 from localaws.boxes import Intent
-from localaws.candidates import Candidate, candidates
+from localaws.candidates import Candidate
 from localaws.errors import AwsError
+from localaws.filling import Plan, excess, plan
+from localaws.fleet_kinds import FleetKind, own_tags
 from localaws.launching import tag_map
-from localaws.model import Box, Fleet, LaunchSpec, Market
-from localaws.refusals import no_capacity, price_too_low
+from localaws.model import Box, Fleet, FleetEvent, LaunchSpec
 
 if TYPE_CHECKING:
     from localaws.world import World
 
-FLEET_TAG = "aws:ec2:fleet-id"
 RETRY_EVERY = timedelta(minutes=1)
+LOOK_AGAIN_AFTER = timedelta(seconds=45)
+"""A box is gone by then, mostly; its fleet looks again if not."""
+SHOWN_WHEN_OVER = timedelta(days=2)
+CHANGE = "fleetRequestChange"
 
 
 class Fleets:
-    """Every EC2 Fleet there ever was, by id."""
+    """Every fleet of one kind there ever was, by id."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, kind: FleetKind) -> None:
         self._world = world
         self._by_id: dict[str, Fleet] = {}
-        self._rng = random.Random(f"{world.seed}/fleets")
+        self._rng = random.Random(f"{world.seed}/{kind.own_tags}")
+        self.kind = kind
+        world.boxes.on_stopped.append(self._box_lost)
         world.boxes.on_ended.append(self._box_ended)
 
     def __iter__(self) -> Iterator[Fleet]:
@@ -45,63 +50,106 @@ class Fleets:
         fleet = self._by_id.get(fleet_id)
         return fleet if fleet and region in (None, fleet.region) else None
 
-    def create(self, region: str, params: dict[str, Any], valid_until: datetime | None) -> Fleet:
+    def is_shown(self, fleet: Fleet) -> bool:
+        """Whether AWS still shows a fleet: for two days after its last box is gone."""
+        return fleet.ended_at is None or self._world.now < fleet.ended_at + SHOWN_WHEN_OVER
+
+    def create(self, region: str, params: dict[str, Any]) -> Fleet:
         """Record the fleet and launch its target at once, as far as there is capacity."""
-        candidates(region, params)  # a wrong template refuses the fleet, not its first launch
-        fleet = Fleet(
-            id=random_fleet_id(),
-            region=region,
-            type=params.get("Type", "maintain"),
-            created_at=self._world.now,
-            params=params,
-            target=int(params["TargetCapacitySpecification"]["TotalTargetCapacity"]),
-            valid_until=valid_until,
-            excess_policy=params.get("ExcessCapacityTerminationPolicy", "termination"),
-        )
+        now = self._world.now
+        fleet = self.kind.read(region, params, now)
+        self.kind.ways(region, params)  # a wrong template refuses the fleet, not its first launch
         self._by_id[fleet.id] = fleet
-        backend.ec2_backend(region).tags[fleet.id].update(tag_map(params, "fleet"))
-        with self._world.boxes.one_request():
+        backend.ec2_backend(region).tags[fleet.id].update(own_tags(self.kind, fleet))
+        self._note(fleet, CHANGE, "submitted")
+        self._note(fleet, CHANGE, "active")
+        if fleet.valid_from is not None and fleet.valid_from > now:
+            self._fill_soon(fleet, fleet.valid_from - now)
+        else:
             self._fill(fleet)
-        if valid_until is not None and fleet.type != "instant":
-            self._world.at(valid_until, lambda: self._expire(fleet))
+        if fleet.valid_until is not None and fleet.type != "instant":
+            self._world.at(fleet.valid_until, lambda: self._expire(fleet))
         return fleet
 
-    def modify(self, fleet: Fleet, target: int, excess_policy: str | None) -> None:
-        """A new target: more is launched, less ends boxes unless the policy is `no-termination`."""
-        if fleet.type != "maintain" or fleet.state != "active":
-            raise AwsError(
-                "InvalidParameterValue", f"Only active fleets of type maintain are modified, not {fleet.id}"
-            )
-        fleet.target = target
-        fleet.excess_policy = excess_policy or fleet.excess_policy
-        if fleet.excess_policy == "termination":
-            for box in reversed(self.live(fleet)):
-                if self.fulfilled(fleet) - fleet.weights[box.id] >= target:
-                    self._world.boxes.end(box, by=fleet.id)
-        if self.fulfilled(fleet) < target:
+    def modify(
+        self,
+        fleet: Fleet,
+        *,
+        target: int | None = None,
+        on_demand_target: int | None = None,
+        ends_excess: bool | None = None,
+    ) -> None:
+        """New targets: more is launched, less ends boxes unless the excess is to stay."""
+        fleet.target = fleet.target if target is None else target
+        fleet.on_demand_target = fleet.on_demand_target if on_demand_target is None else on_demand_target
+        fleet.ends_excess = fleet.ends_excess if ends_excess is None else ends_excess
+        self._note(fleet, CHANGE, "modify_in_progress")
+        if fleet.ends_excess:
+            for box in excess(self._world, fleet, self.counted(fleet), self.fulfilled(fleet)):
+                self._world.boxes.end(box, by=fleet.id)
+        self._note(fleet, CHANGE, "modify_succeeded")
+        if self.fulfilled(fleet) < fleet.target:
             self._fill_soon(fleet)
 
-    def delete(self, fleet: Fleet, *, terminate: bool) -> None:
-        """Ends the fleet, and its boxes if asked; boxes left running are nobody's from then on."""
-        fleet.state = "deleted_terminating" if terminate else "deleted_running"
-        if terminate:
-            for box in self.live(fleet):
-                self._world.boxes.end(box, by="DeleteFleets")
+    def end(self, fleet: Fleet, *, terminate: bool) -> None:
+        """Ends the fleet and its spot requests, and its boxes if asked; what is left running is nobody's."""
+        fleet.state = f"{self.kind.over}_{'terminating' if terminate else 'running'}"
+        self._note(fleet, CHANGE, fleet.state)
+        for box in self.live(fleet):
+            request = self._world.spot.find(box.request_id)
+            if request is not None:
+                self._world.spot.cancel(request)
+            if terminate:
+                self._world.boxes.end(box, by=self.kind.ended_by)
+        self._settle(fleet)
 
     def live(self, fleet: Fleet) -> list[Box]:
-        return [box for box in (self._world.boxes.of(box_id) for box_id in fleet.box_ids) if box.live]
+        return [box for box in self._all(fleet) if box.live]
+
+    def counted(self, fleet: Fleet) -> list[Box]:
+        """Those that count towards the target: what EC2 has interrupted and stopped does not."""
+        return [box for box in self.live(fleet) if not (box.spot and box.state in ("stopping", "stopped"))]
 
     def fulfilled(self, fleet: Fleet) -> Decimal:
         """The capacity that runs, in the units of the target."""
-        return sum((fleet.weights[box.id] for box in self.live(fleet)), Decimal(0))
+        return sum((fleet.weights[box.id] for box in self.counted(fleet)), Decimal(0))
 
-    def _box_ended(self, box: Box) -> None:
+    def _all(self, fleet: Fleet) -> list[Box]:
+        return [self._world.boxes.of(box_id) for box_id in fleet.box_ids]
+
+    def _box_lost(self, box: Box) -> None:
         fleet = self.find(box.fleet_id or "")
         if fleet is None or fleet.type != "maintain" or fleet.state != "active":
             return
         if self.fulfilled(fleet) < fleet.target:
             fleet.lost.append(box.id)
             self._fill_soon(fleet)
+
+    def _box_ended(self, box: Box) -> None:
+        fleet = self.find(box.fleet_id or "")
+        if fleet is None:
+            return
+        self._note(fleet, "instanceChange", "terminated", box)
+        if box.id not in fleet.lost:
+            self._box_lost(box)
+        if fleet.state != "active":
+            self._world.later(LOOK_AGAIN_AFTER, lambda: self._settle(fleet))
+
+    def _settle(self, fleet: Fleet) -> None:
+        """A fleet that was ended is over when its last box is gone."""
+        if fleet.state in ("active", self.kind.over):
+            return
+        boxes = self._all(fleet)
+        if all(box.state == "terminated" for box in boxes):
+            fleet.state, fleet.ended_at = self.kind.over, self._world.now
+            self._note(fleet, CHANGE, fleet.state)
+        elif not any(box.live for box in boxes):
+            self._world.later(LOOK_AGAIN_AFTER, lambda: self._settle(fleet))
+
+    def _expire(self, fleet: Fleet) -> None:
+        if fleet.state == "active":
+            self._note(fleet, CHANGE, "expired")
+            self.end(fleet, terminate=fleet.ends_with_expiry)
 
     def _fill_soon(self, fleet: Fleet, after: timedelta | None = None) -> None:
         if not fleet.refilling:
@@ -112,55 +160,43 @@ class Fleets:
     def _refill(self, fleet: Fleet) -> None:
         fleet.refilling = False
         if fleet.state == "active":
-            with self._world.boxes.one_request():
-                self._fill(fleet)
+            self._fill(fleet)
 
     def _fill(self, fleet: Fleet) -> None:
-        """Launch what is missing, cheapest first; what could not be launched is noted as an error."""
+        """Launch what is missing; what could not be launched is noted, and tried again unless the fleet is instant."""
         fleet.errors = []
-        have = self.fulfilled(fleet)
-        on_demand = self._plan(fleet, _on_demand_target(fleet) - have, spot=False)
-        have += sum((way.weight for way in on_demand), Decimal(0))
-        spot = self._plan(fleet, fleet.target - have, spot=True)
-        for way in on_demand:
-            self._launch(fleet, way, spot=False)
-        for way in spot:
-            self._launch(fleet, way, spot=True)
+        had_spot, had_on_demand = self._placed(fleet, spot=True), self._placed(fleet, spot=False)
+        missing = fleet.target - had_spot - had_on_demand
+        ways = self.kind.ways(fleet.region, fleet.params) if missing > 0 else []
+        wanted = min(fleet.on_demand_target - had_on_demand, missing)
+        on_demand = self._plan(fleet, ways, wanted, spot=False)
+        wanted = min(fleet.target - fleet.on_demand_target - had_spot, missing - on_demand.capacity)
+        spot = self._plan(fleet, ways, wanted, spot=True)
+        with self._world.boxes.one_request():
+            for way in on_demand.ways:
+                self._launch(fleet, way, spot=False)
+            for way in spot.ways:
+                self._launch(fleet, way, spot=True)
         fleet.lost.clear()
-        if fleet.type == "maintain" and self.fulfilled(fleet) < fleet.target:
+        placed = self._placed(fleet, spot=True) + self._placed(fleet, spot=False)
+        if fleet.type != "instant" and placed < fleet.target:
             self._fill_soon(fleet, RETRY_EVERY)
 
-    def _plan(self, fleet: Fleet, wanted: Decimal, *, spot: bool) -> list[Candidate]:
-        """What to launch for so much capacity: nothing at all if less than MinTargetCapacity can be had."""
-        plan: list[Candidate] = []
-        options = fleet.params.get("SpotOptions" if spot else "OnDemandOptions", {})
-        left_usd = Decimal(options.get("MaxTotalPrice") or "Infinity")
-        ways = candidates(fleet.region, fleet.params) if wanted > 0 else []
-        for way in sorted(ways, key=lambda one: (self._price(one, spot=spot) / one.weight, one.zone)):
-            price = self._price(way, spot=spot)
-            while wanted > 0:
-                problem = self._refusal(way, price, left_usd, spot=spot)
-                if problem is not None:
-                    _note_error(fleet, way, problem, spot=spot)
-                    break
-                plan.append(way)
-                wanted -= way.weight
-                left_usd -= price
-        least = int(options.get("MinTargetCapacity") or 0)
-        return plan if sum(way.weight for way in plan) >= least else []
+    def _placed(self, fleet: Fleet, *, spot: bool) -> Decimal:
+        """The capacity that is not to be launched (again): what runs, or what was ever launched unless it maintains."""
+        boxes = self.counted(fleet) if fleet.type == "maintain" else self._all(fleet)
+        return sum((fleet.weights[box.id] for box in boxes if box.spot is spot), Decimal(0))
 
-    def _refusal(self, way: Candidate, price: Decimal, left_usd: Decimal, *, spot: bool) -> AwsError | None:
-        if not self._world.market.has_capacity(way.zone, way.type):
-            return no_capacity(way.type, way.zone)
-        if spot and way.cap_usd is not None and price > way.cap_usd:
-            return price_too_low(way.cap_usd, price)
-        if price > left_usd:
-            return AwsError(
-                "MaxTotalPriceExceeded", f"{way.type} in {way.zone} at {price} would pass MaxTotalPrice"
-            )
-        return None
+    def _plan(self, fleet: Fleet, ways: list[Candidate], wanted: Decimal, *, spot: bool) -> Plan:
+        running = [box for box in self.counted(fleet) if box.spot is spot]
+        drawn = plan(self._world, fleet, ways, wanted, running, spot=spot)
+        for way, problem in drawn.refused:
+            _note_error(fleet, way, problem, spot=spot)
+        return drawn
 
     def _launch(self, fleet: Fleet, way: Candidate, *, spot: bool) -> None:
+        if spot and self._restart_stopped(fleet, way):
+            return
         try:
             box = self._start_spot(fleet, way) if spot else self._start_on_demand(fleet, way)
         except AwsError as problem:
@@ -170,16 +206,33 @@ class Fleets:
             box.relaunched_by, box.relaunch_of = fleet.id, fleet.lost.pop(0)
         fleet.weights[box.id] = way.weight
         fleet.box_ids.append(box.id)
+        self._note(fleet, "instanceChange", "launched", box)
         _note_launch(fleet, way, box)
 
+    def _restart_stopped(self, fleet: Fleet, way: Candidate) -> bool:
+        """What an interruption stopped is started again where its pool is the one to launch from (EC2 guide)."""
+        for box in self.live(fleet):
+            request = self._world.spot.find(box.request_id)
+            is_ours = (
+                request is not None
+                and request.interrupted_by is not None
+                and (box.zone, box.type) == way.pool
+            )
+            if request is not None and is_ours and self._world.spot.interruptions.restartable(box):
+                self._world.spot.interruptions.restart(request, box)
+                return True
+        return False
+
     def _start_spot(self, fleet: Fleet, way: Candidate) -> Box:
+        tags = tag_map(way.spec.params, "spot-instances-request")
         request = self._world.spot.create(
             fleet.region,
-            _tagged(fleet, way),
+            self._tagged(fleet, way),
+            behaviour=fleet.behaviour,
             cap_usd=way.cap_usd,
-            market="maintain" if fleet.type == "maintain" else "one-time",
+            market=self.kind.market(fleet, spot=True),
             fleet_id=fleet.id,
-            tags=tag_map(way.spec.params, "spot-instances-request"),
+            tags={**tags, self.kind.id_tag: fleet.id} if self.kind.tags_requests else tags,
         )
         try:
             return self._world.spot.fulfil(request, way.zone)
@@ -188,31 +241,14 @@ class Fleets:
             raise
 
     def _start_on_demand(self, fleet: Fleet, way: Candidate) -> Box:
-        market: Market = "maintain" if fleet.type == "maintain" else "on-demand"
-        intent = Intent(market=market, fleet_id=fleet.id)
-        return self._world.boxes.launch(fleet.region, _tagged(fleet, way), way.zone, intent)[0]
+        intent = Intent(market=self.kind.market(fleet, spot=False), fleet_id=fleet.id)
+        return self._world.boxes.launch(fleet.region, self._tagged(fleet, way), way.zone, intent)[0]
 
-    def _price(self, way: Candidate, *, spot: bool) -> Decimal:
-        if not spot:
-            return self._world.market.on_demand.usd(way.type)
-        return self._world.market.curve(way.zone, way.type).at(self._world.now)
+    def _tagged(self, fleet: Fleet, way: Candidate) -> LaunchSpec:
+        return LaunchSpec(way.spec.params, {**way.spec.tags, self.kind.id_tag: fleet.id})
 
-    def _expire(self, fleet: Fleet) -> None:
-        if fleet.state == "active":
-            self.delete(fleet, terminate=bool(fleet.params.get("TerminateInstancesWithExpiration")))
-
-
-def _on_demand_target(fleet: Fleet) -> int:
-    target = fleet.params["TargetCapacitySpecification"]
-    if "OnDemandTargetCapacity" in target:
-        return min(int(target["OnDemandTargetCapacity"]), fleet.target)
-    if target.get("DefaultTargetCapacityType", "on-demand") == "spot":
-        return 0
-    return fleet.target - int(target.get("SpotTargetCapacity", 0))
-
-
-def _tagged(fleet: Fleet, way: Candidate) -> LaunchSpec:
-    return LaunchSpec(way.spec.params, {**way.spec.tags, FLEET_TAG: fleet.id})
+    def _note(self, fleet: Fleet, kind: str, sub_type: str, box: Box | None = None) -> None:
+        fleet.history.append(FleetEvent(self._world.now, kind, sub_type, box.id if box else None))
 
 
 def _note_launch(fleet: Fleet, way: Candidate, box: Box) -> None:

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from localaws.load import LoadHistory
 
-Market = Literal["on-demand", "one-time", "persistent", "maintain", "asg"]
+Market = Literal["on-demand", "one-time", "persistent", "maintain", "asg", "spot-fleet"]
+Cause = Literal["no-capacity", "by-price"]
+"""Why EC2 takes a spot box back."""
 LIVE_STATES = frozenset({"pending", "running", "stopping", "stopped"})
 STATE_CODES = {
     "pending": 0,
@@ -130,26 +132,63 @@ class SpotRequest:
     market: Market = "one-time"
     relaunch_of: str | None = None
     waiting: bool = False
+    interrupted_by: Cause | None = None
+    """Why EC2 is taking its box back or has stopped it."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSide:
+    """What a fleet asks of its spot boxes, or of its on-demand ones."""
+
+    strategy: str = "lowest-price"
+    max_total_usd: Decimal = Decimal("Infinity")
+    least: int = 0
+    """Below so much capacity nothing at all is launched."""
+    one_type: bool = False
+    one_zone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FleetEvent:
+    """An entry of a fleet's history, in the words of EC2's EventInformation."""
+
+    at: datetime
+    kind: str
+    sub_type: str
+    instance_id: str | None = None
+    description: str | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
 class Fleet:
-    """One EC2 Fleet."""
+    """One EC2 Fleet or Spot Fleet."""
 
     id: str
     region: str
     type: str
     created_at: datetime
     params: dict[str, Any]
+    """The request in boto3's shape, as Describe shows it again."""
     target: int
-    state: str = "active"
-    box_ids: list[str] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    instances: list[dict[str, Any]] = field(default_factory=list)
-    excess_policy: str = "termination"
+    on_demand_target: int = 0
+    ends_excess: bool = True
+    """Whether boxes are ended when the target is lowered below what runs."""
+    spot: FleetSide = FleetSide()
+    on_demand: FleetSide = FleetSide()
+    behaviour: str = "terminate"
+    """What becomes of a spot box that EC2 interrupts."""
+    valid_from: datetime | None = None
     valid_until: datetime | None = None
-    lost: list[str] = field(default_factory=list)
-    """Boxes that ended and are to be replaced, oldest first."""
+    ends_with_expiry: bool = False
+    state: str = "active"
+    ended_at: datetime | None = None
+    """When it was over and its last box was gone."""
+    box_ids: list[str] = field(default_factory=list)
     weights: dict[str, Decimal] = field(default_factory=dict)
     """How much of the target each box counts for."""
+    lost: list[str] = field(default_factory=list)
+    """Boxes that ended and are to be replaced, oldest first."""
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    instances: list[dict[str, Any]] = field(default_factory=list)
+    history: list[FleetEvent] = field(default_factory=list)
     refilling: bool = False

@@ -1,8 +1,8 @@
-"""Spot requests: open, active, disabled, closed, cancelled.
+"""Spot requests: open, active, disabled, closed, cancelled, failed.
 
-Sources: EC2 guide, "Spot Instance request states" and "Get the status of a Spot Instance request" (the status codes),
-"Work with persistent requests", "Behavior of Spot Instance interruptions"; botocore's SpotMarketOptions and
-CancelSpotInstanceRequests.
+Sources: EC2 guide, "Spot Instance request states", "Get the status of a Spot Instance request" and "State changes for a
+Spot request" (which status code goes with which state), "Manage your Spot Instances" (stop, start, terminate) and
+"Cancel a Spot Instance request"; botocore's SpotMarketOptions, RequestSpotInstances and CancelSpotInstanceRequests.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from moto.ec2.utils import random_spot_request_id
 from localaws import backend
 from localaws.boxes import Intent
 from localaws.errors import AwsError
+from localaws.interruptions import BY_EC2, RETRY_EVERY, TERMINATION, Interruptions
 from localaws.model import Box, LaunchSpec, Market, SpotRequest
 from localaws.places import asked_zone, zones
 from localaws.refusals import price_too_low
@@ -25,11 +26,15 @@ from localaws.refusals import price_too_low
 if TYPE_CHECKING:
     from localaws.world import World
 
-WARNING = timedelta(minutes=2)
-RETRY_EVERY = timedelta(minutes=1)
-LOOK_AHEAD = timedelta(days=1)
-NO_CAPACITY = ("Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination")
-Cause = Literal["no-capacity", "by-price"]
+OVER = frozenset({"cancelled", "closed", "failed"})
+SHOWN_WHEN_OVER = timedelta(hours=4)
+"""How long a request stays visible once it and its box are over (botocore, DescribeSpotInstanceRequests)."""
+BY_CANCEL = "CancelSpotInstanceRequests"
+WAITING_CODES = {
+    "SpotMaxPriceTooLow": "price-too-low",
+    "InsufficientInstanceCapacity": "capacity-not-available",
+}
+"""What a request goes on waiting for; anything else that a launch is refused for makes it fail."""
 
 
 class SpotRequests:
@@ -39,10 +44,10 @@ class SpotRequests:
         self._world = world
         self._by_id: dict[str, SpotRequest] = {}
         self._rng = random.Random(f"{world.seed}/spot")
-        self._watches: dict[str, int] = {}
         self.relaunch_with_tags = relaunch_with_tags
-        world.boxes.on_running.append(self.watch_price)
-        world.boxes.on_stopped.append(self._box_stopped)
+        self.interruptions = Interruptions(world, self)
+        world.boxes.on_stopped.append(self._box_stopping)
+        world.boxes.on_at_rest.append(self._box_stopped)
         world.boxes.on_ended.append(self._box_ended)
 
     def __iter__(self) -> Iterator[SpotRequest]:
@@ -51,6 +56,12 @@ class SpotRequests:
     def find(self, request_id: str | None, region: str | None = None) -> SpotRequest | None:
         request = self._by_id.get(request_id or "")
         return request if request and region in (None, request.region) else None
+
+    def is_shown(self, request: SpotRequest) -> bool:
+        """Whether AWS still shows a request: for four hours after the end of it and of its box."""
+        box = self._box_of(request)
+        is_over = request.state in OVER and (box is None or not box.live)
+        return not is_over or self._world.now < (request.status_at or request.created_at) + SHOWN_WHEN_OVER
 
     def create(
         self,
@@ -96,6 +107,14 @@ class SpotRequests:
         self._world.events.fulfilment(self._world.now, box.region, request.id, box.id)
         return request
 
+    def open(self, request: SpotRequest, valid_from: datetime | None = None) -> None:
+        """Let AWS evaluate a request, at once or from a time on; its box is launched some seconds later."""
+        if valid_from is None or valid_from <= self._world.now:
+            self.fulfil_soon(request)
+            return
+        self._status(request, "open", "not-scheduled-yet")
+        self.fulfil_soon(request, valid_from - self._world.now)
+
     def drop(self, request: SpotRequest) -> None:
         """Take back a request of a call that failed: AWS leaves none behind."""
         del self._by_id[request.id]
@@ -138,82 +157,44 @@ class SpotRequests:
         return pick_zone(self._world, request.region, request.spec)
 
     def cancel(self, request: SpotRequest) -> None:
-        """Cancelling ends the request, not a running box; a stopped box goes with its request."""
-        if request.state in ("closed", "cancelled", "failed"):
+        """Cancelling ends the request, not a running box; a stopped box goes with its request, some seconds later."""
+        box = self._box_of(request)
+        if request.state in OVER:
             return
-        box = self._world.boxes.find(request.box_id or "")
-        if request.state == "active" and box is not None and box.live:
-            self._status(request, "cancelled", "request-canceled-and-instance-running")
-        elif box is not None and box.state in ("stopped", "stopping"):
-            self._status(request, "cancelled", "instance-terminated-by-user")
-            self._world.boxes.end(box, by="CancelSpotInstanceRequests")
-        else:
+        if box is None or not box.live:
             self._status(request, "cancelled", "canceled-before-fulfillment")
+        elif box.state in ("stopping", "stopped"):
+            self._status(request, "cancelled", request.status_code)
+            lag = timedelta(seconds=self._rng.randint(2, 20))
+            self._world.later(lag, lambda: self._world.boxes.end(box, by=BY_CANCEL, reason=TERMINATION))
+        else:
+            self._status(request, "cancelled", "request-canceled-and-instance-running")
 
-    def interrupt(self, box: Box, cause: Cause = "no-capacity") -> None:
-        """AWS takes the box back: a warning now, the end (or the stop) two minutes later."""
+    def check_startable(self, box: Box) -> None:
+        """What StartInstances refuses: only EC2 restarts what it stopped, and the price must be under the cap."""
         request = self.find(box.request_id)
-        behaviour = request.behaviour if request and request.state == "active" else "terminate"
-        if request is not None:
-            request.status_code = "marked-for-stop" if behaviour == "stop" else "marked-for-termination"
-            request.status_at = self._world.now
-        epoch = box.epoch
-        self._world.events.interruption_warning(self._world.now, box.region, box.zone, box.id, behaviour)
-        self._world.later(WARNING, lambda: self._take_back(box, epoch, behaviour, cause))
-
-    def watch_price(self, box: Box) -> None:
-        """Interrupt a capped box when the price passes its cap."""
-        if box.cap_usd is None or not box.live or not box.runs or box.runs[-1].end is not None:
+        if request is None or box.state != "stopped":
             return
-        now, epoch = self._world.now, box.epoch
-        watch = self._watches[box.id] = self._watches.get(box.id, 0) + 1
-        passed_at = self._world.market.curve(box.zone, box.type).first_above(
-            box.cap_usd, now, now + LOOK_AHEAD
-        )
-        self._world.at(passed_at or now + LOOK_AHEAD, lambda: self._price_check(box, epoch, watch))
+        if request.state != "disabled" or request.interrupted_by is not None:
+            raise AwsError(
+                "IncorrectSpotRequestState",
+                f"You can't start the Spot Instance '{box.id}' because the associated Spot Instance request "
+                f"'{request.id}' is not in an appropriate state to support start.",
+            )
+        price = self._world.market.curve(box.zone, box.type).at(self._world.now)
+        if box.cap_usd is not None and price > box.cap_usd:
+            raise price_too_low(box.cap_usd, price)
 
     def start_requested(self, box: Box) -> None:
         """StartInstances on a stopped spot box makes its request active again."""
         request = self.find(box.request_id)
-        if request is not None and request.state in ("disabled", "open"):
-            self._status(request, "active", "fulfilled")
+        if request is not None and request.state == "disabled":
+            self.start_again(request)
 
-    def _price_check(self, box: Box, epoch: int, watch: int) -> None:
-        if box.epoch != epoch or self._watches[box.id] != watch or box.cap_usd is None:
-            return
-        if self._world.market.curve(box.zone, box.type).at(self._world.now) > box.cap_usd:
-            self.interrupt(box, "by-price")
-        else:
-            self.watch_price(box)
-
-    def _take_back(self, box: Box, epoch: int, behaviour: str, cause: Cause) -> None:
-        if box.epoch != epoch or not box.live:
-            return
-        request = self.find(box.request_id)
-        if behaviour in ("stop", "hibernate") and request is not None and request.state == "active":
-            self._world.boxes.stop(box, by="ec2-interruption", reason=NO_CAPACITY, interrupted=True)
-            self._status(request, "open", f"instance-stopped-{cause}")
-            self._world.later(
-                timedelta(seconds=self._rng.randint(300, 900)), lambda: self._restart(request, box)
-            )
-            return
-        self._world.boxes.end(box, by="ec2-interruption", reason=NO_CAPACITY, interrupted=True)
-        if request is not None:
-            request.status_code = f"instance-terminated-{cause}"
-
-    def _restart(self, request: SpotRequest, box: Box) -> None:
-        if request.state != "open" or request.box_id != box.id or box.state not in ("stopped", "stopping"):
-            return
-        affordable = request.cap_usd is None or self._price(box) <= request.cap_usd
-        if box.state == "stopped" and affordable and self._world.market.has_capacity(box.zone, box.type):
-            self._status(request, "active", "fulfilled")
-            self._world.boxes.start(box)
-            self._world.events.fulfilment(self._world.now, request.region, request.id, box.id)
-        else:
-            self._world.later(RETRY_EVERY, lambda: self._restart(request, box))
-
-    def _price(self, box: Box) -> Decimal:
-        return self._world.market.curve(box.zone, box.type).at(self._world.now)
+    def start_again(self, request: SpotRequest) -> None:
+        """The request's stopped box is being started."""
+        request.interrupted_by = None
+        self._status(request, "active", "fulfilled")
 
     def _try(self, request: SpotRequest) -> None:
         request.waiting = False
@@ -222,34 +203,61 @@ class SpotRequests:
         try:
             self.fulfil(request)
         except AwsError as problem:
-            code = "price-too-low" if problem.code == "SpotMaxPriceTooLow" else "capacity-not-available"
-            self._status(request, "open", code)
-            self.fulfil_soon(request, RETRY_EVERY)
+            code = WAITING_CODES.get(problem.code)
+            self._status(request, "open" if code else "failed", code or "bad-parameters")
+            if code:
+                self.fulfil_soon(request, RETRY_EVERY)
 
     def _expire(self, request: SpotRequest) -> None:
-        """ValidUntil ends the request, not the box it launched."""
+        """ValidUntil ends the request, not the box it launched; a one-time request with a box has no end of its own."""
         if request.state == "open":
             self._status(request, "cancelled", "schedule-expired")
-        elif request.state in ("active", "disabled"):
+        elif request.state == "active" and request.type == "persistent":
             self._status(request, "cancelled", "request-canceled-and-instance-running")
+        elif request.state == "disabled":
+            self._status(request, "cancelled", request.status_code)
+
+    def _box_stopping(self, box: Box) -> None:
+        request = self._request_of(box)
+        if request is not None and request.state == "active":
+            self._status(request, "active", "marked-for-stop")
 
     def _box_stopped(self, box: Box) -> None:
-        request = self.find(box.request_id)
-        if request is not None and request.state == "active":
-            self._status(request, "disabled", "instance-stopped-by-user")
+        request = self._request_of(box)
+        if request is None:
+            return
+        code = f"instance-stopped-{request.interrupted_by or 'by-user'}"
+        if request.state == "active":
+            self._status(request, "disabled", code)
+        elif request.status_code == "marked-for-stop":
+            self._status(request, request.state, code)
 
     def _box_ended(self, box: Box) -> None:
-        request = self.find(box.request_id)
-        if request is None or request.box_id != box.id:
+        request = self._request_of(box)
+        if request is None:
             return
-        if request.state in ("active", "disabled", "open") and request.type == "persistent":
-            self._status(request, "open", "instance-terminated-by-user")
+        code = "instance-terminated-by-user"
+        if box.ended_by == BY_EC2:
+            code = f"instance-terminated-{request.interrupted_by}"
+        elif box.ended_by == BY_CANCEL:
+            code = "instance-terminated-by-service"
+        request.interrupted_by = None
+        if request.state in OVER:
+            self._status(request, request.state, code)
+        elif request.type == "one-time":
+            self._status(request, "closed", code)
+        else:
+            self._status(request, "open", code if box.ended_by == BY_EC2 else "pending-evaluation")
             request.box_id, request.relaunch_of = None, box.id
             self.fulfil_soon(request)
-        elif request.state in ("active", "disabled", "open"):
-            self._status(request, "closed", "instance-terminated-by-user")
-        else:
-            request.status_code, request.status_at = "instance-terminated-by-user", self._world.now
+
+    def _request_of(self, box: Box) -> SpotRequest | None:
+        """The request that a box is the present one of."""
+        request = self.find(box.request_id)
+        return request if request is not None and request.box_id == box.id else None
+
+    def _box_of(self, request: SpotRequest) -> Box | None:
+        return self._world.boxes.of(request.box_id) if request.box_id else None
 
     def _status(self, request: SpotRequest, state: str, code: str) -> None:
         request.state, request.status_code, request.status_at = state, code, self._world.now

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localaws import backend
 from localaws.launching import tag_map
 
 TEMPLATE_TAGS = "TemplateTags"
+VALID_FOR = timedelta(days=7)
+"""How long a persistent request of a template stands (botocore, LaunchTemplateSpotMarketOptionsRequest.ValidUntil)."""
 
 
 def with_template(region: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -20,8 +23,10 @@ def with_template(region: str, params: dict[str, Any]) -> dict[str, Any]:
     asked = params.get("LaunchTemplate")
     if not asked:
         return params
-    version = backend.ec2_backend(region)._get_template_from_args(_known_version(region, asked))
+    version = backend.ec2_backend(region)._get_template_from_args(_known_version(asked))
     data = {key: value for key, value in version.data.items() if key != "TagSpecifications"}
+    if "InstanceMarketOptions" in data:
+        data["InstanceMarketOptions"] = _with_end(data["InstanceMarketOptions"])
     merged = {**data, **{key: value for key, value in params.items() if value not in ([], {}, None)}}
     merged.pop("LaunchTemplate")
     template = {"TagSpecifications": version.data.get("TagSpecifications", [])}
@@ -33,7 +38,17 @@ def with_template(region: str, params: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _known_version(region: str, asked: dict[str, Any]) -> dict[str, Any]:
+def _with_end(market: dict[str, Any]) -> dict[str, Any]:
+    """The market options of a template, with the end that AWS gives a persistent request without one."""
+    options = dict(market.get("SpotOptions", {}))
+    if isinstance(options.get("ValidUntil"), str):
+        options["ValidUntil"] = datetime.fromisoformat(options["ValidUntil"])
+    if options.get("SpotInstanceType") == "persistent" and not options.get("ValidUntil"):
+        options["ValidUntil"] = datetime.now(UTC).replace(microsecond=0) + VALID_FOR
+    return {**market, "SpotOptions": options}
+
+
+def _known_version(asked: dict[str, Any]) -> dict[str, Any]:
     """moto takes a number, `$Latest` or `$Default`; absent means the default."""
     return {key: value for key, value in asked.items() if value}
 

@@ -31,6 +31,7 @@ from localaws.endpoint import Endpoint
 from localaws.errors import LocalAwsError
 from localaws.events import Event, EventBus
 from localaws.faults import Fault, Faults
+from localaws.fleet_kinds import EC2_FLEET, SPOT_FLEET
 from localaws.fleets import Fleets
 from localaws.forwarding import APP_DIR, Forwarders
 from localaws.groups import Groups
@@ -112,7 +113,8 @@ class World:
             self.consistency = Consistency(self.seed, lambda: self.now, self._lag)
             self.boxes = Boxes(self)
             self.spot = SpotRequests(self, relaunch_with_tags=self._relaunch_with_tags)
-            self.fleets = Fleets(self)
+            self.fleets = Fleets(self, EC2_FLEET)
+            self.spot_fleets = Fleets(self, SPOT_FLEET)
             self.groups = Groups(self)
             self.endpoint = Endpoint(self)
             self.later(EXPIRY_EVERY, self._expire_items)
@@ -203,7 +205,7 @@ class World:
     def interrupt(self, box_id: str) -> None:
         """AWS takes a spot box back: the warning now, the end or stop in two minutes."""
         with self.lock:
-            self.spot.interrupt(self.boxes.of(box_id))
+            self.spot.interruptions.begin(self.boxes.of(box_id))
 
     def recommend_rebalance(self, box_id: str) -> None:
         """AWS says that a spot box is likelier to be interrupted than it was; nothing need come of it."""
@@ -239,7 +241,7 @@ class World:
             self.market.curve(zone, instance_type).pin(self.now, usd)
             for box in self.boxes:
                 if box.zone == zone and box.type == instance_type:
-                    self.spot.watch_price(box)
+                    self.spot.interruptions.watch_price(box)
 
     def set_capacity(self, zone: str, instance_type: str, *, available: bool) -> None:
         """Let capacity of a type in a zone vanish or come back; `*` is any."""

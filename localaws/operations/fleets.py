@@ -1,29 +1,35 @@
-"""CreateFleet, DescribeFleets, DescribeFleetInstances, ModifyFleet, DeleteFleets."""
+"""CreateFleet, DescribeFleets, DescribeFleetInstances, DescribeFleetHistory, ModifyFleet, DeleteFleets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from localaws import backend
 from localaws.errors import AwsError
 from localaws.filters import matches
+from localaws.fleet_kinds import on_demand_target
+from localaws.fleets import Fleets
 from localaws.model import Fleet
 from localaws.operations import Call, operation
-from localaws.operations.instances import aware
 from localaws.paging import page
+from localaws.spot_terms import aware
 
-MOST_IDS, MOST_INSTANT_IDS = 100, 25
+MOST_IDS, MOST_INSTANT_IDS, MOST_INSTANCES = 100, 25, 1000
+HISTORY_DELAY = timedelta(seconds=30)
+HISTORY_KEPT = timedelta(hours=48)
 READERS = {
     "fleet-state": lambda fleet: fleet.state,
     "type": lambda fleet: fleet.type,
-    "excess-capacity-termination-policy": lambda fleet: fleet.excess_policy,
+    "excess-capacity-termination-policy": lambda fleet: "true" if fleet.ends_excess else "false",
 }
 
 
 @operation("ec2", "CreateFleet")
 def create_fleet(call: Call) -> dict[str, Any]:
     """An `instant` fleet answers with what it launched and what it could not; the others with their id alone."""
-    fleet = call.world.fleets.create(call.region, call.params, aware(call.params.get("ValidUntil")))
+    fleet = call.world.fleets.create(call.region, call.params)
     if fleet.type != "instant":
         return {"FleetId": fleet.id}
     return {"FleetId": fleet.id, "Instances": fleet.instances, "Errors": fleet.errors}
@@ -34,12 +40,10 @@ def describe_fleets(call: Call) -> dict[str, Any]:
     """Instant fleets appear only when asked for by id (botocore, DescribeFleets)."""
     asked = call.params.get("FleetIds", [])
     tags = backend.ec2_backend(call.region).tags
-    mine = [fleet for fleet in call.world.fleets if fleet.region == call.region]
+    mine = shown_fleets(call, call.world.fleets)
     unknown = set(asked) - {fleet.id for fleet in mine}
     if unknown:
-        raise AwsError(
-            "InvalidFleetId.NotFound", f"The fleet ID '{', '.join(sorted(unknown))}' does not exist"
-        )
+        raise _unknown(", ".join(sorted(unknown)))
     found = [fleet for fleet in mine if (fleet.id in asked if asked else fleet.type != "instant")]
     found = [fleet for fleet in found if matches(fleet, tags.get(fleet.id, {}), call.filters(), READERS)]
     some, token = page(found, call.params.get("NextToken"), call.params.get("MaxResults"), least=1)
@@ -48,94 +52,192 @@ def describe_fleets(call: Call) -> dict[str, Any]:
 
 @operation("ec2", "DescribeFleetInstances")
 def describe_fleet_instances(call: Call) -> dict[str, Any]:
-    fleet = _fleet(call, call.params["FleetId"])
-    live = call.world.fleets.live(fleet)
+    """Those of an instant fleet are told by DescribeFleets alone (botocore, DescribeFleetInstances)."""
+    fleet = _fleet(call)
+    if fleet.type == "instant":
+        raise AwsError(
+            "InvalidParameterValue",
+            "DescribeFleetInstances does not support fleets of type instant: describe the fleet",
+        )
+    active, token = active_instances(call, call.world.fleets, fleet)
+    return {"FleetId": fleet.id, "ActiveInstances": active, "NextToken": token}
+
+
+@operation("ec2", "DescribeFleetHistory")
+def describe_fleet_history(call: Call) -> dict[str, Any]:
+    fleet = _fleet(call)
     return {
         "FleetId": fleet.id,
-        "ActiveInstances": [
-            {
-                "InstanceId": box.id,
-                "InstanceType": box.type,
-                "SpotInstanceRequestId": box.request_id,
-                "InstanceHealth": "healthy",
-            }
-            for box in live
-        ],
+        **history(call, fleet, {"fleetRequestChange": "fleet-change", "instanceChange": "instance-change"}),
     }
 
 
 @operation("ec2", "ModifyFleet")
 def modify_fleet(call: Call) -> dict[str, Any]:
-    fleet = _fleet(call, call.params["FleetId"])
-    target = call.params.get("TargetCapacitySpecification", {}).get("TotalTargetCapacity", fleet.target)
-    call.world.fleets.modify(fleet, int(target), call.params.get("ExcessCapacityTerminationPolicy"))
+    """Only an active fleet of type maintain (botocore, ModifyFleet)."""
+    fleet, target = _fleet(call), call.params.get("TargetCapacitySpecification", {})
+    if fleet.type != "maintain" or fleet.state != "active":
+        raise AwsError(
+            "InvalidParameterValue", f"Only active fleets of type maintain are modified, not {fleet.id}"
+        )
+    with_configs(call, call.world.fleets, fleet)
+    total = int(target.get("TotalTargetCapacity", fleet.target))
+    policy = call.params.get("ExcessCapacityTerminationPolicy")
+    call.world.fleets.modify(
+        fleet,
+        target=total,
+        on_demand_target=on_demand_target({**fleet.params["TargetCapacitySpecification"], **target}, total),
+        ends_excess=None if policy is None else policy == "termination",
+    )
     return {"Return": True}
 
 
 @operation("ec2", "DeleteFleets")
 def delete_fleets(call: Call) -> dict[str, Any]:
-    """At most 100 fleets, 25 of them instant, and those only with their boxes (botocore, DeleteFleets)."""
-    ids = call.params.get("FleetIds", [])
+    """At most 100 fleets and 25 instant ones, these only with their boxes (EC2 guide, "Delete an EC2 Fleet")."""
+    ids = list(dict.fromkeys(call.params.get("FleetIds", [])))
     terminate = bool(call.params.get("TerminateInstances"))
-    fleets = {fleet_id: call.world.fleets.find(fleet_id, call.region) for fleet_id in ids}
-    instant = [fleet for fleet in fleets.values() if fleet and fleet.type == "instant"]
-    if len(ids) - len(instant) > MOST_IDS or len(instant) > MOST_INSTANT_IDS:
-        raise AwsError(
-            "InvalidParameterValue",
-            f"At most {MOST_IDS} fleets in one call, {MOST_INSTANT_IDS} of type instant",
-        )
+    fleets = {fleet.id: fleet for fleet in shown_fleets(call, call.world.fleets) if fleet.id in ids}
+    instant = [fleet.id for fleet in fleets.values() if fleet.type == "instant"]
+    if len(ids) - len(instant) > MOST_IDS:
+        raise AwsError("InvalidParameterValue", f"At most {MOST_IDS} fleets can be deleted in one request")
     done, failed = [], []
-    for fleet_id, fleet in fleets.items():
-        if fleet is None:
-            failed.append(
-                _failure(fleet_id, "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist")
+    for fleet_id in ids:
+        fleet = fleets.get(fleet_id)
+        problem = (
+            (
+                "ExceededInstantFleetNumForDeletion",
+                f"Can't delete more than {MOST_INSTANT_IDS} instant fleets in a single request.",
             )
-        elif fleet.type == "instant" and not terminate:
-            failed.append(
-                _failure(
-                    fleet_id,
-                    "NoTerminateInstancesNotSupported",
-                    "NoTerminateInstances option is not supported for instant fleet",
-                )
-            )
-        else:
-            before = fleet.state
-            call.world.fleets.delete(fleet, terminate=terminate)
-            done.append({"FleetId": fleet_id, "CurrentFleetState": fleet.state, "PreviousFleetState": before})
+            if len(instant) > MOST_INSTANT_IDS
+            else _undeletable(call, fleet, fleet_id, terminate=terminate)
+        )
+        if problem is not None or fleet is None:
+            code, message = problem or ("unexpectedError", "")
+            failed.append({"FleetId": fleet_id, "Error": {"Code": code, "Message": message}})
+            continue
+        before = fleet.state
+        call.world.fleets.end(fleet, terminate=terminate)
+        done.append({"FleetId": fleet_id, "CurrentFleetState": fleet.state, "PreviousFleetState": before})
     return {"SuccessfulFleetDeletions": done, "UnsuccessfulFleetDeletions": failed}
 
 
-def _failure(fleet_id: str, code: str, message: str) -> dict[str, Any]:
-    return {"FleetId": fleet_id, "Error": {"Code": code, "Message": message}}
-
-
-def _fleet(call: Call, fleet_id: str) -> Fleet:
-    fleet = call.world.fleets.find(fleet_id, call.region)
+def _undeletable(
+    call: Call, fleet: Fleet | None, fleet_id: str, *, terminate: bool
+) -> tuple[str, str] | None:
+    """Why one fleet is not deleted. One that was deleted without its boxes can be deleted again, with them."""
     if fleet is None:
-        raise AwsError("InvalidFleetId.NotFound", f"The fleet ID '{fleet_id}' does not exist")
+        return "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist"
+    if fleet.type == "instant" and not terminate:
+        return (
+            "NoTerminateInstancesNotSupported",
+            "NoTerminateInstances option is not supported for instant fleet",
+        )
+    if fleet.state not in ("active", "deleted_running"):
+        return "fleetNotInDeletableState", "The fleet is not in a state in which it can be deleted."
+    if terminate and len(call.world.fleets.live(fleet)) > MOST_INSTANCES:
+        return (
+            "unexpectedError",
+            f"The fleet has more than {MOST_INSTANCES} instances: terminate most of them first.",
+        )
+    return None
+
+
+def shown_fleets(call: Call, fleets: Fleets) -> list[Fleet]:
+    """The fleets of the region that AWS still shows."""
+    return [fleet for fleet in fleets if fleet.region == call.region and fleets.is_shown(fleet)]
+
+
+def active_instances(call: Call, fleets: Fleets, fleet: Fleet) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of the running boxes of a fleet."""
+    some, token = page(
+        fleets.counted(fleet), call.params.get("NextToken"), call.params.get("MaxResults"), least=1
+    )
+    rows = [
+        {
+            "InstanceId": box.id,
+            "InstanceType": box.type,
+            "SpotInstanceRequestId": box.request_id,
+            "InstanceHealth": "healthy",
+        }
+        for box in some
+    ]
+    return rows, token
+
+
+def history(call: Call, fleet: Fleet, words: Mapping[str, str]) -> dict[str, Any]:
+    """Its events since a time: half a minute late, and for two days (botocore, DescribeFleetHistory)."""
+    now = call.world.now
+    since: datetime = aware(call.params["StartTime"]) or now
+    wanted = call.params.get("EventType")
+    told = [
+        {
+            "Timestamp": event.at,
+            "EventType": words.get(event.kind, event.kind),
+            "EventInformation": {"EventSubType": event.sub_type, "InstanceId": event.instance_id},
+        }
+        for event in fleet.history
+        if max(since, now - HISTORY_KEPT) <= event.at <= now - HISTORY_DELAY
+        and wanted in (None, words.get(event.kind, event.kind))
+    ]
+    some, token = page(told, call.params.get("NextToken"), call.params.get("MaxResults"), least=1)
+    last = {} if token else {"LastEvaluatedTime": now - HISTORY_DELAY}
+    return {"HistoryRecords": some, "StartTime": since, "NextToken": token, **last}
+
+
+def with_configs(call: Call, fleets: Fleets, fleet: Fleet) -> None:
+    """Take over the launch templates of a modification, unless they can't launch."""
+    if call.params.get("LaunchTemplateConfigs"):
+        changed = {**fleet.params, "LaunchTemplateConfigs": call.params["LaunchTemplateConfigs"]}
+        fleets.kind.ways(call.region, changed)
+        fleet.params = changed
+
+
+def _fleet(call: Call) -> Fleet:
+    fleet_id = call.params["FleetId"]
+    fleet = next((one for one in shown_fleets(call, call.world.fleets) if one.id == fleet_id), None)
+    if fleet is None:
+        raise _unknown(fleet_id)
     return fleet
 
 
+def _unknown(ids: str) -> AwsError:
+    return AwsError("InvalidFleetId.NotFound", f"The fleet ID '{ids}' does not exist")
+
+
+def activity(fleets: Fleets, fleet: Fleet) -> str:
+    """The progress of a fleet (botocore, FleetData.ActivityStatus)."""
+    if fleet.type == "instant":
+        return "fulfilled"
+    if len(fleets.counted(fleet)) < len(fleets.live(fleet)) or fleet.state.endswith("_terminating"):
+        return "pending_termination"
+    return "fulfilled" if fleets.fulfilled(fleet) >= fleet.target else "pending_fulfillment"
+
+
 def _shown(call: Call, fleet: Fleet) -> dict[str, Any]:
-    params, live = fleet.params, call.world.fleets.live(fleet)
-    fulfilled = call.world.fleets.fulfilled(fleet)
+    params, fleets = fleet.params, call.world.fleets
     tags = backend.ec2_backend(fleet.region).tags.get(fleet.id, {})
     shown: dict[str, Any] = {
         "FleetId": fleet.id,
         "FleetState": fleet.state,
-        "ActivityStatus": "fulfilled" if fulfilled >= fleet.target else "pending_fulfillment",
+        "ActivityStatus": activity(fleets, fleet),
         "CreateTime": fleet.created_at,
         "ClientToken": params.get("ClientToken"),
-        "ExcessCapacityTerminationPolicy": fleet.excess_policy,
-        "FulfilledCapacity": float(fulfilled),
-        "FulfilledOnDemandCapacity": float(sum(fleet.weights[box.id] for box in live if not box.spot)),
+        "ExcessCapacityTerminationPolicy": "termination" if fleet.ends_excess else "no-termination",
+        "FulfilledCapacity": float(fleets.fulfilled(fleet)),
+        "FulfilledOnDemandCapacity": float(
+            sum(fleet.weights[box.id] for box in fleets.counted(fleet) if not box.spot)
+        ),
         "LaunchTemplateConfigs": params["LaunchTemplateConfigs"],
         "TargetCapacitySpecification": {
             **params["TargetCapacitySpecification"],
             "TotalTargetCapacity": fleet.target,
+            "OnDemandTargetCapacity": fleet.on_demand_target,
+            "SpotTargetCapacity": fleet.target - fleet.on_demand_target,
         },
-        "TerminateInstancesWithExpiration": bool(params.get("TerminateInstancesWithExpiration")),
+        "TerminateInstancesWithExpiration": fleet.ends_with_expiry,
         "Type": fleet.type,
+        "ValidFrom": fleet.valid_from,
         "ValidUntil": fleet.valid_until,
         "ReplaceUnhealthyInstances": bool(params.get("ReplaceUnhealthyInstances")),
         "SpotOptions": params.get("SpotOptions"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from localaws.boxes import Intent
@@ -14,11 +12,10 @@ from localaws.model import STATE_CODES, Box, LaunchSpec, SpotRequest
 from localaws.operations import Call, operation, repeated
 from localaws.operations.describe_instances import asked_boxes, reservations, sighted
 from localaws.spot import pick_zone
+from localaws.spot_terms import PROTECTIONS, SpotTerms, spot_terms
 from localaws.templates import with_template
 
 MOST_IDS = 1000
-PROTECTIONS = ("DisableApiTermination", "DisableApiStop")
-"""Against ending by the API, and against stopping and ending; neither is for spot."""
 
 
 @operation("ec2", "RunInstances")
@@ -30,10 +27,10 @@ def run_instances(call: Call) -> dict[str, Any]:
             raise AwsError("MissingParameter", f"The request must contain the parameter {name}")
     count = int(params.get("MaxCount", 1))
     spec = LaunchSpec(params, tag_map(params, "instance") | params.get("TemplateTags", {}))
-    market = params.get("InstanceMarketOptions", {})
+    terms = spot_terms(params)
     with call.world.boxes.one_request():
-        if market.get("MarketType") == "spot":
-            boxes = _run_spot(call, spec, market.get("SpotOptions", {}), count)
+        if terms is not None:
+            boxes = _run_spot(call, spec, terms, count)
         else:
             zone = pick_zone(call.world, call.region, spec)
             boxes = call.world.boxes.launch(call.region, spec, zone, Intent(), count)
@@ -53,32 +50,16 @@ def run_instances_again(call: Call, first: Mapping[str, Any]) -> dict[str, Any]:
     return reservations(sighted(call, box) for box in boxes)[0]
 
 
-def _run_spot(call: Call, spec: LaunchSpec, options: dict[str, Any], count: int) -> list[Box]:
-    persistent = options.get("SpotInstanceType") == "persistent"
-    behaviour = options.get("InstanceInterruptionBehavior", "terminate")
-    valid_until = options.get("ValidUntil")
-    if persistent and behaviour not in ("stop", "hibernate"):
-        raise AwsError(
-            "InvalidParameterCombination",
-            "RunInstances with a persistent Spot request needs the interruption behavior stop or hibernate",
-        )
-    if not persistent and (valid_until or behaviour != "terminate"):
-        raise AwsError(
-            "InvalidParameterCombination",
-            "ValidUntil and the interruption behaviors stop and hibernate need a persistent Spot request",
-        )
-    for protection in PROTECTIONS:
-        if spec.params.get(protection):
-            raise AwsError("InvalidParameterCombination", f"{protection} can't be used with Spot Instances")
+def _run_spot(call: Call, spec: LaunchSpec, terms: SpotTerms, count: int) -> list[Box]:
     boxes: list[Box] = []
     for _ in range(count):
         request = call.world.spot.create(
             call.region,
             spec,
-            kind="persistent" if persistent else "one-time",
-            behaviour=behaviour,
-            cap_usd=Decimal(options["MaxPrice"]) if options.get("MaxPrice") else None,
-            valid_until=aware(valid_until),
+            kind=terms.kind,
+            behaviour=terms.behaviour,
+            cap_usd=terms.cap_usd,
+            valid_until=terms.valid_until,
             tags=tag_map(spec.params, "spot-instances-request"),
         )
         boxes.append(fulfil_or_drop(call, request))
@@ -92,11 +73,6 @@ def fulfil_or_drop(call: Call, request: SpotRequest, zone: str | None = None) ->
     except Exception:
         call.world.spot.drop(request)
         raise
-
-
-def aware(when: datetime | None) -> datetime | None:
-    """A time of a request, which moto's parser leaves naive."""
-    return when.replace(tzinfo=UTC) if when is not None and when.tzinfo is None else when
 
 
 @operation("ec2", "TerminateInstances")
@@ -184,6 +160,7 @@ def start_instances(call: Call) -> dict[str, Any]:
                 "IncorrectInstanceState",
                 f"The instance '{box.id}' is not in a state from which it can be started.",
             )
+        call.world.spot.check_startable(box)
     before = {box.id: box.state for box in boxes}
     for box in boxes:
         if box.state == "stopped" and not call.world.market.has_capacity(box.zone, box.type):

@@ -7,9 +7,9 @@ from typing import Any
 
 from localaws.filters import matches
 from localaws.operations import Call, operation
-from localaws.operations.instances import aware
 from localaws.paging import page
 from localaws.places import zones
+from localaws.spot_terms import aware
 
 LINUX = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
 READERS = {

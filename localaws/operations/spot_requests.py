@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,19 +13,22 @@ from localaws.filters import matches
 from localaws.launching import tag_map
 from localaws.model import LaunchSpec, SpotRequest
 from localaws.operations import Call, operation
-from localaws.operations.instances import aware
 from localaws.paging import page
+from localaws.spot_terms import aware
 
 MESSAGES = {
     "pending-evaluation": "Your Spot request has been submitted for review, and is pending evaluation.",
     "fulfilled": "Your spot request is fulfilled.",
     "price-too-low": "Your Spot request price is lower than the minimum required Spot request fulfillment price.",
+    "not-scheduled-yet": "The Spot request is not evaluated until its start date.",
+    "bad-parameters": "One or more parameters of the Spot request are not valid.",
     "capacity-not-available": "There is no Spot capacity available that matches your request.",
     "canceled-before-fulfillment": "Your spot request is canceled before it was fulfilled.",
     "request-canceled-and-instance-running": "Your spot request is canceled, but your instance is still running.",
     "schedule-expired": "The Spot request expired before it was fulfilled.",
     "instance-terminated-by-user": "Spot instance terminated due to user-initiated termination.",
     "instance-stopped-by-user": "Your Spot instance was stopped by the user.",
+    "instance-terminated-by-service": "Your Spot instance was terminated from a stopped state.",
     "marked-for-termination": "Your Spot instance is marked for termination.",
     "marked-for-stop": "Your Spot instance is marked for stop.",
     "instance-terminated-no-capacity": "Your Spot instance was terminated: there is no Spot capacity available.",
@@ -31,6 +36,8 @@ MESSAGES = {
     "instance-stopped-no-capacity": "Your Spot instance was stopped: there is no Spot capacity available.",
     "instance-stopped-by-price": "Your Spot instance was stopped: the Spot price exceeds your maximum price.",
 }
+ONE_TIME_VALID_FOR = timedelta(days=7)
+"""How long one waits for its box unless told otherwise (botocore, RequestSpotInstancesRequest.ValidUntil)."""
 READERS = {
     "state": lambda request: request.state,
     "status-code": lambda request: request.status_code,
@@ -53,32 +60,39 @@ def request_spot_instances(call: Call) -> dict[str, Any]:
             raise AwsError(
                 "MissingParameter", f"The request must contain the parameter LaunchSpecification.{name}"
             )
-    requests = []
-    for _ in range(int(params.get("InstanceCount", 1))):
-        request = call.world.spot.create(
+    kind, behaviour = params.get("Type", "one-time"), params.get("InstanceInterruptionBehavior", "terminate")
+    if behaviour != "terminate" and kind != "persistent":
+        raise AwsError(
+            "InvalidParameterCombination",
+            f"The request with type '{kind}' is not supported when instanceInterruptionBehavior is '{behaviour}'.",
+        )
+    valid_until = aware(params.get("ValidUntil"))
+    if valid_until is None and kind == "one-time":
+        valid_until = call.world.now + ONE_TIME_VALID_FOR
+    requests = [
+        call.world.spot.create(
             call.region,
             LaunchSpec(launch, {}),
-            kind=params.get("Type", "one-time"),
-            behaviour=params.get("InstanceInterruptionBehavior", "terminate"),
+            kind=kind,
+            behaviour=behaviour,
             cap_usd=Decimal(params["SpotPrice"]) if params.get("SpotPrice") else None,
-            valid_until=aware(params.get("ValidUntil")),
+            valid_until=valid_until,
             tags=tag_map(params, "spot-instances-request"),
         )
-        call.world.spot.fulfil_soon(request)
-        requests.append(request)
+        for _ in range(int(params.get("InstanceCount", 1)))
+    ]
+    for request in requests:
+        call.world.spot.open(request, aware(params.get("ValidFrom")))
     return {"SpotInstanceRequests": [shown(call, request) for request in requests]}
 
 
 @operation("ec2", "DescribeSpotInstanceRequests")
 def describe_spot_instance_requests(call: Call) -> dict[str, Any]:
-    """Requests in every state: cancelled and closed ones stay visible."""
+    """Requests in every state; cancelled and closed ones for four hours (botocore)."""
     params, filters = call.params, call.filters()
-    tags = backend.ec2_backend(call.region).tags
     asked = params.get("SpotInstanceRequestIds", [])
-    requests = (
-        asked_requests(call, asked) if asked else [r for r in call.world.spot if r.region == call.region]
-    )
-    found = [request for request in requests if matches(request, tags.get(request.id, {}), filters, READERS)]
+    requests = asked_requests(call, asked) if asked else visible_requests(call)
+    found = [request for request in requests if matches(request, _tags(call, request), filters, READERS)]
     some, token = page(found, params.get("NextToken"), params.get("MaxResults"))
     return {"SpotInstanceRequests": [shown(call, request) for request in some], "NextToken": token}
 
@@ -96,21 +110,37 @@ def cancel_spot_instance_requests(call: Call) -> dict[str, Any]:
     }
 
 
+def visible_requests(call: Call) -> list[SpotRequest]:
+    """The requests of the region that AWS shows: not too new and not too long over."""
+    world = call.world
+    return [
+        request
+        for request in world.spot
+        if request.region == call.region
+        and world.spot.is_shown(request)
+        and world.consistency.shows_request(request)
+    ]
+
+
 def asked_requests(call: Call, ids: list[str]) -> list[SpotRequest]:
-    found = [call.world.spot.find(request_id, call.region) for request_id in ids]
-    unknown = [request_id for request_id, request in zip(ids, found, strict=True) if request is None]
+    visible = {request.id: request for request in visible_requests(call)}
+    unknown = [request_id for request_id in ids if request_id not in visible]
     if unknown:
         raise AwsError(
             "InvalidSpotInstanceRequestID.NotFound",
             f"The spot instance request ID '{', '.join(unknown)}' does not exist",
         )
-    return [request for request in found if request is not None]
+    return [visible[request_id] for request_id in ids]
+
+
+def _tags(call: Call, request: SpotRequest) -> Mapping[str, str]:
+    tags = backend.ec2_backend(request.region).tags.get(request.id, {})
+    return call.world.consistency.tags(request.id, tags)
 
 
 def shown(call: Call, request: SpotRequest) -> dict[str, Any]:
     """A request as DescribeSpotInstanceRequests shows it."""
     params = request.spec.params
-    tags = backend.ec2_backend(request.region).tags.get(request.id, {})
     cap = request.cap_usd or call.world.market.on_demand.usd(params["InstanceType"])
     return {
         "SpotInstanceRequestId": request.id,
@@ -136,5 +166,5 @@ def shown(call: Call, request: SpotRequest) -> dict[str, Any]:
             "Placement": {"AvailabilityZone": request.zone} if request.zone else None,
             "SecurityGroups": [{"GroupId": group} for group in params.get("SecurityGroupIds", [])],
         },
-        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        "Tags": [{"Key": key, "Value": value} for key, value in _tags(call, request).items()],
     }
