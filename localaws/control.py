@@ -62,6 +62,8 @@ class Control:
                 ("DELETE", r"/_world/faults(?:/(\d+))?", self._remove_faults),
                 ("POST", r"/_world/capacity", self._capacity),
                 ("POST", r"/_world/prices", self._price),
+                ("PUT", r"/_world/consistency", self._consistency),
+                ("PUT", r"/_world/throttling", self._throttling),
                 ("POST", r"/_world/clock", self._clock),
                 ("GET", r"/_world/slack", lambda _: (200, plain(self._world.slack.messages))),
             )
@@ -202,6 +204,20 @@ class Control:
             "type": kind,
             "usd": str(self._world.market.curve(zone, kind).at(self._world.now)),
         }
+
+    def _consistency(self, body: dict[str, Any]) -> tuple[int, Any]:
+        seconds = body.get("lag_seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 3600:
+            raise RequestError(f"lag_seconds must be from 0 to 3600, not {seconds!r}", field="lag_seconds")
+        self._world.set_lag(timedelta(seconds=seconds))
+        return 200, {"lag_seconds": seconds}
+
+    def _throttling(self, body: dict[str, Any]) -> tuple[int, Any]:
+        on = body.get("on")
+        if not isinstance(on, bool):
+            raise RequestError("on must be true or false", field="on")
+        self._world.set_throttling(on=on)
+        return 200, {"on": on}
 
     def _clock(self, body: dict[str, Any]) -> tuple[int, Any]:
         seconds = body.get("advance_seconds")

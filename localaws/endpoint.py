@@ -1,4 +1,4 @@
-"""One AWS call from bytes to bytes: the fault that hits it, its client token, the operation, the record of it.
+"""One AWS call from bytes to bytes: the fault that hits it, its tokens, the operation, the record of it.
 
 Everything that reads or changes the world happens under the world's lock: moto's own threaded server loses updates.
 """
@@ -62,6 +62,7 @@ class Endpoint:
     def _perform(
         self, call: CallId, params: dict[str, Any], request: HttpRequest, *, lost: bool
     ) -> HttpResponse:
+        self._world.throttle.take(call, params)
         done = self._tokens.done(call, params)
         if done is not None:
             repeat = repeat_for(call)
@@ -79,7 +80,12 @@ class Endpoint:
         return response
 
     def _parameters(self, call: CallId, request: HttpRequest) -> dict[str, Any]:
-        wanted = operation_for(call) is not None or changes_something(call) or takes_token(call)
+        wanted = (
+            operation_for(call) is not None
+            or changes_something(call)
+            or takes_token(call)
+            or (self._world.throttle.on and call.service == "ec2")
+        )
         return wire.parameters(call, request) if wanted and call.operation else {}
 
     def _note(

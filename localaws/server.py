@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import boto3
 
@@ -45,6 +46,8 @@ def serve(options: Options) -> None:
         clients_wait=True,
         forwarded=options.forwarded,
         app_dir=options.app_dir,
+        throttled=True,
+        stopwatch=time.monotonic,
     ) as world:
 
         def respond(request: HttpRequest) -> HttpResponse:

@@ -23,6 +23,8 @@ def truth(world: World) -> dict[str, Any]:
         {
             "now": world.now,
             "regions": list(world.regions),
+            "throttled": world.throttle.on,
+            "lag_seconds": world.consistency.lag.total_seconds(),
             "forwarded": world.forwarders.among(world.regions),
             "instances": instances,
             "spot_requests": [_request(request) for request in world.spot],

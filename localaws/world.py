@@ -12,7 +12,7 @@ Inside the `with`, moto is empty and has this world behind its EC2, and the cloc
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -42,6 +42,7 @@ from localaws.session import session_for
 from localaws.slack import SlackSink
 from localaws.spot import SpotRequests
 from localaws.starter import start_box
+from localaws.throttle import Throttle
 from localaws.truth import box_row, truth
 
 DEFAULT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
@@ -64,6 +65,8 @@ class World:
         relaunch_with_tags: bool = False,
         clients_wait: bool = False,
         lag: timedelta = AT_ONCE,
+        throttled: bool = False,
+        stopwatch: Callable[[], float] | None = None,
         forwarded: Iterable[str] | None = None,
         app_dir: Path = APP_DIR,
     ) -> None:
@@ -74,6 +77,7 @@ class World:
         self._relaunch_with_tags = relaunch_with_tags
         self._clients_wait = clients_wait
         self._lag = lag
+        self._throttled, self._stopwatch = throttled, stopwatch
         self._forwarded = None if forwarded is None else tuple(forwarded)
         self._app_dir = app_dir
         self._clock = Clock(start.replace(microsecond=0))
@@ -110,6 +114,7 @@ class World:
             self.events = EventBus(self)
             for listener in self._on_events:
                 self.events.subscribe(listener)
+            self.throttle = Throttle(lambda: self.now, on=self._throttled, stopwatch=self._stopwatch)
             self.consistency = Consistency(self.seed, lambda: self.now, self._lag)
             self.boxes = Boxes(self)
             self.spot = SpotRequests(self, relaunch_with_tags=self._relaunch_with_tags)
@@ -252,6 +257,11 @@ class World:
         """From now on EC2's answers may be behind by so much; zero: never."""
         with self.lock:
             self.consistency.lag = lag
+
+    def set_throttling(self, *, on: bool) -> None:
+        """From now on EC2 counts its calls, from full buckets, or not."""
+        with self.lock:
+            self.throttle.switch(on=on)
 
     def fault(self, **fault: Any) -> Fault:
         """Let calls, events or Lambdas fail: the fields of `Fault`."""
