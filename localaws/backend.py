@@ -19,6 +19,7 @@ from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.moto_api._internal import mock_random
 
 from localaws import dynamodb
+from localaws.billed_backend import BilledEC2Backend
 from localaws.events import ACCOUNT
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def ec2_backend(region: str) -> Any:
     return ec2_backends[ACCOUNT][region]
 
 
-class WorldEC2Backend(EC2Backend):
+class WorldEC2Backend(BilledEC2Backend):
     """moto's EC2Backend whose instances live and end by the world's rules."""
 
     __module__ = "moto.ec2.models"  # moto finds its URLs by the module name of the backend
@@ -92,16 +93,6 @@ class WorldEC2Backend(EC2Backend):
         for instance in instances:
             _boxes().end(_boxes().of(instance.id), by="service")
         return before
-
-    def create_volume(self, size: int, zone_name: str, *args: Any, **kwargs: Any) -> Any:
-        kwargs["volume_type"] = (
-            kwargs.get("volume_type") or "gp3"
-        )  # what new images ask for; moto's default is older
-        return super().create_volume(size, zone_name, *args, **kwargs)
-
-    def delete_volume(self, volume_id: str) -> Any:
-        _boxes().volume_deleted(volume_id)
-        return super().delete_volume(volume_id)
 
     def describe_spot_instance_requests(
         self, filters: Any = None, spot_instance_ids: Any = None

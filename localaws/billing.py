@@ -1,32 +1,23 @@
-"""What AWS bills for a box, to the second, in exact decimals. Pure.
+"""What AWS bills, to the second, in exact decimals. Pure.
 
-Sources: EC2 pricing pages (per second, 60 s minimum; gp3 and public IPv4 list prices of us-east-1) and the EC2 guide:
-"Billing for interrupted Spot Instances" (interrupted by EC2 in its first hour: free), "Instance state changes"
-(`pending`, `stopping` and `shutting-down` are not billed).
+Sources: EC2 pricing pages (per second, 60 s minimum a start), EBS pricing (from creation to deletion, attached or not)
+and the EC2 guide: "Billing for interrupted Spot Instances" (interrupted by EC2 in its first hour: free), "Amazon EC2
+instance state changes" (only `running` is billed, and `stopping` while a box hibernates).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
+from localaws.price_list import HOURS_A_MONTH, IPV4_USD_PER_HOUR, VOLUMES, VolumePrices, in_tiers
+
 HOUR = Decimal(3600)
-HOURS_A_MONTH = Decimal(730)
 MINIMUM = timedelta(seconds=60)
 FREE_IF_INTERRUPTED_WITHIN = timedelta(hours=1)
-IPV4_USD_PER_HOUR = Decimal("0.005")
-VOLUME_USD_PER_GIB_MONTH = {
-    "gp3": Decimal("0.08"),
-    "gp2": Decimal("0.10"),
-    "io1": Decimal("0.125"),
-    "io2": Decimal("0.125"),
-    "st1": Decimal("0.045"),
-    "sc1": Decimal("0.015"),
-    "standard": Decimal("0.05"),
-}
 
 PriceSteps = Sequence[tuple[datetime, Decimal]]
 PricesBetween = Callable[[datetime, datetime], PriceSteps]
@@ -38,11 +29,69 @@ class BilledRun(Protocol):
     interrupted: bool
 
 
+class BilledShape(Protocol):
+    @property
+    def since(self) -> datetime: ...
+    @property
+    def gib(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def iops(self) -> int | None: ...
+    @property
+    def throughput(self) -> int | None: ...
+
+
 class BilledVolume(Protocol):
-    gib: int
-    kind: str
-    since: datetime
     until: datetime | None
+
+    @property
+    def shapes(self) -> Sequence[BilledShape]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time over which something cost `usd`, for `units`, each `hours` hours."""
+
+    start: datetime
+    end: datetime
+    usd: Decimal
+    units: Decimal = Decimal(1)
+    hours: Decimal = Decimal(1)
+
+    def within(self, start: datetime, end: datetime) -> Stretch | None:
+        """The part of it in [start, end)."""
+        low, high = max(start, self.start), min(end, self.end)
+        return replace(self, start=low, end=high) if high > low else None
+
+    @property
+    def total_usd(self) -> Decimal:
+        return self.usd * seconds(self.end - self.start) / (self.hours * HOUR)
+
+    @property
+    def total_units(self) -> Decimal:
+        return self.units * seconds(self.end - self.start) / (self.hours * HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class Lump:
+    """Something that was billed at a moment."""
+
+    at: datetime
+    usd: Decimal
+    units: Decimal
+
+    def within(self, start: datetime, end: datetime) -> Lump | None:
+        """Itself, if its moment is in [start, end)."""
+        return self if start <= self.at < end else None
+
+    @property
+    def total_usd(self) -> Decimal:
+        return self.usd
+
+    @property
+    def total_units(self) -> Decimal:
+        return self.units
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +107,65 @@ class Bill:
         return self.compute_usd + self.storage_usd + self.ipv4_usd
 
 
-def compute_usd(runs: Sequence[BilledRun], prices_between: PricesBetween, now: datetime) -> Decimal:
+def compute(runs: Sequence[BilledRun], prices_between: PricesBetween, now: datetime) -> Iterator[Stretch]:
     """The running time at the price in force, hourly prices billed by the second.
 
-    `prices_between(start, end)` gives the steps of the price from the one in force at `start` on.
+    `prices_between(start, end)` gives the steps of the price from the one in force at `start` on. Each start has
+    its own minimum and its own first hour: an interruption that stops a box counts like one that ends it.
     """
-    total = Decimal(0)
     for run in runs:
         end = run.end or now
         if run.interrupted and end - run.start < FREE_IF_INTERRUPTED_WITHIN:
             continue
         end = max(end, run.start + MINIMUM)
-        total += integrate(prices_between(run.start, end), run.start, end)
-    return total
+        yield from stretches(prices_between(run.start, end), run.start, end)
 
 
-def integrate(steps: PriceSteps, start: datetime, end: datetime) -> Decimal:
-    """Dollars for [start, end) under a price per hour that moves in steps; the first step covers `start`."""
-    total = Decimal(0)
+def stretches(steps: PriceSteps, start: datetime, end: datetime) -> Iterator[Stretch]:
+    """[start, end) under a price per hour that moves in steps; the first step covers `start`."""
     for index, (since, price) in enumerate(steps):
         until = steps[index + 1][0] if index + 1 < len(steps) else end
         low, high = max(start, since), min(end, until)
         if high > low:
-            total += price * seconds(high - low) / HOUR
-    return total
+            yield Stretch(low, high, price)
 
 
-def storage_usd(volumes: Sequence[BilledVolume], now: datetime) -> Decimal:
-    """Volumes bill from creation to deletion, whether or not their box runs."""
-    total = Decimal(0)
-    for volume in volumes:
-        price = VOLUME_USD_PER_GIB_MONTH.get(volume.kind, VOLUME_USD_PER_GIB_MONTH["gp3"])
-        total += price * volume.gib * seconds((volume.until or now) - volume.since) / (HOURS_A_MONTH * HOUR)
-    return total
+@dataclass(frozen=True, slots=True)
+class StorageRate:
+    """One part of a volume's price: its size, or what is provisioned above the included."""
+
+    part: str
+    stretch: Stretch
 
 
-def ipv4_usd(runs: Sequence[BilledRun], now: datetime) -> Decimal:
-    """An automatic public address bills while the box runs: stopping gives it back."""
-    return sum((IPV4_USD_PER_HOUR * seconds((run.end or now) - run.start) / HOUR for run in runs), Decimal(0))
+def storage(volume: BilledVolume, now: datetime, factor: Decimal = Decimal(1)) -> Iterator[StorageRate]:
+    """A volume from creation to deletion, whether or not it is attached to anything that runs."""
+    for index, shape in enumerate(volume.shapes):
+        following = volume.shapes[index + 1].since if index + 1 < len(volume.shapes) else None
+        end = following or volume.until or now
+        prices = VOLUMES.get(shape.kind, VOLUMES["gp3"])
+        for part, usd, units in _month(prices, shape):
+            yield StorageRate(part, Stretch(shape.since, end, usd * factor, units, HOURS_A_MONTH))
+
+
+def _month(prices: VolumePrices, shape: BilledShape) -> Iterator[tuple[str, Decimal, Decimal]]:
+    suffix = f".{prices.name}" if prices.name else ""
+    gib = Decimal(shape.gib)
+    yield f"VolumeUsage{suffix}", prices.gib_usd * gib, gib
+    for tier, iops in in_tiers(prices.iops, Decimal(shape.iops or 0)):
+        yield f"VolumeP-IOPS{suffix}{tier.suffix}", tier.usd * iops, iops
+    for tier, mibps in in_tiers(prices.mibps, Decimal(shape.throughput or 0)):
+        yield f"VolumeP-Throughput{suffix}", tier.usd * mibps, mibps / 1024
+
+
+def addresses(spans: Iterable[tuple[datetime, datetime]], factor: Decimal = Decimal(1)) -> Iterator[Stretch]:
+    """A public IPv4 address, by the hour."""
+    for start, end in spans:
+        yield Stretch(start, end, IPV4_USD_PER_HOUR * factor)
+
+
+def total_usd(stretches: Iterable[Stretch | Lump]) -> Decimal:
+    return sum((one.total_usd for one in stretches), Decimal(0))
 
 
 def seconds(span: timedelta) -> Decimal:

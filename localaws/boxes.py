@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from localaws import backend
 from localaws.launching import run_on_moto
 from localaws.load import LoadHistory
-from localaws.model import STATE_CODES, Box, LaunchSpec, Market, Moment, Reason, Run, Volume
+from localaws.model import STATE_CODES, Box, LaunchSpec, Market, Moment, Reason, Run
 from localaws.refusals import no_capacity
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ class Boxes:
     def __init__(self, world: World) -> None:
         self._world = world
         self._by_id: dict[str, Box] = {}
-        self._volumes: dict[str, Volume] = {}
         self._rng = random.Random(f"{world.seed}/boxes")
         self._intent = Intent()
         self._reservations: dict[Pool, str] | None = None
@@ -83,6 +82,7 @@ class Boxes:
         instance_type = spec.params["InstanceType"]
         if not self._world.market.has_capacity(zone, instance_type):
             raise no_capacity(instance_type, zone)
+        spec = LaunchSpec(self._world.account.images.for_launch(region, spec.params), spec.tags)
         with self.launching(intent):
             reservation = run_on_moto(region, spec, zone, count)
         return [self.of(instance.id) for instance in reservation.instances]
@@ -137,10 +137,7 @@ class Boxes:
             else self._reservations.setdefault(pool, reservation_id)
         )
         for _, device in instance.get_block_device_mapping:
-            volume = backend.ec2_backend(region).volumes[device.volume_id]
-            record = Volume(volume.id, int(volume.size), volume.volume_type or "gp3", now)
-            box.volumes.append(record)
-            self._volumes[record.id] = record
+            box.volumes.append(world.account.disks.of(device.volume_id))
         self._by_id[box.id] = box
         self._set_state(box, "pending")
         for listener in self.on_launched:
@@ -187,11 +184,6 @@ class Boxes:
         for listener in self.on_ended:
             listener(box)
         self._world.later(self._seconds(10, 40), lambda: self._terminated(box))
-
-    def volume_deleted(self, volume_id: str) -> None:
-        volume = self._volumes.get(volume_id)
-        if volume is not None and volume.until is None:
-            volume.until = self._world.now
 
     def _run(self, box: Box, epoch: int) -> None:
         if box.state == "pending" and box.epoch == epoch:

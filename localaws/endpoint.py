@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from localaws.world import World
 
 DROPPED = HttpResponse(0, dropped=True)
+ENDPOINTS = {"pricing": {"us-east-1", "eu-central-1", "ap-south-1"}, "ce": {"us-east-1"}}
+"""The regions of services that have an endpoint in few (AWS General Reference); in others there is nobody to call."""
 
 
 class Endpoint:
@@ -36,6 +38,8 @@ class Endpoint:
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         call = wire.identify(request)
+        if call is not None and call.region not in ENDPOINTS.get(call.service, {call.region}):
+            return DROPPED
         with self._world.lock:
             fault = self._world.faults.strike(call) if call else None
         if fault is not None and fault.delay_seconds:
@@ -76,6 +80,7 @@ class Endpoint:
         response = self._moto.handle(request, call.service) if answer is None else wire.result(call, answer)
         if response.status < 300:
             self._tokens.remember(call, params, answer, response)
+            self._world.account.requests.note(call, params)
         self._note(call, params, answer, None if response.status < 300 else _error_code(response), lost=lost)
         return response
 

@@ -71,7 +71,7 @@ def plan(
 def way_price(world: World, way: Candidate, *, spot: bool) -> Decimal:
     """What a box launched in this way would cost an hour."""
     if not spot:
-        return world.market.on_demand.usd(way.type)
+        return world.market.on_demand_usd(way.zone, way.type)
     return world.market.curve(way.zone, way.type).at(world.now)
 
 
@@ -119,5 +119,5 @@ def _refusal(
 
 def _box_price(world: World, box: Box) -> Decimal:
     if not box.spot:
-        return world.market.on_demand.usd(box.type)
+        return world.market.on_demand_usd(box.zone, box.type)
     return world.market.curve(box.zone, box.type).at(world.now)

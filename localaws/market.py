@@ -1,21 +1,22 @@
-"""On-demand and spot prices, and where there is capacity.
+"""Spot prices, and where there is capacity.
 
 Spot prices move on irregular steps between a quarter and seven tenths of the on-demand price, each zone and type on
 its own course. The course depends on the seed, the zone, the type and the start of the world, and on nothing else:
-asking in another order changes nothing.
+asking in another order changes nothing. A curve can also be given: one price that stays, or a series to play.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
-PRICES_FILE = Path(__file__).resolve().parents[1] / "chalicelib" / "data" / "on_demand_prices.json"
+from localaws.errors import LocalAwsError
+from localaws.price_list import OnDemandPrices, PriceList
+from localaws.regions import region_of
+
 HISTORY = timedelta(days=30)
 """How far back prices are known when the world begins (AWS keeps 90 days)."""
 
@@ -24,31 +25,7 @@ PULL, JITTER = 0.15, 0.025
 MEAN_HOURS_BETWEEN_STEPS = 5.0
 SHORTEST_STEP_SECONDS = 600
 CENT_FRACTION = Decimal("0.0001")
-SIZE_PRICES = {"nano": "0.0052", "micro": "0.0104", "small": "0.0208", "medium": "0.0416", "large": "0.0832"}
-XLARGE_USD = Decimal("0.1664")
-
-
-class OnDemandPrices:
-    """Dollars an hour by instance type: the dated table of us-east-1 for every region."""
-
-    def __init__(self, path: Path = PRICES_FILE) -> None:
-        table = json.loads(path.read_text(encoding="utf-8"))["usd_per_hour"]
-        self._usd: dict[str, Decimal] = {name: Decimal(price) for name, price in table.items()}
-
-    @property
-    def known_types(self) -> list[str]:
-        return sorted(self._usd)
-
-    def usd(self, instance_type: str) -> Decimal:
-        """The list price; types outside the table cost what a t3 of their size does."""
-        known = self._usd.get(instance_type)
-        if known is not None:
-            return known
-        size = instance_type.partition(".")[2]
-        if size in SIZE_PRICES:
-            return Decimal(SIZE_PRICES[size])
-        multiple = size.removesuffix("xlarge")
-        return XLARGE_USD * (int(multiple) if multiple.isdigit() else 1)
+Steps = Sequence[tuple[datetime, Decimal]]
 
 
 class PriceCurve:
@@ -60,7 +37,8 @@ class PriceCurve:
         self._ratio = self._base = rng.uniform(0.32, 0.62)
         self._times = [origin]
         self._prices = [self._price()]
-        self._pinned = False
+        self._given = False
+        """Whether the course was given from outside, and is not to be worked out any further."""
 
     def at(self, when: datetime) -> Decimal:
         self._extend(when)
@@ -79,19 +57,44 @@ class PriceCurve:
 
     def pin(self, at: datetime, price: Decimal | None) -> None:
         """From `at` on the price is this and stays so; None lets it move on from where it is."""
-        self._extend(at)
+        price_then = self.at(at)
+        self._cut(at)
+        self._given = price is not None
+        self._add(at, price_then if price is None else price)
+
+    def play(self, now: datetime, series: Steps) -> None:
+        """From `now` on the price follows the series, and after its last step stays.
+
+        Of the steps before `now` only the last counts: it is the price now. Without one the price stays as it is
+        until the first step.
+        """
+        times = [since for since, _ in series]
+        if not times or times != sorted(set(times)) or any(price <= 0 for _, price in series):
+            raise LocalAwsError(
+                "a series of prices has at least one step, each later than the last and above 0"
+            )
+        in_force = max(bisect_right(times, now) - 1, 0)
+        price_then = self.at(now)
+        self._cut(now)
+        self._given = True
+        self._add(now, price_then if times[in_force] > now else series[in_force][1])
+        for since, price in series[bisect_right(times, now) :]:
+            self._add(since, price)
+
+    def _cut(self, at: datetime) -> None:
+        """Forget what was to come after `at`."""
         keep = bisect_right(self._times, at)
         del self._times[keep:], self._prices[keep:]
-        self._pinned = price is not None
-        value = self._prices[-1] if price is None else price
+
+    def _add(self, at: datetime, price: Decimal) -> None:
         if self._times[-1] == at:
-            self._prices[-1] = value
+            self._prices[-1] = price
         else:
             self._times.append(at)
-            self._prices.append(value)
+            self._prices.append(price)
 
     def _extend(self, until: datetime) -> None:
-        while self._times[-1] <= until and not self._pinned:
+        while self._times[-1] <= until and not self._given:
             gap = max(
                 SHORTEST_STEP_SECONDS, int(self._rng.expovariate(1 / (MEAN_HOURS_BETWEEN_STEPS * 3600)))
             )
@@ -107,18 +110,27 @@ class PriceCurve:
 class SpotMarket:
     """Spot prices and capacity by zone and type."""
 
-    def __init__(self, seed: int, start: datetime, on_demand: OnDemandPrices) -> None:
-        self.on_demand = on_demand
+    def __init__(self, seed: int, start: datetime, prices: PriceList) -> None:
+        self.prices = prices
         self._seed = seed
         self._origin = start - HISTORY
         self._curves: dict[tuple[str, str], PriceCurve] = {}
         self._sold_out: set[tuple[str, str]] = set()
 
+    @property
+    def on_demand(self) -> OnDemandPrices:
+        """The table of us-east-1."""
+        return self.prices.on_demand
+
+    def on_demand_usd(self, place: str, instance_type: str) -> Decimal:
+        """The list price in a zone or region."""
+        return self.prices.instance_usd(region_of(place), instance_type)
+
     def curve(self, zone: str, instance_type: str) -> PriceCurve:
         key = (zone, instance_type)
         if key not in self._curves:
             rng = random.Random(f"{self._seed}/{zone}/{instance_type}")
-            self._curves[key] = PriceCurve(rng, self.on_demand.usd(instance_type), self._origin)
+            self._curves[key] = PriceCurve(rng, self.on_demand_usd(zone, instance_type), self._origin)
         return self._curves[key]
 
     def set_capacity(self, zone: str, instance_type: str, *, available: bool) -> None:

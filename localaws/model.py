@@ -35,15 +35,37 @@ class Run:
     interrupted: bool = False
 
 
-@dataclass(slots=True)
-class Volume:
-    """A volume that was attached at launch; it bills until it is deleted."""
+@dataclass(frozen=True, slots=True)
+class VolumeShape:
+    """What a volume is from a moment on; IOPS and MiB/s only where they are provisioned."""
 
-    id: str
+    since: datetime
     gib: int
     kind: str
-    since: datetime
+    iops: int | None = None
+    throughput: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Volume:
+    """A volume, from its creation on; it bills until it is deleted."""
+
+    id: str
+    region: str
+    shapes: list[VolumeShape]
     until: datetime | None = None
+
+    @property
+    def gib(self) -> int:
+        return self.shapes[-1].gib
+
+    @property
+    def kind(self) -> str:
+        return self.shapes[-1].kind
+
+    @property
+    def since(self) -> datetime:
+        return self.shapes[0].since
 
 
 @dataclass(slots=True)
@@ -99,6 +121,9 @@ class Box:
     fleet_id: str | None = None
     group: str | None = None
     public_ip: bool = False
+    sent: list[tuple[datetime, Decimal]] = field(default_factory=list)
+    """What it has sent to the internet, in GB of 2^30 bytes."""
+    rebooted_at: datetime | None = None
     moments: list[Moment] = field(default_factory=list)
     """Every change of its state, oldest first."""
     forgotten: bool = False

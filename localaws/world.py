@@ -14,15 +14,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
 import boto3
 
 from localaws import backend, dynamodb, operations, patience
+from localaws.account import Account
+from localaws.account_bill import box_bill
 from localaws.agenda import Action, Agenda
-from localaws.billing import Bill, compute_usd, ipv4_usd, storage_usd
+from localaws.billed_backend import BilledEC2Backend
+from localaws.billing import Bill
 from localaws.boxes import Boxes
 from localaws.calls import CallLog
 from localaws.clock import Clock
@@ -36,8 +38,10 @@ from localaws.fleets import Fleets
 from localaws.forwarding import APP_DIR, Forwarders
 from localaws.groups import Groups
 from localaws.load import Level
-from localaws.market import OnDemandPrices, SpotMarket
+from localaws.market import SpotMarket
 from localaws.model import Box, Market
+from localaws.money import Money
+from localaws.price_list import PriceList
 from localaws.session import session_for
 from localaws.slack import SlackSink
 from localaws.spot import SpotRequests
@@ -53,7 +57,7 @@ EXPIRY_EVERY = timedelta(hours=1)
 _one_at_a_time = threading.Lock()
 
 
-class World:
+class World(Money):
     """AWS with a clock, prices, load, faults and a truth. Everything it does happens under `lock`."""
 
     def __init__(
@@ -69,6 +73,8 @@ class World:
         stopwatch: Callable[[], float] | None = None,
         forwarded: Iterable[str] | None = None,
         app_dir: Path = APP_DIR,
+        cost_explorer: bool = True,
+        regional_prices: bool = False,
     ) -> None:
         self.regions = tuple(regions)
         self.home_region = self.regions[0]
@@ -80,6 +86,8 @@ class World:
         self._throttled, self._stopwatch = throttled, stopwatch
         self._forwarded = None if forwarded is None else tuple(forwarded)
         self._app_dir = app_dir
+        self._cost_explorer = cost_explorer
+        self._regional_prices = regional_prices
         self._clock = Clock(start.replace(microsecond=0))
         self._on_events: list[Any] = []
         operations.load_all()
@@ -106,7 +114,8 @@ class World:
         with self.lock:
             backend.take_over(self)
             self._agenda = Agenda()
-            self.market = SpotMarket(self.seed, self.now, OnDemandPrices())
+            self.account = BilledEC2Backend.account = Account(self, cost_explorer=self._cost_explorer)
+            self.market = SpotMarket(self.seed, self.now, PriceList(regional=self._regional_prices))
             self.faults = Faults(self.seed)
             self.calls = CallLog()
             self.slack = SlackSink(self.faults)
@@ -117,6 +126,7 @@ class World:
             self.throttle = Throttle(lambda: self.now, on=self._throttled, stopwatch=self._stopwatch)
             self.consistency = Consistency(self.seed, lambda: self.now, self._lag)
             self.boxes = Boxes(self)
+            self.account.watch()
             self.spot = SpotRequests(self, relaunch_with_tags=self._relaunch_with_tags)
             self.fleets = Fleets(self, EC2_FLEET)
             self.spot_fleets = Fleets(self, SPOT_FLEET)
@@ -240,14 +250,6 @@ class World:
             else:
                 self.boxes.stop(box, by="guest-shutdown", reason=reason)
 
-    def set_price(self, zone: str, instance_type: str, usd: Decimal | None) -> None:
-        """Pin a spot price from now on; None lets it move again."""
-        with self.lock:
-            self.market.curve(zone, instance_type).pin(self.now, usd)
-            for box in self.boxes:
-                if box.zone == zone and box.type == instance_type:
-                    self.spot.interruptions.watch_price(box)
-
     def set_capacity(self, zone: str, instance_type: str, *, available: bool) -> None:
         """Let capacity of a type in a zone vanish or come back; `*` is any."""
         with self.lock:
@@ -276,20 +278,7 @@ class World:
 
     def bill(self, box: Box) -> Bill:
         """What AWS has billed for a box until now."""
-        if box.spot:
-            curve = self.market.curve(box.zone, box.type)
-            prices = curve.steps
-        else:
-            usd = self.market.on_demand.usd(box.type)
-
-            def prices(start: datetime, end: datetime) -> list[tuple[datetime, Decimal]]:
-                return [(start, usd)]
-
-        return Bill(
-            compute_usd(box.runs, prices, self.now),
-            storage_usd(box.volumes, self.now),
-            ipv4_usd(box.runs, self.now) if box.public_ip else Decimal(0),
-        )
+        return box_bill(self, box)
 
     def truth(self) -> dict[str, Any]:
         """Everything there is and was, as `GET /_world` tells it."""

@@ -141,7 +141,7 @@ def _tags(call: Call, request: SpotRequest) -> Mapping[str, str]:
 def shown(call: Call, request: SpotRequest) -> dict[str, Any]:
     """A request as DescribeSpotInstanceRequests shows it."""
     params = request.spec.params
-    cap = request.cap_usd or call.world.market.on_demand.usd(params["InstanceType"])
+    cap = request.cap_usd or call.world.market.on_demand_usd(call.region, params["InstanceType"])
     return {
         "SpotInstanceRequestId": request.id,
         "SpotPrice": f"{cap:.6f}",

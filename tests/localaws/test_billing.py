@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from localaws.billing import compute_usd, integrate, ipv4_usd, storage_usd
-from localaws.model import Run, Volume
+from localaws.billing import addresses, compute, storage, stretches, total_usd
+from localaws.model import Run, Volume, VolumeShape
 from localaws.world import World
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -17,50 +17,52 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 DOLLAR_AN_HOUR = [(START - HOUR, Decimal(1))]
 
 
-def compute(*runs: Run, now: datetime = START + 9 * HOUR) -> Decimal:
-    return compute_usd(runs, lambda *_: DOLLAR_AN_HOUR, now)
+def computed(*runs: Run, now: datetime = START + 9 * HOUR) -> Decimal:
+    return total_usd(compute(runs, lambda *_: DOLLAR_AN_HOUR, now))
 
 
 def test_running_time_is_billed_by_the_second() -> None:
     """1,801 seconds at a dollar an hour are 1,801/3,600 of a dollar."""
-    assert compute(Run(START, START + 1801 * SECOND)) == Decimal(1801) / 3600
+    assert computed(Run(START, START + 1801 * SECOND)) == Decimal(1801) / 3600
 
 
 @pytest.mark.parametrize("length", [0, 1, 59, 60])
 def test_a_start_is_billed_sixty_seconds_at_least(length: int) -> None:
     """Each start costs a minute, however short it was."""
     run = Run(START, START + length * SECOND)
-    assert compute(run, run).quantize(Decimal("1e-20")) == (2 * Decimal(60) / 3600).quantize(Decimal("1e-20"))
+    assert computed(run, run).quantize(Decimal("1e-20")) == (2 * Decimal(60) / 3600).quantize(Decimal("1e-20"))
 
 
 def test_the_first_hour_is_free_when_ec2_interrupts_in_it() -> None:
     """Interrupted after 59 minutes: nothing; after 61 minutes: all of it; ended by its owner: all of it."""
-    assert compute(Run(START, START + 59 * MINUTE, interrupted=True)) == 0
-    assert compute(Run(START, START + 61 * MINUTE, interrupted=True)) == Decimal(61) / 60
-    assert compute(Run(START, START + 59 * MINUTE)) == Decimal(59) / 60
+    assert computed(Run(START, START + 59 * MINUTE, interrupted=True)) == 0
+    assert computed(Run(START, START + 61 * MINUTE, interrupted=True)) == Decimal(61) / 60
+    assert computed(Run(START, START + 59 * MINUTE)) == Decimal(59) / 60
 
 
 def test_a_running_box_is_billed_until_now() -> None:
     """A run without an end bills up to the present."""
-    assert compute(Run(START), now=START + 2 * HOUR) == 2
+    assert computed(Run(START), now=START + 2 * HOUR) == 2
 
 
 def test_a_price_that_moves_is_billed_as_it_moved() -> None:
     """Half an hour at 1, half at 3: two dollars; steps outside the run don't count."""
     steps = [(START - HOUR, Decimal(1)), (START + HOUR / 2, Decimal(3)), (START + HOUR, Decimal(9))]
-    assert integrate(steps, START, START + HOUR) == 2
+    assert total_usd(stretches(steps, START, START + HOUR)) == 2
 
 
 def test_volumes_bill_from_creation_to_deletion_by_the_gib_month() -> None:
     """100 GiB of gp3 for 730 hours: 8 dollars; gp2: 10."""
     month = timedelta(hours=730)
-    assert storage_usd([Volume("v", 100, "gp3", START, START + month)], START + 9 * month) == 8
-    assert storage_usd([Volume("v", 100, "gp2", START)], START + month) == 10
+    gp3 = Volume("v", "us-east-1", [VolumeShape(START, 100, "gp3")], until=START + month)
+    gp2 = Volume("v", "us-east-1", [VolumeShape(START, 100, "gp2")])
+    assert total_usd(rate.stretch for rate in storage(gp3, START + 9 * month)) == 8
+    assert total_usd(rate.stretch for rate in storage(gp2, START + month)) == 10
 
 
 def test_a_public_address_bills_while_the_box_runs() -> None:
     """Half a cent an hour."""
-    assert ipv4_usd([Run(START, START + 10 * HOUR)], START + 20 * HOUR) == Decimal("0.05")
+    assert total_usd(addresses([(START, START + 10 * HOUR)])) == Decimal("0.05")
 
 
 def test_the_truth_bills_compute_storage_and_address_of_a_spot_box(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localaws.market import OnDemandPrices
+from localaws.price_list import OnDemandPrices
 from localaws.world import World
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

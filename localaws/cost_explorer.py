@@ -1,0 +1,56 @@
+"""What Cost Explorer answers from: the account's bill, late, with its credits and the tags that are activated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from localaws import backend
+from localaws.account_bill import charges
+from localaws.daily import DAY, Entry, entries, with_credits
+from localaws.errors import AwsError
+from localaws.late_bill import LEAST_LATE, LateBill
+
+if TYPE_CHECKING:
+    from localaws.world import World
+
+FIRST_DATA_AFTER = timedelta(hours=24)
+
+
+class CostExplorer:
+    """One look at the bill as Cost Explorer has it at this moment, if it is switched on."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._account = world.account
+        self._check_enabled()
+        self.bill = LateBill(world.seed, world.now)
+
+    def entries(self, step: timedelta = DAY) -> list[Entry]:
+        """Everything that is known by now, day by day, credits beside what they pay."""
+        known = self.bill.as_known(entries(charges(self._world), self.bill.known_until, step))
+        return with_credits(known, self._account.credits, self.bill.refreshed_at - LEAST_LATE)
+
+    def tags(self, entry: Entry) -> Mapping[str, str]:
+        """The tags of what was billed, as far as they were activated by then: others are unknown to Cost Explorer."""
+        active = {key for key, since in self._account.cost_tags.items() if since < entry.at + DAY}
+        if not active or not entry.line.resource_id:
+            return {}
+        tags = backend.ec2_backend(entry.line.region).tags.get(entry.line.resource_id, {})
+        return {key: value for key, value in tags.items() if key in active}
+
+    def first_day(self) -> datetime:
+        """Since when there can be data."""
+        return self._account.opened_at
+
+    def _check_enabled(self) -> None:
+        since = self._account.cost_explorer_since
+        if since is None:
+            raise AwsError("AccessDeniedException", "User not enabled for cost explorer access")
+        if self._world.now - since < FIRST_DATA_AFTER:
+            raise AwsError(
+                "DataUnavailableException",
+                "Data is not available. Please try to adjust the time period. If just enabled Cost Explorer, data "
+                "might not be ingested yet",
+            )
