@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from localaws.model import Box, Moment, SpotRequest
 
 AT_ONCE = timedelta(0)
+AT_ONCE_FOR_EACH_LATER = 1 / 3
+"""One thing in four shows at once, and the other three evenly over the lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +79,5 @@ class Consistency:
     def _is_late(self, since: datetime, name: str) -> bool:
         if not self.lag:
             return False
-        share = random.Random(f"{self._seed}/lag/{name}").random()
+        share = random.Random(f"{self._seed}/lag/{name}").uniform(-AT_ONCE_FOR_EACH_LATER, 1)
         return self._now() < since + share * self.lag

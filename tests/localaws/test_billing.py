@@ -30,7 +30,9 @@ def test_running_time_is_billed_by_the_second() -> None:
 def test_a_start_is_billed_sixty_seconds_at_least(length: int) -> None:
     """Each start costs a minute, however short it was."""
     run = Run(START, START + length * SECOND)
-    assert computed(run, run).quantize(Decimal("1e-20")) == (2 * Decimal(60) / 3600).quantize(Decimal("1e-20"))
+    assert computed(run, run).quantize(Decimal("1e-20")) == (2 * Decimal(60) / 3600).quantize(
+        Decimal("1e-20")
+    )
 
 
 def test_the_first_hour_is_free_when_ec2_interrupts_in_it() -> None:
