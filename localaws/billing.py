@@ -27,6 +27,7 @@ class BilledRun(Protocol):
     start: datetime
     end: datetime | None
     interrupted: bool
+    billed_until: datetime | None
 
 
 class BilledShape(Protocol):
@@ -117,7 +118,7 @@ def compute(runs: Sequence[BilledRun], prices_between: PricesBetween, now: datet
         end = run.end or now
         if run.interrupted and end - run.start < FREE_IF_INTERRUPTED_WITHIN:
             continue
-        end = max(end, run.start + MINIMUM)
+        end = max(end, min(run.billed_until or end, now), run.start + MINIMUM)
         yield from stretches(prices_between(run.start, end), run.start, end)
 
 

@@ -146,9 +146,15 @@ class Boxes:
         return box
 
     def stop(
-        self, box: Box, by: str, *, reason: tuple[str, str] = USER_INITIATED, interrupted: bool = False
+        self,
+        box: Box,
+        by: str,
+        *,
+        reason: tuple[str, str] = USER_INITIATED,
+        interrupted: bool = False,
+        hibernates: bool = False,
     ) -> None:
-        """Begin to stop a running box; compute is no longer billed from here on."""
+        """Begin to stop a running box; compute is no longer billed from here on, unless it hibernates."""
         if box.state not in ("pending", "running"):
             return
         box.epoch += 1
@@ -157,7 +163,10 @@ class Boxes:
         self._set_state(box, "stopping", self._explained(reason))
         for listener in self.on_stopped:
             listener(box)
-        self._world.later(self._seconds(10, 30), lambda: self._stopped(box, epoch))
+        wait = self._seconds(10, 30)
+        if hibernates and box.runs and box.runs[-1].end == self._world.now:
+            box.runs[-1].billed_until = self._world.now + wait
+        self._world.later(wait, lambda: self._stopped(box, epoch))
 
     def start(self, box: Box) -> None:
         """Begin to start a stopped box; LaunchTime becomes this start."""

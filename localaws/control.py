@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
+from localaws.bodies import number, text
+from localaws.control_money import MoneyControl
 from localaws.errors import AwsError, RequestError
 from localaws.faults import Fault
 from localaws.model import Box, Market
@@ -61,7 +62,7 @@ class Control:
                 ("POST", r"/_world/faults", self._add_fault),
                 ("DELETE", r"/_world/faults(?:/(\d+))?", self._remove_faults),
                 ("POST", r"/_world/capacity", self._capacity),
-                ("POST", r"/_world/prices", self._price),
+                *MoneyControl(world).routes,
                 ("PUT", r"/_world/consistency", self._consistency),
                 ("PUT", r"/_world/throttling", self._throttling),
                 ("POST", r"/_world/clock", self._clock),
@@ -109,7 +110,7 @@ class Control:
 
     def _start_boxes(self, body: dict[str, Any]) -> tuple[int, Any]:
         world = self._world
-        kind = _text(body, "type")
+        kind = text(body, "type")
         market = body.get("market", "on-demand")
         if market not in MARKETS:
             raise RequestError(f"market must be one of {', '.join(MARKETS)}, not {market!r}", field="market")
@@ -136,10 +137,13 @@ class Control:
         return 201, rows[0] if count == 1 else {**rows[0], "items": rows}
 
     def _set_load(self, body: dict[str, Any], box_id: str) -> tuple[int, Any]:
-        load = _load(body)
-        if not load:
-            raise RequestError("say what the load is: gpu, cpu or metric_period", field="gpu")
-        self._world.set_load(self._box(box_id).id, **load)
+        load, box = _load(body), self._box(box_id)
+        if not load and "egress_gb" not in body:
+            raise RequestError("say what the load is: gpu, cpu, metric_period or egress_gb", field="gpu")
+        if "egress_gb" in body:
+            self._world.egress(box.id, number(body, "egress_gb"))
+        if load:
+            self._world.set_load(box.id, **load)
         return 200, self._world.row(box_id)
 
     def _interrupt(self, _: dict[str, Any], box_id: str) -> tuple[int, Any]:
@@ -192,19 +196,6 @@ class Control:
         self._world.set_capacity(zone, kind, available=available)
         return 200, {"zone": zone, "type": kind, "available": available}
 
-    def _price(self, body: dict[str, Any]) -> tuple[int, Any]:
-        zone, kind, usd = _text(body, "zone"), _text(body, "type"), body.get("usd")
-        try:
-            price = None if usd is None else Decimal(str(usd))
-        except InvalidOperation as problem:
-            raise RequestError(f"usd must be a price an hour, not {usd!r}", field="usd") from problem
-        self._world.set_price(zone, kind, price)
-        return 200, {
-            "zone": zone,
-            "type": kind,
-            "usd": str(self._world.market.curve(zone, kind).at(self._world.now)),
-        }
-
     def _consistency(self, body: dict[str, Any]) -> tuple[int, Any]:
         seconds = body.get("lag_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 3600:
@@ -255,13 +246,6 @@ def _body(request: HttpRequest) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise RequestError("the body must be a JSON object", field="body", status=400)
     return body
-
-
-def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise RequestError(f"{name} must be given, as a string", field=name)
-    return value
 
 
 def _load(body: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,8 @@ class Interruptions:
         if behaviour == "terminate" or request is None or request.state != "active":
             self._world.boxes.end(box, by=BY_EC2, reason=TERMINATION, interrupted=True)
             return
-        self._world.boxes.stop(box, by=BY_EC2, reason=SHUTDOWN, interrupted=True)
+        hibernates = behaviour == "hibernate"
+        self._world.boxes.stop(box, by=BY_EC2, reason=SHUTDOWN, interrupted=True, hibernates=hibernates)
         if request.type == "persistent":  # a fleet decides for itself whether it starts its own again
             after = timedelta(seconds=self._rng.randint(300, 900))
             self._world.later(after, lambda: self._try_restart(request, box))

@@ -1,4 +1,4 @@
-"""Metric series of the world's boxes: CPU from EC2, GPU use from the CloudWatch agent.
+"""Metric series of the world's boxes: CPU and traffic from EC2, GPU use from the CloudWatch agent.
 
 Sources: CloudWatch guide, "Collect NVIDIA GPU metrics" (nvidia_smi_utilization_gpu in CWAgent with dimensions index,
 name, arch; by InstanceId alone where the agent aggregates) and EC2 guide, "List the available CloudWatch metrics".
@@ -18,6 +18,8 @@ from localaws.load import Level, align_down
 from localaws.model import Box
 
 EC2_CPU = ("AWS/EC2", "CPUUtilization")
+EC2_NETWORK_OUT = ("AWS/EC2", "NetworkOut")
+GB = 2**30
 AGENT_GPU = ("CWAgent", "nvidia_smi_utilization_gpu")
 NAMESPACES = frozenset({EC2_CPU[0], AGENT_GPU[0]})
 ARCH = "x86_64"
@@ -50,9 +52,15 @@ class Series:
         """What one sample holds: the aggregated GPU metric takes every GPU's figure in."""
         if self.name == EC2_CPU[1]:
             return [] if level.cpu is None else [level.cpu]
+        if self.name == EC2_NETWORK_OUT[1]:  # what is sent besides is no matter of load
+            return [0.0]
         indices = range(gpu_count(self.box.type)) if self.index is None else [self.index]
         figures = (level.gpu_at(index) for index in indices)
         return [figure for figure in figures if figure is not None]
+
+    @property
+    def unit(self) -> str:
+        return "Bytes" if self.name == EC2_NETWORK_OUT[1] else "Percent"
 
     def has_samples(self) -> bool:
         """Whether the box sends this metric at present."""
@@ -62,6 +70,7 @@ class Series:
 def series_of(box: Box) -> Iterator[Series]:
     """Every series a box can have."""
     yield Series(*EC2_CPU, box)
+    yield Series(*EC2_NETWORK_OUT, box)
     yield Series(*AGENT_GPU, box)
     for index in range(gpu_count(box.type)):
         yield Series(*AGENT_GPU, box, index)
@@ -83,12 +92,28 @@ def datapoints(
 ) -> Iterable[tuple[datetime, float]]:
     """The statistic by period in [start, end), oldest first; periods without a sample have no point."""
     combine = STATISTICS[statistic]
+    samples = _traffic(series, start, end) if series.name == EC2_NETWORK_OUT[1] else _load(series, start, end)
     buckets: dict[datetime, list[float]] = {}
-    for moment, level in series.box.load.samples(start, end, series.box.runs):
-        values = series.values(level)
+    for moment, values in samples:
         if values:
             buckets.setdefault(align_down(moment, period), []).extend(values)
     return [(moment, combine(values)) for moment, values in buckets.items()]
+
+
+def _load(series: Series, start: datetime, end: datetime) -> Iterator[tuple[datetime, list[float]]]:
+    for moment, level in series.box.load.samples(start, end, series.box.runs):
+        yield moment, series.values(level)
+
+
+def _traffic(series: Series, start: datetime, end: datetime) -> Iterator[tuple[datetime, list[float]]]:
+    """What was sent in each minute, or five, of the running time; a sample carries the start of its period."""
+    box = series.box
+    sums = {moment: 0.0 for moment, _ in box.load.samples(start, end, box.runs)}
+    for at, gb in box.sent:
+        if start <= at < end:
+            moment = align_down(at, box.load.latest.period)
+            sums[moment] = sums.get(moment, 0.0) + float(gb * GB)
+    yield from ((moment, [total]) for moment, total in sorted(sums.items()))
 
 
 @lru_cache

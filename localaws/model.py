@@ -33,6 +33,8 @@ class Run:
     start: datetime
     end: datetime | None = None
     interrupted: bool = False
+    billed_until: datetime | None = None
+    """Where that is later than the end: a box that hibernates bills until it has stopped."""
 
 
 @dataclass(frozen=True, slots=True)

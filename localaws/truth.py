@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from localaws import backend
+from localaws.account_truth import account
 
 if TYPE_CHECKING:
     from localaws.model import Box, Fleet, SpotRequest
@@ -33,6 +34,7 @@ def truth(world: World) -> dict[str, Any]:
             "sold_out": [{"zone": zone, "type": kind} for zone, kind in world.market.sold_out()],
             "billed_usd": sum((row["billed_usd"] for row in instances), Decimal(0)),
             "calls": world.calls.as_dicts(),
+            **account(world),
         }
     )
     return content
@@ -63,6 +65,8 @@ def _box(world: World, box: Box) -> dict[str, Any]:
         "fleet_id": box.fleet_id,
         "group": box.group,
         "tags": dict(backend.ec2_backend(box.region).tags.get(box.id, {})),
+        "egress_gb": sum((gb for _, gb in box.sent), Decimal(0)),
+        "rebooted_at": box.rebooted_at,
         "gpu": level.gpu,
         "cpu": level.cpu,
         "metric_period": level.period,

@@ -116,11 +116,16 @@ def _not_permitted(box: Box, what: str, attribute: str) -> AwsError:
 def stop_instances(call: Call) -> dict[str, Any]:
     """On-demand boxes, and spot ones while their persistent request stands (EC2 guide, "Stop a Spot Instance")."""
     boxes = asked_boxes(call, _ids(call))
+    hibernates = bool(call.params.get("Hibernate"))
     for box in boxes:
         _check_stoppable(call, box)
+        if hibernates and not (box.moto.hibernation_options or {}).get("Configured"):
+            raise AwsError(
+                "UnsupportedHibernationConfiguration", f"The instance '{box.id}' was not launched for hibernation."
+            )
     before = {box.id: box.state for box in boxes}
     for box in boxes:
-        call.world.boxes.stop(box, by="StopInstances")
+        call.world.boxes.stop(box, by="StopInstances", hibernates=hibernates)
     return {"StoppingInstances": [_change(box, before[box.id]) for box in boxes]}
 
 
