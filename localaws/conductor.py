@@ -17,7 +17,7 @@ from localaws.lambdas import Lambdas
 from localaws.world import World
 
 STEP = timedelta(seconds=60)
-MOST_EVENTS_AT_ONCE = 10_000
+MOST_AT_ONCE = 10_000
 
 
 class Conductor:
@@ -70,6 +70,7 @@ class Conductor:
 
         def anew() -> None:
             self._world.start_over()
+            self._lambdas.start_over(self._last_step())
             prepare()
             self._sweep()
 
@@ -97,8 +98,11 @@ class Conductor:
         self._lambdas.run_every_minute_ones(self._world.now)
         self._deliver()
 
+    def _last_step(self) -> datetime:
+        return self._world.now - (self._world.now - self._began) % STEP
+
     def _next_step(self) -> datetime:
-        return self._world.now + STEP - (self._world.now - self._began) % STEP
+        return self._last_step() + STEP
 
     def _advance_to(self, target: datetime) -> datetime:
         while self._world.now < target and not self._stopping.is_set():
@@ -113,10 +117,8 @@ class Conductor:
         return self._world.now
 
     def _deliver(self) -> None:
-        """Deliver every event there is, those caused by a delivery too."""
+        """Work off all that waits, what that causes too."""
         self._woken.clear()
-        for _ in range(MOST_EVENTS_AT_ONCE):
-            event = self._world.take_event()
-            if event is None or self._stopping.is_set():
+        for _ in range(MOST_AT_ONCE):
+            if self._stopping.is_set() or not self._lambdas.work_off():
                 return
-            self._lambdas.deliver(event)

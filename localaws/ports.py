@@ -21,8 +21,11 @@ from chalice.local import (
     LocalGatewayException,
 )
 
+from localaws.containers import Containers
+from localaws.faults import API
 from localaws.lambdas import context_for
 from localaws.listening import HOST, opened
+from localaws.mortality import LambdaDied
 from localaws.template import GatewayAnswer
 from localaws.wire import HttpRequest, HttpResponse
 
@@ -55,7 +58,7 @@ def aws_server(port: int, respond: Respond) -> Server:
     return server
 
 
-def api_server(app: Chalice, port: int, unknown_path: GatewayAnswer | None) -> Any:
+def api_server(app: Chalice, port: int, unknown_path: GatewayAnswer | None, containers: Containers) -> Any:
     """Chalice's local server for the application.
 
     Its class is rebased as Chalice's own command line does, or `app.current_request` would be shared between threads.
@@ -63,7 +66,7 @@ def api_server(app: Chalice, port: int, unknown_path: GatewayAnswer | None) -> A
     CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
     app.__class__ = CustomLocalChalice
     config = Config(function_name=API_FUNCTION, user_provided_params={"chalice_app": app})
-    handler = partial(ApiHandler, unknown_path=unknown_path)
+    handler = partial(ApiHandler, unknown_path=unknown_path, containers=containers)
     dev_server = opened(port, "--api-port", lambda: LocalDevServer(app, config, HOST, port, handler, Server))
     return dev_server.server
 
@@ -109,8 +112,39 @@ class AwsHandler(BaseHTTPRequestHandler):
         """Nothing: a sweep makes a dozen calls."""
 
 
+class ApiFunction:
+    """The application behind the API as one Lambda function, which may die."""
+
+    def __init__(self, app: Chalice, containers: Containers) -> None:
+        self._app = app
+        self._containers = containers
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        """Its answer, or API Gateway's own to a function that failed (API Gateway guide, "Troubleshooting: 502")."""
+        try:
+            return self._containers.run(API, lambda: self._app(event, context))
+        except LambdaDied:
+            return {
+                "statusCode": 502,
+                "headers": {
+                    "Content-Type": "application/json",
+                    "x-amzn-ErrorType": "InternalServerErrorException",
+                },
+                "multiValueHeaders": {},
+                "body": '{"message": "Internal server error"}',
+            }
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
+
+
 class Gateway(LocalGateway):
     """Chalice's local API Gateway with a context that counts real seconds."""
+
+    def __init__(self, app: Chalice, config: Config, containers: Containers) -> None:
+        super().__init__(app, config)
+        as_function: Any = ApiFunction(app, containers)
+        self._app_object = as_function
 
     def _generate_lambda_context(self) -> LambdaContext:
         return context_for(API_FUNCTION)
@@ -130,8 +164,9 @@ class ApiHandler(ChaliceRequestHandler):
         config: Config,
         *,
         unknown_path: GatewayAnswer | None,
+        containers: Containers,
     ) -> None:
-        self.local_gateway = Gateway(app_object, config)
+        self.local_gateway = Gateway(app_object, config, containers)
         self._unknown_path = unknown_path
         BaseHTTPRequestHandler.__init__(self, request, address, server)
 

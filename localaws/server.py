@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 
 import boto3
 
 from localaws.conductor import Conductor
+from localaws.containers import Containers, forget_caches
 from localaws.control import PREFIX, Control
 from localaws.environment import TABLE
 from localaws.errors import LocalAwsError
 from localaws.lambdas import Lambdas, load_app
+from localaws.mortality import watched_process
 from localaws.options import Options
 from localaws.ports import api_server, aws_server, start
 from localaws.quiet import hush_idle_sweeps
@@ -39,7 +40,7 @@ def serve(options: Options) -> None:
         signal.signal(name, stop)
     _check_regions(options.regions)
     template = Template(options.app_dir)
-    with World(
+    opened = World(
         regions=options.regions,
         seed=options.seed,
         start=options.start,
@@ -48,7 +49,8 @@ def serve(options: Options) -> None:
         app_dir=options.app_dir,
         throttled=True,
         stopwatch=time.monotonic,
-    ) as world:
+    )
+    with opened as world, watched_process():
 
         def respond(request: HttpRequest) -> HttpResponse:
             return (
@@ -57,14 +59,14 @@ def serve(options: Options) -> None:
 
         def make_ready() -> None:
             create_table(world, template.table_properties(), TABLE)
-            _forget_caches()
+            forget_caches()
 
         aws = aws_server(options.aws_port, respond)
         make_ready()
         app = load_app(options.app_dir)
         hush_idle_sweeps()
-        api = api_server(app, options.api_port, template.unknown_path())
-        lambdas = Lambdas(app, template, world.home_region, world.now)
+        api = api_server(app, options.api_port, template.unknown_path(), Containers(world))
+        lambdas = Lambdas(world, app, template)
         conductor = Conductor(world, lambdas, options.speed)
         control = Control(world, conductor, lambda: conductor.start_over(make_ready))
         start(aws, "aws")
@@ -88,10 +90,3 @@ def _check_regions(regions: tuple[str, ...]) -> None:
             raise LocalAwsError(
                 f"--regions: there is no region {region!r}; {', '.join(known[:3])} and others exist"
             )
-
-
-def _forget_caches() -> None:
-    """Let the application build its services anew, as a fresh Lambda would."""
-    bootstrap = sys.modules.get("chalicelib.bootstrap")
-    if bootstrap is not None:
-        bootstrap.services.cache_clear()

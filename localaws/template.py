@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chalice.utils import to_cfn_resource_name
+
+from localaws.delivery import QueueSettings
 from localaws.errors import LocalAwsError
 from localaws.patterns import matches
 
@@ -25,6 +29,14 @@ class GatewayAnswer:
     status: int
     headers: Mapping[str, str]
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """How often, and for how long, Lambda runs an asynchronous invocation again that has failed."""
+
+    retries: int = 2
+    max_age: timedelta = timedelta(hours=6)
 
 
 class Template:
@@ -54,6 +66,40 @@ class Template:
         ]
         return any(matches(pattern, event) for pattern in patterns or [ALL_EC2_EVENTS])
 
+    def retry_rule(self, function: str) -> RetryRule:
+        """The function's EventInvokeConfig, by default two retries within six hours (Lambda guide, "Invoking a Lambda
+        function asynchronously")."""
+        config = self._properties(to_cfn_resource_name(function)).get("EventInvokeConfig", {})
+        usual = RetryRule()
+        return RetryRule(
+            int(config.get("MaximumRetryAttempts", usual.retries)),
+            timedelta(seconds=config.get("MaximumEventAgeInSeconds", usual.max_age.total_seconds())),
+        )
+
+    def queue_of(self, function: str) -> QueueSettings:
+        """The queue that the function's event source names, as the template makes it."""
+        sources = self._properties(to_cfn_resource_name(function)).get("Events", {}).values()
+        source: dict[str, Any] = next(
+            (one["Properties"] for one in sources if "Queue" in one.get("Properties", {})), {}
+        )
+        name = str(source.get("Queue", {}).get("Fn::Sub", "")).removeprefix("${").removesuffix(".Arn}")
+        queue = self._properties(name)
+        redrive = queue.get("RedrivePolicy", {})
+        dead = redrive.get("deadLetterTargetArn", {}).get("Fn::GetAtt", [None])[0]
+        usual = QueueSettings()
+        return QueueSettings(
+            name=name or usual.name,
+            dead_letter_queue=dead,
+            visibility=_seconds(queue.get("VisibilityTimeout"), usual.visibility),
+            retention=_seconds(queue.get("MessageRetentionPeriod"), usual.retention),
+            max_receives=redrive.get("maxReceiveCount"),
+            partial_failures="ReportBatchItemFailures" in source.get("FunctionResponseTypes", ()),
+        )
+
+    def _properties(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._resources.get(name, {}).get("Properties", {})
+        return found
+
     def unknown_path(self) -> GatewayAnswer | None:
         """The answer to a path without a route; None: API Gateway's own 403."""
         api = self._resources.get("RestAPI", {}).get("Properties", {})
@@ -66,6 +112,10 @@ class Template:
             headers={name: value.strip("'") for name, value in headers.items()},
             body=declared["ResponseTemplates"]["application/json"],
         )
+
+
+def _seconds(value: int | None, usual: timedelta) -> timedelta:
+    return usual if value is None else timedelta(seconds=value)
 
 
 def create_table(world: World, properties: dict[str, Any], name: str) -> None:

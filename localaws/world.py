@@ -37,6 +37,7 @@ from localaws.fleet_kinds import EC2_FLEET, SPOT_FLEET
 from localaws.fleets import Fleets
 from localaws.forwarding import APP_DIR, Forwarders
 from localaws.groups import Groups
+from localaws.invocations import Invocation, Invocations
 from localaws.load import Level
 from localaws.market import SpotMarket
 from localaws.model import Box, Market
@@ -90,6 +91,8 @@ class World(Money):
         self._regional_prices = regional_prices
         self._clock = Clock(start.replace(microsecond=0))
         self._on_events: list[Any] = []
+        self.functions: frozenset[str] | None = None
+        """The names of the Lambda functions that exist; None: any may."""
         operations.load_all()
 
     def __enter__(self) -> Self:
@@ -121,8 +124,11 @@ class World(Money):
             self.slack = SlackSink(self.faults)
             self.forwarders = Forwarders(self._app_dir, self.home_region, self._forwarded)
             self.events = EventBus(self)
+            self.invocations = Invocations()
+            self.dead_letters: list[dict[str, Any]] = []
             for listener in self._on_events:
                 self.events.subscribe(listener)
+                self.invocations.subscribe(listener)
             self.throttle = Throttle(lambda: self.now, on=self._throttled, stopwatch=self._stopwatch)
             self.consistency = Consistency(self.seed, lambda: self.now, self._lag)
             self.boxes = Boxes(self)
@@ -176,13 +182,35 @@ class World(Money):
         return session_for(self, region or self.home_region)
 
     def on_event(self, listener: Any) -> None:
-        """Call `listener()` whenever EC2 has sent an event; `take_event` has it."""
+        """Call `listener()` whenever there is something to take: an event of EC2's, or an invocation."""
         self._on_events.append(listener)
         self.events.subscribe(listener)
+        self.invocations.subscribe(listener)
+
+    def wake(self) -> None:
+        """Tell the listeners that there is something to do."""
+        for listener in self._on_events:
+            listener()
 
     def take_event(self) -> Event | None:
+        """The oldest event of EC2's that has reached the home region."""
         with self.lock:
             return self.events.take()
+
+    def take_invocation(self) -> Invocation | None:
+        """The oldest Lambda invocation, such as a timer's, that Lambda has accepted and nobody has run."""
+        with self.lock:
+            return self.invocations.take()
+
+    def invoke(self, function: str, event: Any) -> None:
+        """Ask for a function, asynchronously: whoever runs functions takes it."""
+        with self.lock:
+            self.invocations.put(Invocation(function, event, self.now))
+
+    def invoke_later(self, when: datetime, invocation: Invocation) -> None:
+        """Ask for it at a time to come."""
+        with self.lock:
+            self.at(when, lambda: self.invocations.put(invocation))
 
     # What people and AWS do behind Curfew's back
 
