@@ -28,7 +28,10 @@ ID_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """One call, in the order of its effect; `code` is None when it was done, `lost` when its answer never arrived."""
+    """One call, in the order of its effect; `code` is None when it was done, `lost` when its answer never arrived.
+
+    `by` is the schedule that EventBridge Scheduler made it for; None for everybody else's calls.
+    """
 
     seq: int
     at: datetime
@@ -38,16 +41,25 @@ class CallRow:
     ids: list[str]
     code: str | None
     lost: bool
+    by: str | None = None
 
 
 class CallLog:
     def __init__(self) -> None:
         self._rows: list[CallRow] = []
 
-    def note(self, at: datetime, call: CallId, ids: list[str], code: str | None, *, lost: bool) -> None:
-        self._rows.append(
-            CallRow(len(self._rows) + 1, at, call.service, call.region, call.operation, ids, code, lost)
-        )
+    def note(
+        self,
+        at: datetime,
+        call: CallId,
+        ids: list[str],
+        code: str | None,
+        *,
+        lost: bool,
+        by: str | None = None,
+    ) -> None:
+        seq = len(self._rows) + 1
+        self._rows.append(CallRow(seq, at, call.service, call.region, call.operation, ids, code, lost, by))
 
     def as_dicts(self) -> list[dict[str, Any]]:
         return [asdict(row) for row in self._rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 KEY = "testing"
 _loader = create_loader()  # service models are read once a process
+
+
+@lru_cache
+def service_names() -> frozenset[str]:
+    """Every service that botocore has a model of."""
+    return frozenset(_loader.list_available_services("service-2"))
 
 
 def session_for(world: World, region: str) -> boto3.Session:

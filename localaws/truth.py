@@ -34,6 +34,7 @@ def truth(world: World) -> dict[str, Any]:
             "sold_out": [{"zone": zone, "type": kind} for zone, kind in world.market.sold_out()],
             "billed_usd": sum((row["billed_usd"] for row in instances), Decimal(0)),
             "calls": world.calls.as_dicts(),
+            "timers": list(world.timers.rows()),
             "dead_letters": world.dead_letters,
             **account(world),
         }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from botocore.model import ListShape, Shape, StructureShape
@@ -139,7 +139,30 @@ def parameters(call: CallId, request: HttpRequest) -> dict[str, Any]:
             }
         )
         return dict(parsed)
+    if service_model(call.service).metadata.get("protocol") == "rest-json":
+        return _rest_parameters(model, request)
     return dict(json.loads(request.body or b"{}"))
+
+
+def _rest_parameters(model: OperationModel, request: HttpRequest) -> dict[str, Any]:
+    """Those of a REST call, from its path, its query and its body."""
+    url = urlsplit(request.url)
+    template = model.http["requestUri"].partition("?")[0]
+    pattern = re.sub(r"\{(\w+)(\+?)\}", lambda m: f"(?P<{m[1]}>{'.+' if m[2] else '[^/]+'})", template)
+    found = re.fullmatch(pattern, url.path)
+    parsed = PROTOCOL_PARSERS["rest-json"](model).parse(
+        {
+            "method": request.method,
+            "values": MultiDict(parse_qsl(url.query, keep_blank_values=True)),
+            "headers": Headers(),
+            "body": request.body,
+            "url_path": url.path,
+            "url_params": {name: unquote(value) for name, value in found.groupdict().items()}
+            if found
+            else {},
+        }
+    )
+    return dict(parsed)
 
 
 def result(call: CallId, answer: Mapping[str, Any]) -> HttpResponse:

@@ -48,6 +48,7 @@ from localaws.slack import SlackSink
 from localaws.spot import SpotRequests
 from localaws.starter import start_box
 from localaws.throttle import Throttle
+from localaws.timers import Timers
 from localaws.truth import box_row, truth
 
 DEFAULT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
@@ -138,6 +139,7 @@ class World(Money):
             self.spot_fleets = Fleets(self, SPOT_FLEET)
             self.groups = Groups(self)
             self.endpoint = Endpoint(self)
+            self.timers = Timers(self)
             self.later(EXPIRY_EVERY, self._expire_items)
 
     # Time
