@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -37,15 +37,24 @@ if TYPE_CHECKING:
     from localaws.world import World
 
 HOURS, GIB_MONTHS, GB = "Hrs", "GB-Mo", "GB"
+BEGINNING, END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-def box_bill(world: World, box: Box) -> Bill:
-    """What has been billed for one box until now: its compute, the volumes of its launch, its own public address."""
+def box_bill(world: World, box: Box, since: datetime = BEGINNING, until: datetime = END) -> Bill:
+    """What has been billed for one box until now: its compute, the volumes of its launch, its own public address.
+
+    With `since` and `until` only what falls between them.
+    """
+
+    def usd(stretches: Iterable[Stretch]) -> Decimal:
+        parts = (stretch.within(since, until) for stretch in stretches)
+        return total_usd(part for part in parts if part)
+
     disks = (rate.stretch for volume in box.volumes for rate in _disk(world, volume))
     return Bill(
-        compute_usd=total_usd(_running(world, box)),
-        storage_usd=total_usd(disks),
-        ipv4_usd=total_usd(_own_address(world, box)),
+        compute_usd=usd(_running(world, box)),
+        storage_usd=usd(disks),
+        ipv4_usd=usd(_own_address(world, box)),
     )
 
 

@@ -21,7 +21,7 @@ import boto3
 
 from localaws import backend, dynamodb, operations, patience
 from localaws.account import Account
-from localaws.account_bill import box_bill
+from localaws.account_bill import BEGINNING, END, box_bill
 from localaws.agenda import Action, Agenda
 from localaws.billed_backend import BilledEC2Backend
 from localaws.billing import Bill
@@ -306,9 +306,9 @@ class World(Money):
 
     # The truth
 
-    def bill(self, box: Box) -> Bill:
-        """What AWS has billed for a box until now."""
-        return box_bill(self, box)
+    def bill(self, box: Box, since: datetime = BEGINNING, until: datetime = END) -> Bill:
+        """What AWS has billed for a box until now, or between two moments."""
+        return box_bill(self, box, since, until)
 
     def truth(self) -> dict[str, Any]:
         """Everything there is and was, as `GET /_world` tells it."""

@@ -1,14 +1,12 @@
-"""A town: people, AWS and Curfew together on one virtual clock, in this process.
+"""One account over time: Curfew's real use cases and gateways on an in-process localaws, and who lives with them.
 
-Curfew is the real one: its use cases on its real gateways, whose calls reach localaws without a socket. People launch by
-Curfew and behind its back, work, forget, stop and kill by hand. AWS moves prices and interrupts. Events get lost, regions
-fail, Lambdas die at their k-th call, sweeps are skipped.
+People launch, work, forget, stop, and start boxes behind Curfew's back; AWS moves prices and interrupts. Events get lost
+or come late, regions fail, Lambdas die at their k-th call, sweeps are skipped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.budget import Budget
-from chalicelib.domain.errors import CurfewError
+from chalicelib.domain.errors import CurfewError, Unavailable
 from chalicelib.domain.lease import LaunchOrder, Lease
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
@@ -29,59 +27,28 @@ from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.ports import Services, SweepRecord
-from chalicelib.usecases import budgets, end, launch
+from chalicelib.usecases import budgets, end, extend, launch
 from chalicelib.usecases.sweep import sweep
 from localaws.errors import LocalAwsError
+from localaws.faults import Fault
 from localaws.model import Box
+from localaws.mortality import Mortality
+from localaws.places import default_subnet
 from localaws.template import Template, create_table
 from localaws.world import World
+from tests.simulation.outages import Outages
 
 ROOT = Path(__file__).parents[2]
 TABLE = "curfew"
 IMAGE = "ami-0123456789abcdef0"
 MINUTE = timedelta(minutes=1)
 REGIONS = ("us-east-1", "eu-west-1")
+Spoil = Callable[[Services], Services]
 
 
-class LambdaDied(BaseException):
-    """The process is gone in the middle of what it did: no code of its own runs any more."""
-
-
-class Mortality:
-    """Lets a Lambda die before or after its k-th call of AWS; once dead, none of its threads reaches AWS either."""
-
-    def __init__(self, aws: Any) -> None:
-        self._left: int | None = None
-        self._after = False
-        self._dead = False
-        aws.events.register_first("before-call", self._before)
-        aws.events.register_last("after-call", self._afterwards)
-
-    @contextmanager
-    def life(self, *, dies_at: int | None = None, after: bool = False) -> Iterator[None]:
-        """One invocation. Whether it died is nobody's to know but the table's and AWS's."""
-        self._left, self._after, self._dead = dies_at, after, False
-        try:
-            yield
-        except LambdaDied:
-            return
-        finally:
-            self._left, self._dead = None, False
-
-    def _before(self, **_: Any) -> None:
-        if self._dead:
-            raise LambdaDied
-        if self._left is None:
-            return
-        self._left -= 1
-        if self._left <= 0 and not self._after:
-            self._dead = True
-            raise LambdaDied
-
-    def _afterwards(self, **_: Any) -> None:
-        if self._left is not None and self._left <= 0 and self._after:
-            self._dead = True
-            raise LambdaDied
+def unspoilt(services: Services) -> Services:
+    """Curfew as it is."""
+    return services
 
 
 class Mailbox:
@@ -91,16 +58,19 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
+        self.is_open = True
 
     def send(self, notice: Notice) -> None:
-        """Keep it."""
+        """Keep it, or fail as Slack does when it is down."""
+        if not self.is_open:
+            raise Unavailable("the mailbox is closed")
         self.notices.append(notice)
 
 
 class Town:
-    """One account over time. `lost`: how long Curfew saw nothing or could do nothing, the longest stretch so far."""
+    """One account over time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, spoil: Spoil = unspoilt) -> None:
         self.world = world
         session = world.session()
         create_table(world, Template(ROOT).table_properties(), TABLE)
@@ -108,22 +78,27 @@ class Town:
         self.mortality = Mortality(session)
         aws = Aws(world.home_region, session=inner)
         self.mailbox = Mailbox()
-        self.services = Services(
+        services = Services(
             clock=SystemClock(),
             compute=Ec2Compute(aws),
             metrics=CloudWatchMetrics(aws),
             prices=Ec2Prices(aws),
-            store=DynamoStore(lambda: _dynamodb(aws), TABLE, sleep=lambda _: None),
+            store=DynamoStore(lambda: aws.client("dynamodb", aws.home_region), TABLE, sleep=lambda _: None),
             notifier=self.mailbox,
             regions=world.regions,
             home_region=world.home_region,
             is_armed=True,
         )
+        self.services = spoil(services)
         self.policy = Policy()
-        self.last_whole_sweep = world.now
-        self.longest_silence = timedelta(0)
-        self.records: list[SweepRecord] = []
-        self.faults = 0
+        self.policy_since = self.now
+        self.outages = Outages()
+        self.sweeps = 0
+        self.deaths = 0
+        self.protected: dict[str, datetime] = {}
+        self._faults: list[Fault] = []
+        self.loses_events = False
+        self.events_lost = 0
 
     @property
     def now(self) -> datetime:
@@ -138,6 +113,7 @@ class Town:
         for name, values in sections.items():
             document[name] |= values
         self.policy = Policy.model_validate(document)
+        self.policy_since = self.now
         self.services.store.put_policy(self.policy, if_version=None)
 
     def put_budget(self, budget: Budget, *, force: bool = False) -> None:
@@ -164,6 +140,7 @@ class Town:
     ) -> Lease | None:
         """Launch by Curfew; None where it was refused or cut off."""
         lease: Lease | None = None
+        self.deaths += dies_at is not None
         with self.mortality.life(dies_at=dies_at, after=after):
             try:
                 lease = launch.launch(self.services, order, owner="ada", idempotency_key=key, body_hash=key)
@@ -179,38 +156,73 @@ class Town:
             except CurfewError:
                 return
 
+    def extend(self, lease_id: str, lasts_for: timedelta) -> None:
+        """PATCH /leases/{id} with hours."""
+        with self.mortality.life():
+            try:
+                extend.extend(self.services, lease_id, lasts_for=lasts_for, budget_usd=None, by="ada")
+            except CurfewError:
+                return
+
     def sweep(self, *, dies_at: int | None = None, after: bool = False) -> SweepRecord | None:
         """One scheduled sweep; None where it died."""
         record: SweepRecord | None = None
+        self.sweeps += 1
+        self.deaths += dies_at is not None
         with self.mortality.life(dies_at=dies_at, after=after):
             record = sweep(self.services, trigger="schedule")
-        if record is not None:
-            self.records.append(record)
-            if record.is_complete:
-                self.longest_silence = max(self.longest_silence, self.now - self.last_whole_sweep)
-                self.last_whole_sweep = self.now
+        is_well = record is not None and record.is_complete and not record.lacking
+        if not is_well or self.world.faults.as_dicts():
+            self.outages.note(self.now - MINUTE, self.now)
         return record
 
-    def hear_events(self, *, lose: bool = False) -> None:
-        """Hand EC2's events to Curfew, or lose them."""
+    def hear_events(self) -> int:
+        """Hand EC2's events to Curfew, or lose them. Answers how many there were."""
+        heard = 0
         while (event := self.world.take_event()) is not None:
+            heard += 1
             instance_id = event["detail"].get("instance-id")
-            if lose or not instance_id:
-                continue
-            with self.mortality.life():
-                sweep(self.services, trigger="event", only=(event["region"], instance_id))
+            if self.loses_events:
+                self.events_lost += 1
+            elif instance_id:
+                with self.mortality.life():
+                    sweep(self.services, trigger="event", only=(event["region"], instance_id))
+        return heard
+
+    def pass_until(self, when: datetime) -> int:
+        """Time passes without a scheduled sweep; events come at their own moments. Answers how many came."""
+        heard = 0
+        while (due := self.world.next_at) is not None and due <= when:
+            self.world.advance_to(due)
+            heard += self.hear_events()
+        self.world.advance_to(when)
+        return heard
 
     def minute(self, *, swept: bool = True, lose_events: bool = False) -> None:
         """A minute passes."""
-        self.world.advance(MINUTE)
-        self.hear_events(lose=lose_events)
+        self.loses_events = lose_events
+        self.pass_until(self.now + MINUTE)
+        self.loses_events = False
         if swept:
             self.sweep()
+        else:
+            self.outages.note(self.now - MINUTE, self.now)
 
     def minutes(self, count: int, *, swept: bool = True, lose_events: bool = False) -> None:
         """Some minutes pass."""
         for _ in range(count):
             self.minute(swept=swept, lose_events=lose_events)
+
+    def fault(self, **fault: Any) -> Fault:
+        """Let calls fail from now on; see `World.fault`."""
+        added = self.world.fault(**fault)
+        self._faults.append(added)
+        return added
+
+    @property
+    def misfortunes(self) -> int:
+        """How often something went wrong: calls that failed, Lambdas that died, events that were lost."""
+        return sum(fault.hits for fault in self._faults) + self.deaths + self.events_lost
 
     # People, behind Curfew's back
 
@@ -223,6 +235,8 @@ class Town:
                     ec2.terminate_instances(InstanceIds=[box.id])
                 case "stop":
                     ec2.stop_instances(InstanceIds=[box.id])
+                case "start":
+                    ec2.start_instances(InstanceIds=[box.id])
                 case "cancel" if box.request_id:
                     ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[box.request_id])
                 case "interrupt" if box.spot:
@@ -231,6 +245,10 @@ class Town:
                     self.world.guest_shutdown(box.id)
         except (ClientError, LocalAwsError):
             return
+
+    def subnet_of(self, zone: str) -> str:
+        """The default subnet of a zone, to launch there and nowhere else."""
+        return default_subnet(zone[:-1], zone)
 
     # The truth
 
@@ -242,12 +260,13 @@ class Town:
     @property
     def alive(self) -> list[Box]:
         """Everything that bills for compute or may soon."""
-        return [box for box in self.boxes if box.state in ("pending", "running")]
+        return [box for box in self.boxes if runs(box)]
 
     def billed(self, boxes: list[Box]) -> Decimal:
         """What AWS has billed for boxes."""
         return sum((self.world.bill(box).total_usd for box in boxes), Decimal(0))
 
 
-def _dynamodb(aws: Aws) -> Any:
-    return aws.client("dynamodb", aws.home_region)
+def runs(box: Box) -> bool:
+    """Whether it bills for compute, or is about to."""
+    return box.state in ("pending", "running")
