@@ -14,6 +14,7 @@ from moto.core.exceptions import ServiceException
 
 from localaws import wire
 from localaws.calls import changes_something, ids_in
+from localaws.crashes import crashed
 from localaws.errors import AwsError
 from localaws.faults import DROP, Fault, as_aws_error
 from localaws.moto_app import MotoApp
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 DROPPED = HttpResponse(0, dropped=True)
 ENDPOINTS = {"pricing": {"us-east-1", "eu-central-1", "ap-south-1"}, "ce": {"us-east-1"}}
 """The regions of services that have an endpoint in few (AWS General Reference); in others there is nobody to call."""
+UNSIGNED = CallId("", "", "")
 
 
 class Endpoint:
@@ -58,22 +60,30 @@ class Endpoint:
             time.sleep(fault.delay_seconds)
         with self._world.lock:
             if call is None:
-                return self._moto.handle(request)
+                return self._unsigned(request)
             return self._answer(call, request, fault if fault and fault.breaks else None)
 
     def _answer(self, call: CallId, request: HttpRequest, fault: Fault | None) -> HttpResponse:
-        params = self._parameters(call, request)
         lost = fault is not None and fault.lost_answer
-        if fault is not None and not lost:
-            problem = as_aws_error(fault, call, len(params.get("TransactItems", ())) or 1)
-            self._note(call, params, None, problem.code, lost=False)
-            return DROPPED if fault.code == DROP else wire.error(call, problem)
+        params: dict[str, Any] = {}
         try:
+            params = self._parameters(call, request)
+            if fault is not None and not lost:
+                problem = as_aws_error(fault, call, len(params.get("TransactItems", ())) or 1)
+                self._note(call, params, None, problem.code, lost=False)
+                return DROPPED if fault.code == DROP else wire.error(call, problem)
             response = self._perform(call, params, request, lost=lost)
-        except AwsError as problem:
+        except Exception as failure:  # noqa: BLE001 AWS answers whatever happens inside it
+            problem = failure if isinstance(failure, AwsError) else crashed(call, failure)
             self._note(call, params, None, problem.code, lost=lost)
             response = wire.error(call, problem)
         return self._lose(call, fault) if fault is not None and lost else response
+
+    def _unsigned(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self._moto.handle(request)
+        except Exception as failure:  # noqa: BLE001 AWS answers whatever happens inside it
+            return wire.error(UNSIGNED, crashed(UNSIGNED, failure))
 
     def _perform(
         self, call: CallId, params: dict[str, Any], request: HttpRequest, *, lost: bool
