@@ -18,7 +18,7 @@ from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.instances import Instance, InstanceState, Reservation
 from moto.moto_api._internal import mock_random
 
-from localaws import dynamodb
+from localaws import dynamodb, moto_groups
 from localaws.billed_backend import BilledEC2Backend
 from localaws.events import ACCOUNT
 
@@ -37,6 +37,7 @@ def take_over(world: World) -> None:
     _world = world
     ec2_backends.backend = WorldEC2Backend
     dynamodb.take_over()
+    moto_groups.take_over(world)
     TaggedEC2Resource.get_tags = _get_tags  # type: ignore[method-assign,assignment]
 
 
@@ -47,6 +48,7 @@ def let_go() -> None:
     _world = None
     ec2_backends.backend = EC2Backend
     dynamodb.let_go()
+    moto_groups.let_go()
     TaggedEC2Resource.get_tags = _moto_get_tags  # type: ignore[method-assign]
 
 

@@ -97,16 +97,6 @@ class SpotRequests:
             self._world.at(valid_until, lambda: self._expire(request))
         return request
 
-    def adopt(self, box: Box) -> SpotRequest:
-        """The request of a spot box that something else has launched, such as a group: active from the start."""
-        spec = LaunchSpec({"ImageId": box.moto.image_id, "InstanceType": box.type}, {})
-        request = self.create(box.region, spec, market=box.market)
-        request.box_id, request.zone = box.id, box.zone
-        box.spot, box.request_id = True, request.id
-        self._status(request, "active", "fulfilled")
-        self._world.events.fulfilment(self._world.now, box.region, request.id, box.id)
-        return request
-
     def open(self, request: SpotRequest, valid_from: datetime | None = None) -> None:
         """Let AWS evaluate a request, at once or from a time on; its box is launched some seconds later."""
         if valid_from is None or valid_from <= self._world.now:
