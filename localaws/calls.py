@@ -15,6 +15,7 @@ ID_FIELDS = (
     "InstanceId",
     "SpotInstanceRequestIds",
     "SpotFleetRequestIds",
+    "SpotFleetRequestId",
     "FleetIds",
     "FleetId",
     "Resources",
@@ -24,6 +25,8 @@ ID_FIELDS = (
     "AutoScalingGroupName",
     "ImageId",
 )
+MADE = (("CreateFleet", "FleetId"), ("RequestSpotFleet", "SpotFleetRequestId"))
+"""Where the answer of a call names the one thing that it made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +87,5 @@ def ids_in(call: CallId, params: Mapping[str, Any], answer: Mapping[str, Any] | 
         found += [row["InstanceId"] for row in answer.get("Instances", []) if "InstanceId" in row]
         found += [instance for row in answer.get("Instances", []) for instance in row.get("InstanceIds", [])]
         found += [row["SpotInstanceRequestId"] for row in answer.get("SpotInstanceRequests", [])]
-        found += [answer["FleetId"]] if call.operation == "CreateFleet" and "FleetId" in answer else []
+        found += [answer[made] for operation, made in MADE if call.operation == operation and made in answer]
     return found

@@ -5,6 +5,8 @@ These launches are part of the world, not calls of a client: no fault hits them 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.models import autoscaling_backends
@@ -20,21 +22,27 @@ if TYPE_CHECKING:
     from localaws.world import World
 
 IMAGE = "ami-0123456789abcdef0"
+FLEET_ROLE = f"arn:aws:iam::{ACCOUNT}:role/aws-ec2-spot-fleet-tagging-role"
+TakeBack = Callable[[], Any]
+"""Undoes what was made for a box that could not start."""
 
 
 def start_box(
     world: World, region: str, instance_type: str, *, market: Market, tags: dict[str, str], zone: str | None
 ) -> Box:
-    """One box, started by what a person, a fleet or a group would use."""
+    """One box, started by what a person, a fleet or a group would use. One that can't start leaves nothing behind."""
     before = {box.id for box in world.boxes}
     if market == "maintain":
-        _fleet(world, region, instance_type, tags, zone)
+        take_back = _fleet(world, region, instance_type, tags, zone)
+    elif market == "spot-fleet":
+        take_back = _spot_fleet(world, region, instance_type, tags, zone)
     elif market == "asg":
-        _group(world, region, instance_type, tags, zone)
+        take_back = _group(world, region, instance_type, tags, zone)
     else:
-        _run(world, region, instance_type, market=market, tags=tags, zone=zone)
+        take_back = _run(world, region, instance_type, market=market, tags=tags, zone=zone)
     started = [box for box in world.boxes if box.id not in before]
     if not started:
+        take_back()
         raise RequestError(
             f"there is no capacity for {instance_type} in {zone or region}", field="type", status=409
         )
@@ -43,7 +51,7 @@ def start_box(
 
 def _run(
     world: World, region: str, kind: str, *, market: Market, tags: dict[str, str], zone: str | None
-) -> None:
+) -> TakeBack:
     params: dict[str, Any] = {
         "ImageId": IMAGE,
         "InstanceType": kind,
@@ -57,26 +65,42 @@ def _run(
     elif market == "one-time":
         params["InstanceMarketOptions"] = {"MarketType": "spot"}
     _perform(world, region, "RunInstances", params)
+    return lambda: None
 
 
-def _fleet(world: World, region: str, kind: str, tags: dict[str, str], zone: str | None) -> None:
-    template = {"LaunchTemplateId": _template(region, kind, tags), "Version": "$Default"}
-    override = {"InstanceType": kind, **({"AvailabilityZone": zone} if zone else {})}
-    _perform(
-        world,
-        region,
-        "CreateFleet",
-        {
-            "Type": "maintain",
-            "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": template, "Overrides": [override]}],
-            "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
-        },
+def _fleet(world: World, region: str, kind: str, tags: dict[str, str], zone: str | None) -> TakeBack:
+    config = _config(region, kind, tags, zone)
+    target = {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"}
+    params = {"Type": "maintain", "LaunchTemplateConfigs": [config], "TargetCapacitySpecification": target}
+    fleet_id = _perform(world, region, "CreateFleet", params)["FleetId"]
+    return lambda: _perform(
+        world, region, "DeleteFleets", {"FleetIds": [fleet_id], "TerminateInstances": True}
     )
 
 
-def _group(world: World, region: str, kind: str, tags: dict[str, str], zone: str | None) -> None:
-    autoscaling_backends[ACCOUNT][region].create_auto_scaling_group(
-        name=f"group-{len(list(world.groups)) + 1}",
+def _spot_fleet(world: World, region: str, kind: str, tags: dict[str, str], zone: str | None) -> TakeBack:
+    config = {
+        "Type": "maintain",
+        "IamFleetRole": FLEET_ROLE,
+        "TargetCapacity": 1,
+        "LaunchTemplateConfigs": [_config(region, kind, tags, zone)],
+    }
+    made = _perform(world, region, "RequestSpotFleet", {"SpotFleetRequestConfig": config})
+    end = {"SpotFleetRequestIds": [made["SpotFleetRequestId"]], "TerminateInstances": True}
+    return lambda: _perform(world, region, "CancelSpotFleetRequests", end)
+
+
+def _config(region: str, kind: str, tags: dict[str, str], zone: str | None) -> dict[str, Any]:
+    template = {"LaunchTemplateId": _template(region, kind, tags), "Version": "$Default"}
+    override = {"InstanceType": kind, **({"AvailabilityZone": zone} if zone else {})}
+    return {"LaunchTemplateSpecification": template, "Overrides": [override]}
+
+
+def _group(world: World, region: str, kind: str, tags: dict[str, str], zone: str | None) -> TakeBack:
+    moto = autoscaling_backends[ACCOUNT][region]
+    name = next(name for number in count(1) if world.groups.find(region, name := f"group-{number}") is None)
+    moto.create_auto_scaling_group(
+        name=name,
         availability_zones=[zone or f"{region}a"],
         desired_capacity=1,
         max_size=10,
@@ -93,6 +117,7 @@ def _group(world: World, region: str, kind: str, tags: dict[str, str], zone: str
         termination_policies=[],
         tags=[],
     )
+    return lambda: moto.delete_auto_scaling_group(name)
 
 
 def _template(region: str, kind: str, tags: dict[str, str]) -> str:
@@ -102,10 +127,10 @@ def _template(region: str, kind: str, tags: dict[str, str]) -> str:
     return str(ec2.create_launch_template(name, "", data, {}).id)
 
 
-def _perform(world: World, region: str, name: str, params: dict[str, Any]) -> None:
+def _perform(world: World, region: str, name: str, params: dict[str, Any]) -> Mapping[str, Any]:
     operation = operations.operation_for(CallId("ec2", region, name))
     assert operation is not None
-    operation(Call(world, region, params))
+    return operation(Call(world, region, params)) or {}
 
 
 def _tagged(kind: str, tags: dict[str, str]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ botocore, TransactWriteItems: a ClientRequestToken is good for ten minutes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ class Rule:
     mismatch: str
     lasts: timedelta
     longest: int
+    inside: str = ""
+    """The structure of the request that has the token, where it is not the request itself."""
 
 
 EC2 = Rule("ClientToken", "IdempotentParameterMismatch", timedelta(days=1), 64)
@@ -42,7 +44,8 @@ RULES = {
     ("ec2", "CreateLaunchTemplate"): TEMPLATE,
     ("ec2", "CreateLaunchTemplateVersion"): TEMPLATE,
     ("ec2", "RequestSpotInstances"): EC2,
-    ("ec2", "RequestSpotFleet"): EC2,
+    ("ec2", "RequestSpotFleet"): replace(EC2, inside="SpotFleetRequestConfig"),
+    ("ec2", "CreateCapacityReservation"): EC2,
     ("dynamodb", "TransactWriteItems"): Rule(
         "ClientRequestToken", "IdempotentParameterMismatchException", timedelta(minutes=10), 36
     ),
@@ -120,8 +123,10 @@ class ClientTokens:
 
 def _key(call: CallId, params: dict[str, Any]) -> Key | None:
     rule = RULES.get((call.service, call.operation))
-    token = params.get(rule.field) if rule else None
-    if rule is None or not token:
+    if rule is None:
+        return None
+    token = (params.get(rule.inside, {}) if rule.inside else params).get(rule.field)
+    if not token:
         return None
     if len(token) > rule.longest or not token.isascii():
         raise AwsError(

@@ -11,6 +11,7 @@ from localaws import backend
 from localaws.account_truth import account
 
 if TYPE_CHECKING:
+    from localaws.fleets import Fleets
     from localaws.model import Box, Fleet, SpotRequest
     from localaws.world import World
 
@@ -29,7 +30,8 @@ def truth(world: World) -> dict[str, Any]:
             "forwarded": world.forwarders.among(world.regions),
             "instances": instances,
             "spot_requests": [_request(request) for request in world.spot],
-            "fleets": [_fleet(world, fleet) for fleet in world.fleets],
+            "fleets": [_fleet(world.fleets, fleet) for fleet in world.fleets],
+            "spot_fleets": [_fleet(world.spot_fleets, fleet) for fleet in world.spot_fleets],
             "groups": _groups(world),
             "sold_out": [{"zone": zone, "type": kind} for zone, kind in world.market.sold_out()],
             "billed_usd": sum((row["billed_usd"] for row in instances), Decimal(0)),
@@ -105,8 +107,8 @@ def _request(request: SpotRequest) -> dict[str, Any]:
     }
 
 
-def _fleet(world: World, fleet: Fleet) -> dict[str, Any]:
-    """One EC2 Fleet."""
+def _fleet(fleets: Fleets, fleet: Fleet) -> dict[str, Any]:
+    """One fleet."""
     return {
         "id": fleet.id,
         "region": fleet.region,
@@ -116,7 +118,7 @@ def _fleet(world: World, fleet: Fleet) -> dict[str, Any]:
         "created_at": fleet.created_at,
         "valid_until": fleet.valid_until,
         "instance_ids": list(fleet.box_ids),
-        "live_instance_ids": [box.id for box in world.fleets.live(fleet)],
+        "live_instance_ids": [box.id for box in fleets.live(fleet)],
         "tags": dict(backend.ec2_backend(fleet.region).tags.get(fleet.id, {})),
     }
 

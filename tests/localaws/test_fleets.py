@@ -1,4 +1,4 @@
-"""EC2 Fleets and Auto Scaling groups: what they launch, what they replace, how they end."""
+"""EC2 Fleets: what they launch, what they replace, how they end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from localaws.world import World
 from tests.localaws.conftest import IMAGE
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SPOT_2 = {"TotalTargetCapacity": 2, "DefaultTargetCapacityType": "spot"}
 
 
 def template(ec2: Any, name: str = "t", **data: Any) -> dict[str, Any]:
@@ -39,6 +40,10 @@ def fleet(ec2: Any, overrides: list[dict[str, Any]] | None = None, **options: An
     return made
 
 
+def state(ec2: Any, fleet_id: str | None) -> str:
+    return str(ec2.describe_fleets(FleetIds=[fleet_id])["Fleets"][0]["FleetState"])
+
+
 def live(world: World) -> list[Box]:
     return [box for box in world.boxes if box.live]
 
@@ -48,7 +53,9 @@ def price(world: World, box: Box) -> Decimal:
 
 
 def test_an_instant_fleet_launches_the_cheapest_type_and_zone(world: World, ec2: Any) -> None:
-    """All types × zones of the overrides are considered, and the answer names what was launched and how."""
+    """All types × zones of the overrides are considered, and the answer names what was launched and how (botocore,
+    CreateFleetInstance; lowest-price is the default strategy).
+    """
     made = fleet(ec2, [{"InstanceType": "g5.2xlarge"}, {"InstanceType": "g4dn.xlarge"}])
     (box,) = live(world)
     (row,) = made["Instances"]
@@ -60,7 +67,9 @@ def test_an_instant_fleet_launches_the_cheapest_type_and_zone(world: World, ec2:
 
 
 def test_an_instant_fleet_applies_the_data_of_its_launch_template(world: World, ec2: Any) -> None:
-    """Key, tags, volumes, shutdown behaviour and request tags come from the template; the fleet adds its id as a tag."""
+    """Key, tags, volumes, shutdown behaviour and request tags come from the template; the fleet adds its id as a tag
+    (botocore, CreateFleetRequest.TagSpecifications; EC2 guide, "Tag an EC2 Fleet").
+    """
     spec = template(
         ec2,
         KeyName="me",
@@ -103,7 +112,9 @@ def test_an_instant_fleet_applies_the_data_of_its_launch_template(world: World, 
 
 
 def test_fleet_instances_have_a_linked_one_time_request(world: World, ec2: Any) -> None:
-    """CreateFleet makes the spot request of each spot instance, closed when the instance ends."""
+    """CreateFleet makes the spot request of each spot instance, closed when the instance ends (EC2 guide, "State changes for
+    a Spot request").
+    """
     fleet(ec2)
     (box,) = live(world)
     request = ec2.describe_spot_instance_requests(SpotInstanceRequestIds=[box.request_id])[
@@ -119,7 +130,7 @@ def test_fleet_instances_have_a_linked_one_time_request(world: World, ec2: Any) 
 
 
 def test_a_zone_without_capacity_is_an_error_and_the_next_cheapest_is_taken(world: World, ec2: Any) -> None:
-    """InsufficientInstanceCapacity by zone and type in Errors; the fleet launches elsewhere."""
+    """InsufficientInstanceCapacity by zone and type in Errors; the fleet launches elsewhere (botocore, CreateFleetError)."""
     fleet(ec2)
     sold_out = live(world)[0].zone
     world.set_capacity(sold_out, "g5.xlarge", available=False)
@@ -132,7 +143,7 @@ def test_a_zone_without_capacity_is_an_error_and_the_next_cheapest_is_taken(worl
 def test_a_fleet_without_any_capacity_launches_nothing_and_says_so_for_each_zone(
     world: World, ec2: Any
 ) -> None:
-    """CreateFleet succeeds with no instances and an error for every type and zone."""
+    """CreateFleet succeeds with no instances and an error for every type and zone (botocore, CreateFleetError)."""
     world.set_capacity("*", "*", available=False)
     made = fleet(ec2, [{"InstanceType": "g5.xlarge"}, {"InstanceType": "g4dn.xlarge"}])
     assert made["Instances"] == []
@@ -141,7 +152,9 @@ def test_a_fleet_without_any_capacity_launches_nothing_and_says_so_for_each_zone
 
 
 def test_the_maximum_price_of_an_override_is_respected(world: World, ec2: Any) -> None:
-    """A type whose price is over its MaxPrice is not launched; the cap becomes that of the request."""
+    """A type whose price is over its MaxPrice is not launched; the cap becomes that of the request (botocore,
+    FleetLaunchTemplateOverridesRequest.MaxPrice).
+    """
     made = fleet(
         ec2,
         [
@@ -156,7 +169,7 @@ def test_the_maximum_price_of_an_override_is_respected(world: World, ec2: Any) -
 
 
 def test_max_total_price_bounds_what_a_fleet_launches(world: World, ec2: Any) -> None:
-    """A fleet stops launching when the next instance would pass SpotOptions.MaxTotalPrice."""
+    """A fleet stops launching when the next instance would pass SpotOptions.MaxTotalPrice (botocore, SpotOptionsRequest)."""
     fleet(
         ec2,
         SpotOptions={"MaxTotalPrice": "1.0"},
@@ -167,7 +180,7 @@ def test_max_total_price_bounds_what_a_fleet_launches(world: World, ec2: Any) ->
 
 
 def test_an_on_demand_fleet_launches_on_demand_instances(world: World, ec2: Any) -> None:
-    """DefaultTargetCapacityType on-demand makes no spot request."""
+    """DefaultTargetCapacityType on-demand makes no spot request (botocore, TargetCapacitySpecificationRequest)."""
     fleet(
         ec2, TargetCapacitySpecification={"TotalTargetCapacity": 2, "DefaultTargetCapacityType": "on-demand"}
     )
@@ -175,7 +188,7 @@ def test_an_on_demand_fleet_launches_on_demand_instances(world: World, ec2: Any)
 
 
 def test_instant_fleets_are_described_only_when_asked_by_id(world: World, ec2: Any) -> None:
-    """DescribeFleets without ids leaves instant fleets out."""
+    """DescribeFleets without ids leaves instant fleets out (botocore, DescribeFleets)."""
     made = fleet(ec2)
     assert ec2.describe_fleets()["Fleets"] == []
     shown = ec2.describe_fleets(FleetIds=[made["FleetId"]])["Fleets"][0]
@@ -185,7 +198,9 @@ def test_instant_fleets_are_described_only_when_asked_by_id(world: World, ec2: A
 
 
 def test_a_maintain_fleet_replaces_what_it_loses(world: World, ec2: Any) -> None:
-    """A terminated instance is replaced within about a minute, tagged with the fleet's id."""
+    """A terminated instance is replaced within about a minute, tagged with the fleet's id (EC2 guide, "EC2 Fleet request
+    types").
+    """
     first = world.start_box("g5.xlarge", market="maintain", tags={"a": "b"})
     world.advance(MINUTE)
     ec2.terminate_instances(InstanceIds=[first.id])
@@ -199,7 +214,7 @@ def test_a_maintain_fleet_replaces_what_it_loses(world: World, ec2: Any) -> None
 
 
 def test_a_maintain_fleet_waits_for_capacity(world: World, ec2: Any) -> None:
-    """Without capacity the fleet keeps trying, and launches when there is some."""
+    """Without capacity the fleet keeps trying, and launches when there is some (EC2 guide, "EC2 Fleet request types")."""
     first = world.start_box("g5.xlarge", market="maintain")
     world.set_capacity("*", "g5.xlarge", available=False)
     ec2.terminate_instances(InstanceIds=[first.id])
@@ -214,7 +229,9 @@ def test_a_maintain_fleet_waits_for_capacity(world: World, ec2: Any) -> None:
 def test_deleting_a_fleet_ends_its_instances_only_if_asked(
     world: World, ec2: Any, *, terminate: bool, left: int
 ) -> None:
-    """deleted_terminating or deleted_running, and in neither case is anything replaced again."""
+    """deleted_terminating or deleted_running, deleted when the last instance is gone, and in neither case is anything
+    replaced again (EC2 guide, "EC2 Fleet request states").
+    """
     box = world.start_box("g5.xlarge", market="maintain")
     world.advance(MINUTE)
     answer = ec2.delete_fleets(FleetIds=[box.fleet_id], TerminateInstances=terminate)[
@@ -223,13 +240,140 @@ def test_deleting_a_fleet_ends_its_instances_only_if_asked(
     assert answer["CurrentFleetState"] == ("deleted_terminating" if terminate else "deleted_running")
     world.advance(10 * MINUTE)
     assert len(live(world)) == left
+    assert state(ec2, box.fleet_id) == ("deleted" if terminate else "deleted_running")
     ec2.terminate_instances(InstanceIds=[box.id])
-    world.advance(HOUR)
+    world.advance(50 * MINUTE)
+    assert live(world) == []
+    assert state(ec2, box.fleet_id) == "deleted"
+
+
+def test_deleting_a_fleet_cancels_its_spot_requests(world: World, ec2: Any) -> None:
+    """The boxes left running have cancelled requests (EC2 guide, "Delete an EC2 Fleet request and the instances in the
+    fleet").
+    """
+    box = world.start_box("g5.xlarge", market="maintain")
+    world.advance(MINUTE)
+    ec2.delete_fleets(FleetIds=[box.fleet_id], TerminateInstances=False)
+    (request,) = ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+    assert (request["State"], request["Status"]["Code"]) == (
+        "cancelled",
+        "request-canceled-and-instance-running",
+    )
+
+
+def test_a_fleet_deleted_without_its_instances_can_be_deleted_with_them(world: World, ec2: Any) -> None:
+    """The second request ends them; a third finds nothing to delete (getmoto/moto issue 6850)."""
+    box = world.start_box("g5.xlarge", market="maintain")
+    ec2.delete_fleets(FleetIds=[box.fleet_id], TerminateInstances=False)
+    answer = ec2.delete_fleets(FleetIds=[box.fleet_id], TerminateInstances=True)
+    assert answer["SuccessfulFleetDeletions"][0]["PreviousFleetState"] == "deleted_running"
+    world.advance(2 * MINUTE)
+    assert live(world) == []
+    (failure,) = ec2.delete_fleets(FleetIds=[box.fleet_id], TerminateInstances=True)[
+        "UnsuccessfulFleetDeletions"
+    ]
+    assert failure["Error"]["Code"] == "fleetNotInDeletableState"
+
+
+def test_a_deleted_fleet_is_forgotten_after_two_days(world: World, ec2: Any) -> None:
+    """Two days after its instances are terminated (EC2 guide, "EC2 Fleet request states")."""
+    box = world.start_box("g5.xlarge", market="maintain")
+    ec2.delete_fleets(FleetIds=[box.fleet_id], TerminateInstances=True)
+    world.advance(timedelta(days=2) - HOUR)
+    assert state(ec2, box.fleet_id) == "deleted"
+    world.advance(2 * HOUR)
+    assert ec2.describe_fleets()["Fleets"] == []
+
+
+def test_more_than_25_instant_fleets_are_not_deleted_at_once(world: World, ec2: Any) -> None:
+    """ExceededInstantFleetNumForDeletion for each, and none is deleted (EC2 guide, "Delete an EC2 Fleet request and the
+    instances in the fleet").
+    """
+    spec = template(ec2)
+    ids = [fleet(ec2, template=spec)["FleetId"] for _ in range(26)]
+    answer = ec2.delete_fleets(FleetIds=ids, TerminateInstances=True)
+    codes = [row["Error"]["Code"] for row in answer["UnsuccessfulFleetDeletions"]]
+    assert codes == ["ExceededInstantFleetNumForDeletion"] * 26
+    assert len(live(world)) == 26
+    ec2.delete_fleets(FleetIds=ids[1:], TerminateInstances=True)
+    assert len(live(world)) == 1
+
+
+def test_more_than_a_hundred_fleets_are_not_deleted_at_once(world: World, ec2: Any) -> None:
+    """101 ids are refused as a whole (botocore, DeleteFleets)."""
+    box = world.start_box("g5.xlarge", market="maintain")
+    ids = [box.fleet_id, *(f"fleet-{number:08d}-0000-4000-8000-000000000000" for number in range(100))]
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.delete_fleets(FleetIds=ids, TerminateInstances=True)
+    assert state(ec2, box.fleet_id) == "active"
+
+
+def test_a_fleet_of_more_than_a_thousand_instances_is_not_deleted_with_them(world: World, ec2: Any) -> None:
+    """AWS says that it might fail, so here it does: unexpectedError until most are terminated by hand (botocore,
+    DeleteFleets).
+    """
+    target = {"TotalTargetCapacity": 1001, "DefaultTargetCapacityType": "on-demand"}
+    made = fleet(ec2, Type="request", TargetCapacitySpecification=target)
+    ids = {"FleetIds": [made["FleetId"]], "TerminateInstances": True}
+    (failure,) = ec2.delete_fleets(**ids)["UnsuccessfulFleetDeletions"]
+    assert (failure["Error"]["Code"], len(live(world))) == ("unexpectedError", 1001)
+    ec2.terminate_instances(InstanceIds=[live(world)[0].id])
+    assert ec2.delete_fleets(**ids)["UnsuccessfulFleetDeletions"] == []
     assert live(world) == []
 
 
+def test_a_request_fleet_launches_its_target_once(world: World, ec2: Any) -> None:
+    """What it could not have at first it waits for; what it loses it does not replace (EC2 guide, "EC2 Fleet request
+    types").
+    """
+    world.set_capacity("*", "*", available=False)
+    made = fleet(ec2, Type="request", TargetCapacitySpecification=SPOT_2)
+    assert set(made) - {"ResponseMetadata"} == {"FleetId"}
+    world.advance(HOUR)
+    assert live(world) == []
+    world.set_capacity("*", "*", available=True)
+    world.advance(2 * MINUTE)
+    first, second = live(world)
+    ec2.terminate_instances(InstanceIds=[first.id])
+    world.interrupt(second.id)
+    world.advance(HOUR)
+    assert live(world) == []
+    assert state(ec2, made["FleetId"]) == "active"
+
+
+def test_a_fleets_instances_are_told_but_for_an_instant_ones(world: World, ec2: Any) -> None:
+    """DescribeFleetInstances does not support the type instant (botocore)."""
+    made = fleet(ec2, Type="request", TargetCapacitySpecification=SPOT_2)
+    active = ec2.describe_fleet_instances(FleetId=made["FleetId"])["ActiveInstances"]
+    assert {one["InstanceId"] for one in active} == {box.id for box in live(world)}
+    assert {one["SpotInstanceRequestId"] for one in active} == {box.request_id for box in live(world)}
+    instant = fleet(ec2, template=template(ec2, "second"))
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.describe_fleet_instances(FleetId=instant["FleetId"])
+
+
+def test_a_fleets_history_tells_what_became_of_it(world: World, ec2: Any) -> None:
+    """Half a minute late, in the words of EC2 Fleets (botocore, DescribeFleetHistory and EventInformation)."""
+    began = world.now
+    made = fleet(ec2, Type="maintain")
+    ec2.delete_fleets(FleetIds=[made["FleetId"]], TerminateInstances=True)
+    world.advance(5 * MINUTE)
+    rows = ec2.describe_fleet_history(FleetId=made["FleetId"], StartTime=began)["HistoryRecords"]
+    told = [(row["EventType"], row["EventInformation"]["EventSubType"]) for row in rows]
+    assert told == [
+        ("fleet-change", "submitted"),
+        ("fleet-change", "active"),
+        ("instance-change", "launched"),
+        ("fleet-change", "deleted_terminating"),
+        ("instance-change", "terminated"),
+        ("fleet-change", "deleted"),
+    ]
+
+
 def test_deleting_an_unknown_fleet_or_an_instant_one_without_its_instances_is_reported(ec2: Any) -> None:
-    """UnsuccessfulFleetDeletions names each with its code."""
+    """UnsuccessfulFleetDeletions names each with its code (EC2 guide, "Delete an EC2 Fleet request and the instances in the
+    fleet").
+    """
     made = fleet(ec2)
     answer = ec2.delete_fleets(FleetIds=["fleet-0", made["FleetId"]], TerminateInstances=False)
     codes = [row["Error"]["Code"] for row in answer["UnsuccessfulFleetDeletions"]]
@@ -239,7 +383,7 @@ def test_deleting_an_unknown_fleet_or_an_instant_one_without_its_instances_is_re
 def test_shrinking_with_no_termination_ends_nothing_and_then_nothing_is_replaced(
     world: World, ec2: Any
 ) -> None:
-    """ModifyFleet(target−1, no-termination) first, then the chosen instance: the other one stays."""
+    """ModifyFleet(target−1, no-termination) first, then the chosen instance: the other one stays (botocore, ModifyFleet)."""
     made = fleet(
         ec2,
         Type="maintain",
@@ -259,7 +403,7 @@ def test_shrinking_with_no_termination_ends_nothing_and_then_nothing_is_replaced
 
 
 def test_only_maintain_fleets_can_be_modified(ec2: Any) -> None:
-    """ModifyFleet refuses an instant fleet."""
+    """ModifyFleet refuses an instant fleet (botocore, ModifyFleet)."""
     made = fleet(ec2)
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         ec2.modify_fleet(FleetId=made["FleetId"], TargetCapacitySpecification={"TotalTargetCapacity": 2})
@@ -269,83 +413,17 @@ def test_only_maintain_fleets_can_be_modified(ec2: Any) -> None:
 def test_valid_until_ends_a_fleet_and_its_instances_if_asked(
     world: World, ec2: Any, *, ends_too: bool, left: int
 ) -> None:
-    """TerminateInstancesWithExpiration decides whether the instances end with the fleet."""
+    """TerminateInstancesWithExpiration decides whether the instances end with the fleet (botocore, CreateFleetRequest)."""
     fleet(ec2, Type="maintain", ValidUntil=world.now + HOUR, TerminateInstancesWithExpiration=ends_too)
     world.advance(2 * HOUR)
     assert len(live(world)) == left
     assert ec2.describe_fleets()["Fleets"][0]["FleetState"].startswith("deleted")
 
 
-def test_a_group_replaces_a_terminated_instance(world: World, ec2: Any) -> None:
-    """TerminateInstances does not lower the desired capacity: another box with the group's tag is started."""
-    first = world.start_box("g5.xlarge", market="asg")
-    world.advance(MINUTE)
-    ec2.terminate_instances(InstanceIds=[first.id])
-    world.advance(2 * MINUTE)
-    (second,) = live(world)
-    row = world.row(second.id)
-    assert (row["market"], row["group"], row["relaunched_by"], row["relaunch_of"]) == (
-        "asg",
-        first.group,
-        first.group,
-        first.id,
-    )
-    assert row["tags"]["aws:autoscaling:groupName"] == first.group
-
-
-def test_terminating_in_the_group_with_decrement_replaces_nothing(world: World) -> None:
-    """TerminateInstanceInAutoScalingGroup(ShouldDecrementDesiredCapacity=True) is the end of it."""
-    box = world.start_box("g5.xlarge", market="asg")
-    autoscaling = world.session().client("autoscaling")
-    answer = autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=box.id, ShouldDecrementDesiredCapacity=True
-    )
-    assert answer["Activity"]["AutoScalingGroupName"] == box.group
-    world.advance(HOUR)
-    assert live(world) == []
-    assert autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]["DesiredCapacity"] == 0
-
-
-def test_the_least_size_of_a_group_refuses_the_decrement(world: World) -> None:
-    """ValidationError when the desired capacity equals the minimum; without decrement the instance is replaced."""
-    box = world.start_box("g5.xlarge", market="asg")
-    autoscaling = world.session().client("autoscaling")
-    autoscaling.update_auto_scaling_group(AutoScalingGroupName=box.group, MinSize=1)
-    with pytest.raises(ClientError, match=r"ValidationError.*min size"):
-        autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=box.id, ShouldDecrementDesiredCapacity=True
-        )
-    autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=box.id, ShouldDecrementDesiredCapacity=False
-    )
-    world.advance(2 * MINUTE)
-    assert [one.group for one in live(world)] == [box.group]
-
-
-def test_a_group_whose_template_asks_for_spot_starts_spot_instances(world: World, ec2: Any) -> None:
-    """InstanceMarketOptions of the launch template make a linked one-time request for each instance of the group."""
-    spec = template(ec2, InstanceMarketOptions={"MarketType": "spot"})
-    autoscaling = world.session().client("autoscaling")
-    autoscaling.create_auto_scaling_group(
-        AutoScalingGroupName="g",
-        MinSize=0,
-        MaxSize=2,
-        DesiredCapacity=1,
-        AvailabilityZones=["us-east-1a"],
-        LaunchTemplate=spec,
-    )
-    (box,) = live(world)
-    request = ec2.describe_spot_instance_requests()["SpotInstanceRequests"][0]
-    assert (box.spot, box.market, request["InstanceId"], request["State"]) == (True, "asg", box.id, "active")
-    instance = ec2.describe_instances(InstanceIds=[box.id])["Reservations"][0]["Instances"][0]
-    assert instance["SpotInstanceRequestId"] == request["SpotInstanceRequestId"]
-    autoscaling.delete_auto_scaling_group(AutoScalingGroupName="g", ForceDelete=True)
-    world.advance(HOUR)
-    assert live(world) == []
-
-
 def test_a_weighted_override_counts_for_more_than_one(world: World, ec2: Any) -> None:
-    """A target of four in boxes of weight four is one box; what runs is told in the same units."""
+    """A target of four in boxes of weight four is one box; what runs is told in the same units (botocore,
+    FleetLaunchTemplateOverridesRequest.WeightedCapacity).
+    """
     made = fleet(
         ec2,
         [{"InstanceType": "g5.12xlarge", "WeightedCapacity": 4.0}],
@@ -360,7 +438,7 @@ def test_a_weighted_override_counts_for_more_than_one(world: World, ec2: Any) ->
 
 
 def test_nothing_is_launched_below_the_minimum_target_capacity(world: World, ec2: Any) -> None:
-    """MinTargetCapacity: all of it, or no instance at all."""
+    """MinTargetCapacity: all of it, or no instance at all (botocore, SpotOptionsRequest)."""
     options = {"MinTargetCapacity": 3, "SingleInstanceType": True, "MaxTotalPrice": "0.9"}
     target = {"TotalTargetCapacity": 3, "DefaultTargetCapacityType": "spot"}
     assert fleet(ec2, SpotOptions=options, TargetCapacitySpecification=target)["Instances"] == []
@@ -368,7 +446,7 @@ def test_nothing_is_launched_below_the_minimum_target_capacity(world: World, ec2
 
 
 def test_what_moto_refuses_of_a_launch_is_an_error_of_the_fleet(world: World, ec2: Any) -> None:
-    """An unknown security group fails each way to launch, by its own code."""
+    """An unknown security group fails each way to launch, by its own code (botocore, CreateFleetError)."""
     made = fleet(ec2, template=template(ec2, SecurityGroupIds=["sg-0123456789abcdef0"]))
     assert made["Instances"] == []
     assert {row["ErrorCode"] for row in made["Errors"]} == {"InvalidGroup.NotFound"}
@@ -388,7 +466,9 @@ def test_what_moto_refuses_of_a_launch_is_an_error_of_the_fleet(world: World, ec
 def test_a_fleet_needs_a_template_version_and_tags_no_instances_unless_instant(
     ec2: Any, wrong: dict[str, Any]
 ) -> None:
-    """CreateFleet refuses a template without Version, and instance tags of a maintain fleet."""
+    """CreateFleet refuses a template without Version, and instance tags of a maintain fleet (botocore, CreateFleetRequest and
+    FleetLaunchTemplateSpecificationRequest).
+    """
     template(ec2, "one")
     named = {
         "LaunchTemplateConfigs": [
@@ -400,6 +480,99 @@ def test_a_fleet_needs_a_template_version_and_tags_no_instances_unless_instant(
 
 
 def test_a_cap_of_a_tenth_of_a_cent_is_refused(ec2: Any) -> None:
-    """MaxPrice must be more than $0.001."""
+    """MaxPrice must be more than $0.001 (botocore, FleetLaunchTemplateOverridesRequest.MaxPrice)."""
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         fleet(ec2, [{"InstanceType": "g5.xlarge", "MaxPrice": "0.001"}])
+
+
+def test_a_smaller_target_ends_the_dearest(world: World, ec2: Any) -> None:
+    """With the default policy a lowest-price fleet ends the highest price per unit first (botocore, ModifyFleet)."""
+    made = fleet(ec2, Type="maintain", TargetCapacitySpecification=SPOT_2)
+    world.advance(MINUTE)
+    first = live(world)[0]
+    world.set_capacity(first.zone, "*", available=False)
+    ec2.modify_fleet(FleetId=made["FleetId"], TargetCapacitySpecification={"TotalTargetCapacity": 3})
+    world.advance(2 * MINUTE)
+    dear = live(world)[2]
+    assert price(world, dear) > price(world, first)
+    ec2.modify_fleet(FleetId=made["FleetId"], TargetCapacitySpecification={"TotalTargetCapacity": 2})
+    world.advance(HOUR)
+    assert (len(live(world)), dear.live) == (2, False)
+
+
+def test_a_target_of_nothing_ends_everything_and_keeps_the_fleet(world: World, ec2: Any) -> None:
+    """A fleet can be set to 0 and used again later (botocore, ModifyFleet)."""
+    box = world.start_box("g5.xlarge", market="maintain")
+    world.advance(MINUTE)
+    ec2.modify_fleet(FleetId=box.fleet_id, TargetCapacitySpecification={"TotalTargetCapacity": 0})
+    world.advance(HOUR)
+    assert (live(world), state(ec2, box.fleet_id)) == ([], "active")
+
+
+def test_a_fleet_launches_from_the_templates_it_was_modified_to(world: World, ec2: Any) -> None:
+    """LaunchTemplateConfigs of ModifyFleet are for what is launched from then on (botocore, ModifyFleetRequest)."""
+    made = fleet(ec2, Type="maintain")
+    other = template(ec2, "other", InstanceType="g4dn.xlarge")
+    ec2.modify_fleet(
+        FleetId=made["FleetId"],
+        LaunchTemplateConfigs=[{"LaunchTemplateSpecification": other}],
+        TargetCapacitySpecification={"TotalTargetCapacity": 2},
+    )
+    world.advance(2 * MINUTE)
+    assert [box.type for box in live(world)] == ["g5.xlarge", "g4dn.xlarge"]
+
+
+def test_the_market_options_of_a_template_do_not_decide_for_a_fleet(world: World, ec2: Any) -> None:
+    """What is spot is told by the target capacity (botocore, TargetCapacitySpecificationRequest)."""
+    spec = template(ec2, InstanceMarketOptions={"MarketType": "spot"})
+    fleet(
+        ec2,
+        template=spec,
+        TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "on-demand"},
+    )
+    assert [box.spot for box in live(world)] == [False]
+
+
+def test_a_fleet_may_mix_on_demand_and_spot(world: World, ec2: Any) -> None:
+    """OnDemandTargetCapacity of the total is on-demand, and each kind is replaced by its own (botocore,
+    TargetCapacitySpecificationRequest).
+    """
+    target = {"TotalTargetCapacity": 3, "OnDemandTargetCapacity": 1, "DefaultTargetCapacityType": "spot"}
+    fleet(ec2, Type="maintain", TargetCapacitySpecification=target)
+    world.advance(MINUTE)
+    assert sorted(box.spot for box in live(world)) == [False, True, True]
+    ec2.terminate_instances(InstanceIds=[box.id for box in live(world)])
+    world.advance(3 * MINUTE)
+    assert sorted(box.spot for box in live(world)) == [False, True, True]
+
+
+def test_the_priority_of_an_override_decides_where_asked(world: World, ec2: Any) -> None:
+    """The lowest number first, with the strategy prioritized (botocore, FleetLaunchTemplateOverridesRequest.Priority)."""
+    overrides = [
+        {"InstanceType": "g4dn.xlarge", "Priority": 1.0},
+        {"InstanceType": "g5.12xlarge", "Priority": 0.0},
+    ]
+    target = {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "on-demand"}
+    options = {"AllocationStrategy": "prioritized"}
+    fleet(ec2, overrides, OnDemandOptions=options, TargetCapacitySpecification=target)
+    assert [box.type for box in live(world)] == ["g5.12xlarge"]
+
+
+def test_a_single_zone_takes_all_of_an_instant_fleet(world: World, ec2: Any) -> None:
+    """SingleAvailabilityZone and SingleInstanceType hold for all that it launches (botocore, SpotOptionsRequest)."""
+    options = {
+        "AllocationStrategy": "diversified",
+        "SingleAvailabilityZone": True,
+        "SingleInstanceType": True,
+    }
+    target = {"TotalTargetCapacity": 4, "DefaultTargetCapacityType": "spot"}
+    overrides = [{"InstanceType": "g5.xlarge"}, {"InstanceType": "g4dn.xlarge"}]
+    fleet(ec2, overrides, SpotOptions=options, TargetCapacitySpecification=target)
+    assert len({(box.zone, box.type) for box in live(world)}) == 1
+
+
+def test_attributes_instead_of_types_are_refused(ec2: Any) -> None:
+    """InstanceRequirements would choose the types; localaws says that it does not simulate that."""
+    requirements = {"VCpuCount": {"Min": 4}, "MemoryMiB": {"Min": 1024}}
+    with pytest.raises(ClientError, match="UnsupportedOperation"):
+        fleet(ec2, [{"InstanceRequirements": requirements}])
