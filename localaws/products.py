@@ -30,6 +30,7 @@ from localaws.regions import PRICED, location, usage_type
 
 ON_DEMAND_TERM = "JRTCKXETXF"
 HOURLY_RATE = "6YS6EN2CT7"
+INSTANCES = "Compute Instance"
 VOLUME_TYPES = {
     "gp3": "General Purpose",
     "gp2": "General Purpose",
@@ -129,10 +130,10 @@ class Product:
 
 
 def products(prices: PriceList, service: str, wanted: Mapping[str, str]) -> Iterator[Product]:
-    """The products of a service; `wanted` values of region, location and type spare making the others."""
+    """The products of a service; `wanted` attributes spare making what can not have them."""
     for region in _regions(wanted):
         if service == "AmazonEC2":
-            for kind in _types(prices, wanted):
+            for kind in _types(prices, wanted) if _may_be_instances(wanted) else ():
                 yield from _instances(prices, region, kind)
             yield from _storage(prices, region)
         elif service == "AmazonVPC":
@@ -151,6 +152,10 @@ def _regions(wanted: Mapping[str, str]) -> list[str]:
         if wanted.get("regionCode", region).lower() == region
         and wanted.get("location", location(region)).lower() == location(region).lower()
     ]
+
+
+def _may_be_instances(wanted: Mapping[str, str]) -> bool:
+    return "volumeApiName" not in wanted and wanted.get("productFamily", INSTANCES) == INSTANCES
 
 
 def _types(prices: PriceList, wanted: Mapping[str, str]) -> list[str]:
@@ -176,7 +181,7 @@ def _instances(prices: PriceList, region: str, kind: str) -> Iterator[Product]:
                 usage = usage_names[list(TENANCIES).index(tenancy)]
                 yield Product(
                     "AmazonEC2",
-                    "Compute Instance",
+                    INSTANCES,
                     {
                         **_place(region, "AmazonEC2", "Amazon Elastic Compute Cloud"),
                         **hardware,
