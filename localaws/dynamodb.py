@@ -12,7 +12,7 @@ import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from moto.core.responses import ActionContext
@@ -26,6 +26,7 @@ from localaws.events import ACCOUNT
 ON_ITEMS = frozenset(
     {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "TransactGetItems"}
 )
+TOO_OLD = timedelta(days=5 * 365).total_seconds()
 _moto_result = DynamoResult.execute_result
 _moto_query, _moto_all_items = Table.query, Table.all_items
 
@@ -47,7 +48,11 @@ def let_go() -> None:
 
 
 def expire(now: datetime) -> None:
-    """Take away every item whose time to live is over (botocore, TimeToLiveSpecification: seconds since 1970)."""
+    """Take away every item whose time to live was over at a moment.
+
+    Sources: botocore, UpdateTimeToLive (seconds since 1970; an expired item may be read until it is taken away, mostly
+    within two days); DynamoDB guide, "Using time to live" (only numbers count, and nothing over five years old).
+    """
     for backend in dynamodb_backends[ACCOUNT].values():
         for table in backend.tables.values():
             name = table.ttl.get("AttributeName")
@@ -55,7 +60,11 @@ def expire(now: datetime) -> None:
                 continue
             for item in table.all_items():
                 until = item.attrs.get(name)
-                if until is not None and until.type == "N" and float(until.value) < now.timestamp():
+                if (
+                    until is not None
+                    and until.type == "N"
+                    and 0 < now.timestamp() - float(until.value) < TOO_OLD
+                ):
                     table.delete_item(item.hash_key, item.range_key)
 
 

@@ -111,6 +111,7 @@ class Endpoint:
             operation_for(call) is not None
             or changes_something(call)
             or takes_token(call)
+            or call.operation.startswith("Transact")  # a conflict names a reason for each of its items
             or (self._world.throttle.on and call.service == "ec2")
         )
         return wire.parameters(call, request) if wanted and call.operation else {}

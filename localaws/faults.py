@@ -30,6 +30,10 @@ SERVER_ERRORS = frozenset(
 """Codes that EC2 and its siblings answer with status 5xx (EC2 API reference, "Error codes")."""
 RETURNED_AS_503 = frozenset({"RequestLimitExceeded", "Unavailable", "ServiceUnavailable"})
 CONFLICTS = frozenset({"TransactionConflict", "TransactionConflictException", "TransactionCanceledException"})
+MAY_CONFLICT = frozenset(
+    {"PutItem", "UpdateItem", "DeleteItem", "ExecuteStatement", "TransactWriteItems", "TransactGetItems"}
+)
+"""DynamoDB's operations that a transaction can stand in the way of; plain reads never wait for one (botocore)."""
 DROP = "drop"
 ANY = "*"
 EVENTS, LOST, LATE, DOUBLED = "events", "lost", "late", "doubled"
@@ -121,11 +125,17 @@ class Faults:
         """The fault that hits this call, event or invocation, if one does; `code` leaves all others aside."""
         for fault in self._faults:
             due = fault.kind == kind and code in (None, fault.code) and fault.matches(call)
-            due = due and (fault.times is None or fault.hits < fault.times)
+            due = due and (fault.times is None or fault.hits < fault.times) and _can_meet(call, fault)
             if due and (fault.rate >= 1 or self._rngs[kind].random() < fault.rate):
                 fault.hits += 1
                 return fault
         return None
+
+
+def _can_meet(call: CallId, fault: Fault) -> bool:
+    """A conflict of transactions passes by what has none, so that `*` hits what AWS would refuse."""
+    conflicts = call.service == "dynamodb" and fault.code in CONFLICTS
+    return not conflicts or call.operation in MAY_CONFLICT
 
 
 def _check(fault: Fault) -> None:

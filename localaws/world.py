@@ -90,6 +90,8 @@ class World(Money):
         self._app_dir = app_dir
         self._cost_explorer = cost_explorer
         self._regional_prices = regional_prices
+        self.items_outlive = timedelta(0)
+        """How long DynamoDB leaves expired items to be read; on AWS that is mostly within two days."""
         self._clock = Clock(start.replace(microsecond=0))
         self._on_events: list[Any] = []
         self.functions: frozenset[str] | None = None
@@ -174,7 +176,7 @@ class World(Money):
             self._clock.move_to(when)
 
     def _expire_items(self) -> None:
-        dynamodb.expire(self.now)
+        dynamodb.expire(self.now - self.items_outlive)
         self.later(EXPIRY_EVERY, self._expire_items)
 
     # AWS

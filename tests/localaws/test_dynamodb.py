@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from localaws.template import create_table
@@ -20,6 +21,7 @@ TABLE = {
     "TimeToLiveSpecification": {"AttributeName": "expires_epoch", "Enabled": True},
     "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
 }
+ONCE = Config(retries={"max_attempts": 0, "mode": "standard"})
 LEFT = {"TableName": "t", "Key": {"pk": {"S": "budget"}, "sk": {"S": "left"}}}
 
 
@@ -54,7 +56,7 @@ def left(client: Any) -> int:
 
 
 def test_a_failed_transaction_leaves_nothing_behind(table: Any) -> None:
-    """A condition that fails undoes the writes before it, also those on items that were not there."""
+    """A condition that fails undoes the writes before it (botocore, TransactWriteItems: all succeed or all fail)."""
     with pytest.raises(ClientError, match="ConditionalCheckFailed") as caught:
         take(table, "a", amount=51)
     assert [one["Code"] for one in caught.value.response["CancellationReasons"]] == [
@@ -65,7 +67,7 @@ def test_a_failed_transaction_leaves_nothing_behind(table: Any) -> None:
 
 
 def test_concurrent_transactions_admit_exactly_what_fits(table: Any) -> None:
-    """Sixty at once into room for fifty: fifty succeed."""
+    """Sixty at once into room for fifty: fifty succeed (DynamoDB guide, "Isolation levels": serializable)."""
 
     def attempt(number: int) -> bool:
         try:
@@ -80,7 +82,7 @@ def test_concurrent_transactions_admit_exactly_what_fits(table: Any) -> None:
 
 
 def test_a_transaction_is_done_once_for_its_token(world: World, table: Any) -> None:
-    """The same ClientRequestToken within ten minutes succeeds without effect; with other items it is a mismatch."""
+    """The same token within ten minutes is done once; with other items a mismatch (botocore, TransactWriteItems)."""
     for _ in range(2):
         take(table, "a", amount=5, ClientRequestToken="t-1")
     assert left(table) == 45
@@ -111,17 +113,79 @@ def test_transactions_cost_what_they_touch_and_not_the_table(table: Any) -> None
 
 
 def test_the_table_expires_its_items_by_its_own_attribute(table: Any) -> None:
-    """TimeToLive is set by its own call, since CreateTable does not take it."""
+    """TimeToLive is set by its own call, since CreateTable does not take it (botocore, UpdateTimeToLive)."""
     described = table.describe_time_to_live(TableName="t")["TimeToLiveDescription"]
     assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_epoch"}
 
 
-def test_expired_items_vanish_within_hours(world: World, table: Any) -> None:
-    """An item whose expires_epoch is past is taken away; one without it, or whose time has not come, stays."""
-    soon, late = (int((world.now + timedelta(hours=hours)).timestamp()) for hours in (1, 100))
-    for name, until in (("soon", soon), ("late", late)):
+def expiring(world: World, table: Any, **until: Any) -> None:
+    """Items by name that expire so many hours from now, or carry an attribute value as it is."""
+    for name, hours in until.items():
+        value = hours if isinstance(hours, dict) else {"N": str(int(world.now.timestamp()) + hours * 3600)}
         key = {"pk": {"S": "sweep"}, "sk": {"S": name}}
-        table.put_item(TableName="t", Item={**key, "expires_epoch": {"N": str(until)}})
+        table.put_item(TableName="t", Item={**key, "expires_epoch": value})
+
+
+def kept(table: Any) -> set[str]:
+    return {item["sk"]["S"] for item in table.scan(TableName="t")["Items"]}
+
+
+def test_expired_items_are_taken_away_and_others_stay(world: World, table: Any) -> None:
+    """One whose time is past goes; one without it, or whose time has not come, stays (botocore, UpdateTimeToLive)."""
+    expiring(world, table, soon=1, late=100)
     world.advance(timedelta(hours=3))
-    kept = {item["sk"]["S"] for item in table.scan(TableName="t")["Items"]}
-    assert kept == {"left", "late"}
+    assert kept(table) == {"left", "late"}
+
+
+def test_an_expired_item_may_still_be_read_for_days(world: World, table: Any) -> None:
+    """Until it is taken away it shows in reads, queries and scans (botocore, UpdateTimeToLive: within two days)."""
+    world.items_outlive = timedelta(days=2)
+    expiring(world, table, soon=1)
+    world.advance(timedelta(days=1))
+    assert kept(table) == {"left", "soon"}
+    key = {"pk": {"S": "sweep"}, "sk": {"S": "soon"}}
+    assert "Item" in table.get_item(TableName="t", Key=key)
+    world.advance(timedelta(days=2))
+    assert kept(table) == {"left"}
+
+
+def test_only_recent_numbers_expire(world: World, table: Any) -> None:
+    """A text never expires, nor does what is over five years old (DynamoDB guide, "Using time to live")."""
+    expiring(world, table, text={"S": "1"}, ancient={"N": "1"}, soon=1)
+    world.advance(timedelta(hours=3))
+    assert kept(table) == {"left", "text", "ancient"}
+
+
+@pytest.mark.parametrize("name", ["transact_write_items", "transact_get_items"])
+def test_a_conflict_cancels_a_transaction_with_a_reason_for_each_item(
+    world: World, table: Any, name: str
+) -> None:
+    """In the order of the items, None where there is no error (botocore, TransactionCanceledException)."""
+    client = world.session().client("dynamodb", config=ONCE)
+    world.fault(service="dynamodb", code="TransactionConflict")
+    kind = "Get" if "get" in name else "Delete"
+    items = [{kind: {"TableName": "t", "Key": {"pk": {"S": "x"}, "sk": {"S": one}}}} for one in "abc"]
+    with pytest.raises(client.exceptions.TransactionCanceledException) as caught:
+        getattr(client, name)(TransactItems=items)
+    reasons = caught.value.response["CancellationReasons"]
+    assert [reason["Code"] for reason in reasons] == ["TransactionConflict", "None", "None"]
+    assert ["Message" in reason for reason in reasons] == [True, False, False]
+
+
+def test_a_conflict_outside_a_transaction_refuses_writes_alone(world: World, table: Any) -> None:
+    """PutItem, UpdateItem and DeleteItem meet TransactionConflictException, reads never do (botocore, GetItem,
+    Query)."""
+    client = world.session().client("dynamodb", config=ONCE)
+    world.fault(service="dynamodb", code="TransactionConflict")
+    assert client.get_item(**LEFT)["Item"]["left"] == {"N": "50"}
+    assert client.scan(TableName="t")["Count"] == 1
+    for write in (
+        lambda: client.put_item(TableName="t", Item=LEFT["Key"]),
+        lambda: client.delete_item(**LEFT),
+        lambda: client.update_item(
+            **LEFT, UpdateExpression="REMOVE #l", ExpressionAttributeNames={"#l": "left"}
+        ),
+    ):
+        with pytest.raises(client.exceptions.TransactionConflictException):
+            write()
+    assert left(table) == 50
