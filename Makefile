@@ -7,6 +7,8 @@ AWS_PORT ?= 5000
 SPEED ?= 60
 TOKEN ?= local-admin-token
 WORKERS ?= auto
+SEED ?= 1
+DAYS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +16,7 @@ READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
 OLDEST := $(VENV)/oldest-boto3
 
-.PHONY: help setup demo serve test check docs package test-oldest-boto3 clean
+.PHONY: help setup demo serve test simulate check docs package test-oldest-boto3 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +34,9 @@ serve: setup ## a simulated AWS and Curfew on it, for curl (API_PORT, AWS_PORT, 
 
 test: setup ## the whole test suite (ARGS="-k idle" narrows it)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+simulate: setup ## the promise over virtual days of chance and faults (SEED, DAYS), and over real data in CURFEW_DATA_DIR
+	@$(BIN)/python -m tests.simulation --seed $(SEED) --days $(DAYS)
 
 check: setup ## ruff, mypy --strict, the import linter, cfn-lint on the template if it was packaged
 	$(BIN)/ruff check .

@@ -35,7 +35,8 @@ PER_DAY = {
     "calls_fail_here_and_there": 1.5,
     "metrics_are_silent": 0.7,
     "slack_is_down": 0.7,
-    "events_are_lost": 2.0,
+    "events_go_astray": 3.0,
+    "ec2_lags": 1.0,
     "sweeps_are_skipped": 1.0,
     "a_lambda_dies": 3.0,
     "a_budget_changes": 0.5,
@@ -229,10 +230,17 @@ class Fate(Happenings):
         box.is_open = False
         self.later(self._rng.randint(5, 90) * MINUTE, lambda: setattr(box, "is_open", True))
 
-    def _events_are_lost(self) -> None:
-        self.town.loses_events = True
-        lasts = self._rng.randint(10, 120) * MINUTE
-        self.later(lasts, lambda: setattr(self.town, "loses_events", False))
+    def _events_go_astray(self) -> None:
+        """Some of them are lost, late or doubled; only what hinders a sweep counts as an outage."""
+        code = self._rng.choice(("lost", "late", "doubled"))
+        delay = self._rng.randint(30, 900) if code == "late" else 0
+        lasts, rate = self._rng.randint(10, 120) * MINUTE, self._rng.choice((0.3, 1.0))
+        self._fault(lasts, service="events", code=code, rate=rate, delay_seconds=delay)
+
+    def _ec2_lags(self) -> None:
+        """What was started, ended or tagged shows in Describe some seconds later."""
+        self.town.world.set_lag(timedelta(seconds=self._rng.randint(5, 60)))
+        self.later(self._rng.randint(1, 6) * HOUR, lambda: self.town.world.set_lag(timedelta(0)))
 
     def _sweeps_are_skipped(self) -> None:
         lasts = self._rng.choice((2, 5, 10, 45, 180)) * MINUTE

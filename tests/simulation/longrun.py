@@ -38,9 +38,31 @@ class Figures:
     faults: int = 0
     ends: int = 0
     sweeps: int = 0
+    events: int = 0
     minutes: int = 0
     sampled_minutes: int = 0
     violations: dict[tuple[str, str], Violation] = field(default_factory=dict)
+
+    @classmethod
+    def total(cls, parts: Sequence[Figures]) -> Figures:
+        """All of them together."""
+        total = cls()
+        for number, part in enumerate(parts):
+            for name in (
+                "boxes",
+                "box_hours",
+                "faults",
+                "ends",
+                "sweeps",
+                "events",
+                "minutes",
+                "sampled_minutes",
+            ):
+                setattr(total, name, getattr(total, name) + getattr(part, name))
+            total.violations |= {
+                (kind, f"{number} {about}"): one for (kind, about), one in part.violations.items()
+            }
+        return total
 
     def note(self, found: Iterable[Violation]) -> list[Violation]:
         """Keep them; answers those that are new. The dearest sight of each is kept."""
@@ -121,7 +143,7 @@ class LongRun:
     def _target(self) -> datetime:
         """The minute to sweep next. One that something happens in is swept at its end."""
         town, soon = self._town, self._town.now + MINUTE
-        if self._restless > 0 or town.world.faults.as_dicts():
+        if self._restless > 0 or town.is_hindered:
             return soon
         moments = [
             self._horizon(town, self._open, self._silences),
@@ -189,7 +211,8 @@ class LongRun:
     def _come_to_rest(self) -> None:
         town = self._town
         town.world.clear_faults()
-        town.mailbox.is_open, town.loses_events = True, False
+        town.world.set_lag(timedelta(0))
+        town.mailbox.is_open = True
         town.minutes(20)
         self._found(invariants.sweeping_again_does_nothing(town))
         leases = invariants.all_leases(town)
@@ -210,7 +233,7 @@ class LongRun:
         figures.ends = sum(
             1 for lease in invariants.all_leases(town) if lease.status is Status.CLOSED and lease.instance_ids
         )
-        figures.sweeps = town.sweeps
+        figures.sweeps, figures.events = town.sweeps, town.events_heard
         figures.minutes = int((town.now - began) / MINUTE)
 
 

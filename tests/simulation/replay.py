@@ -44,7 +44,11 @@ def replay_duty(
     pods = _read_duty(folder / DUTY)[:boxes]
     with World(regions=("us-east-1",), seed=1) as world:
         town = Town(world)
-        town.set_policy(idle={"after": window}, lease={"default_for": "P1D"}, unleased={"for": "P1D"})
+        town.set_policy(
+            idle={"after": window},
+            lease={"default_for": "P1D", "max_open_per_owner": 100},
+            unleased={"for": "P1D"},
+        )
         for number, duty in enumerate(pods):
             if number % 2:
                 box = world.start_box("g4dn.xlarge", market="persistent")

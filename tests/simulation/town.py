@@ -98,7 +98,7 @@ class Town:
         self.protected: dict[str, datetime] = {}
         self._faults: list[Fault] = []
         self.loses_events = False
-        self.events_lost = 0
+        self.events_lost = self.events_heard = 0
 
     @property
     def now(self) -> datetime:
@@ -172,7 +172,7 @@ class Town:
         with self.mortality.life(dies_at=dies_at, after=after):
             record = sweep(self.services, trigger="schedule")
         is_well = record is not None and record.is_complete and not record.lacking
-        if not is_well or self.world.faults.as_dicts():
+        if not is_well or self.is_hindered:
             self.outages.note(self.now - MINUTE, self.now)
         return record
 
@@ -185,6 +185,7 @@ class Town:
             if self.loses_events:
                 self.events_lost += 1
             elif instance_id:
+                self.events_heard += 1
                 with self.mortality.life():
                     sweep(self.services, trigger="event", only=(event["region"], instance_id))
         return heard
@@ -218,6 +219,11 @@ class Town:
         added = self.world.fault(**fault)
         self._faults.append(added)
         return added
+
+    @property
+    def is_hindered(self) -> bool:
+        """Whether calls may fail now; events that go astray hinder no sweep."""
+        return any(fault["service"] != "events" for fault in self.world.faults.as_dicts())
 
     @property
     def misfortunes(self) -> int:
