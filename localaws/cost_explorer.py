@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from localaws import backend
 from localaws.account_bill import charges
-from localaws.daily import DAY, Entry, entries, with_credits
+from localaws.daily import DAY, Entry, entries, midnight, with_credits
 from localaws.errors import AwsError
 from localaws.late_bill import LEAST_LATE, LateBill
 
@@ -27,10 +27,15 @@ class CostExplorer:
         self._check_enabled()
         self.bill = LateBill(world.seed, world.now)
 
-    def entries(self, step: timedelta = DAY) -> list[Entry]:
-        """Everything that is known by now, day by day, credits beside what they pay."""
-        known = self.bill.as_known(entries(charges(self._world), self.bill.known_until, step))
-        return with_credits(known, self._account.credits, self.bill.refreshed_at - LEAST_LATE)
+    def entries(self, since: datetime, step: timedelta = DAY) -> list[Entry]:
+        """What is known by now of the time since a moment, day by day, credits beside what they pay."""
+        granted = self._account.credits
+        months = [
+            credit.at.replace(day=1) for credit in granted
+        ]  # what a credit has left depends on all since then
+        first = midnight(min([since, *months]).date())
+        known = self.bill.as_known(entries(charges(self._world), first, self.bill.known_until, step))
+        return with_credits(known, granted, self.bill.refreshed_at - LEAST_LATE)
 
     def tags(self, entry: Entry) -> Mapping[str, str]:
         """The tags of what was billed, as far as they were activated by then: others are unknown to Cost Explorer."""

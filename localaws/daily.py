@@ -33,22 +33,24 @@ def midnight(day: date) -> datetime:
 
 
 def entries(
-    charges: Iterable[Charge], end_of: Callable[[Line], datetime], step: timedelta = DAY
+    charges: Iterable[Charge], since: datetime, end_of: Callable[[Line], datetime], step: timedelta = DAY
 ) -> Iterator[Entry]:
-    """Every charge by day (or another step), each line up to a moment of its own."""
+    """Every charge by day (or another step) from a midnight on, each line up to a moment of its own."""
     for charge in charges:
         end = end_of(charge.line)
         sums: dict[datetime, tuple[Decimal, Decimal]] = {}
         for whole in charge.parts:
-            for at, part in _cut(whole, end, step):
+            for at, part in _cut(whole, since, end, step):
                 usd, units = sums.get(at, (Decimal(0), Decimal(0)))
                 sums[at] = usd + part.total_usd, units + part.total_units
         yield from (Entry(at, charge.line, usd, units) for at, (usd, units) in sums.items())
 
 
-def _cut(whole: Stretch | Lump, end: datetime, step: timedelta) -> Iterator[tuple[datetime, Stretch | Lump]]:
+def _cut(
+    whole: Stretch | Lump, since: datetime, end: datetime, step: timedelta
+) -> Iterator[tuple[datetime, Stretch | Lump]]:
     first, last = (whole.at, whole.at) if isinstance(whole, Lump) else (whole.start, whole.end)
-    at = _floor(first, step)
+    at = max(_floor(first, step), since)
     while at <= last and at < end:
         part = whole.within(at, min(at + step, end))
         if part is not None:

@@ -31,14 +31,22 @@ class LateBill:
     def __init__(self, seed: int, now: datetime) -> None:
         self._seed = seed
         self._now = now
+        self._until: dict[tuple[str, str], datetime] = {}
+        self._shares: dict[tuple[date, str, str], Decimal] = {}
         offset = timedelta(minutes=self._rng("refresh").randrange(480))
         start = midnight(now.date()) - DAY + offset
         self.refreshed_at = start + (now - start) // EVERY * EVERY
 
     def known_until(self, line: Line) -> datetime:
         """Up to when a line's usage is there, to the full hour."""
+        key = (line.service, line.region)
+        if key not in self._until:
+            self._until[key] = self._known_until(*key)
+        return self._until[key]
+
+    def _known_until(self, service: str, region: str) -> datetime:
         span = (MOST_LATE - LEAST_LATE).total_seconds()
-        late = LEAST_LATE + timedelta(seconds=span * self._rng(f"{line.service}/{line.region}").random())
+        late = LEAST_LATE + timedelta(seconds=span * self._rng(f"{service}/{region}").random())
         return (self.refreshed_at - late).replace(minute=0, second=0, microsecond=0)
 
     def as_known(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -51,14 +59,20 @@ class LateBill:
         return self._now < midnight(following) + MONTH_CLOSES_AFTER
 
     def _settled(self, entry: Entry) -> Entry:
-        line = entry.line
-        rng = self._rng(f"{entry.day}/{line.service}/{line.usage_type}")
+        key = (entry.day, entry.line.service, entry.line.usage_type)
+        if key not in self._shares:
+            self._shares[key] = self._share(*key)
+        share = self._shares[key]
+        return entry if share == 1 else replace(entry, usd=entry.usd * share, units=entry.units * share)
+
+    def _share(self, day: date, service: str, usage_type: str) -> Decimal:
+        """How much of a line's day is there already."""
+        rng = self._rng(f"{day}/{service}/{usage_type}")
         grows = rng.random() < UNSETTLED_SHARE
-        settled_at = midnight(entry.day) + DAY + SETTLED_AFTER * rng.uniform(0.5, 1)
+        settled_at = midnight(day) + DAY + SETTLED_AFTER * rng.uniform(0.5, 1)
         if not grows or self.refreshed_at >= settled_at:
-            return entry
-        share = Decimal(rng.randint(900, 990)) / 1000
-        return replace(entry, usd=entry.usd * share, units=entry.units * share)
+            return Decimal(1)
+        return Decimal(rng.randint(900, 990)) / 1000
 
     def _rng(self, name: str) -> random.Random:
         return random.Random(f"{self._seed}/cost explorer/{name}")

@@ -7,8 +7,10 @@ pages end; here one may end within a period, whose groups then go on on the next
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from itertools import groupby
@@ -37,7 +39,7 @@ from localaws.cost_query import (
     passes,
     totals,
 )
-from localaws.daily import DAY, midnight
+from localaws.daily import DAY, Entry, midnight
 from localaws.errors import AwsError
 from localaws.operations import Call, operation
 
@@ -77,13 +79,12 @@ class Question:
 
     def rows(self, whole: Period, granularity: str) -> Iterator[Row]:
         """A row for each period, or for each group of it; a period without any has one without keys."""
-        known = [
-            entry
-            for entry in self.explorer.entries(step_of(granularity))
-            if whole.holds(entry.at) and passes(entry, self.filter, self.explorer.tags)
-        ]
+        known: dict[datetime, list[Entry]] = defaultdict(list)
+        for entry in self.explorer.entries(whole.start, step_of(granularity)):
+            if whole.holds(entry.at) and passes(entry, self.filter, self.explorer.tags):
+                known[entry.at].append(entry)
         for period in split(whole, granularity):
-            inside = [entry for entry in known if period.holds(entry.at)]
+            inside = [entry for at in sorted(known) if period.holds(at) for entry in known[at]]
             if not self.grouping.definitions or not inside:
                 yield period, None, totals(inside, self.metrics)
                 continue
@@ -139,7 +140,7 @@ def get_dimension_values(call: Call) -> dict[str, Any]:
     values = sorted(
         {
             value_of(entry)
-            for entry in explorer.entries()
+            for entry in explorer.entries(whole.start)
             if whole.holds(entry.at) and passes(entry, params.get("Filter"), explorer.tags)
         }
     )
@@ -186,7 +187,7 @@ def get_cost_forecast(call: Call) -> dict[str, Any]:
 def _daily_costs(explorer: CostExplorer, call: Call, wanted: dict[str, Any] | None) -> list[float]:
     last = midnight(explorer.bill.refreshed_at.date()) - DAY
     days = {last - DAY * number: Decimal(0) for number in range(30)}
-    for entry in explorer.entries():
+    for entry in explorer.entries(min(days)):
         if entry.at in days and passes(entry, wanted, explorer.tags):
             days[entry.at] += entry.usd
     return [float(usd) for usd in days.values()]
