@@ -61,6 +61,8 @@ def _box(world: World, box: Box) -> dict[str, Any]:
         "state": box.state,
         "launched_at": box.launched_at,
         "running_since": box.runs[-1].start if box.runs and box.state == "running" else None,
+        "shutdown_at": world.guests.shutdown_at(box),
+        "user_data_ignored": list(world.guests.not_understood(box)),
         "ended_at": box.ended_at,
         "ended_by": box.ended_by,
         "relaunched_by": box.relaunched_by,

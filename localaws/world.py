@@ -37,6 +37,7 @@ from localaws.fleet_kinds import EC2_FLEET, SPOT_FLEET
 from localaws.fleets import Fleets
 from localaws.forwarding import APP_DIR, Forwarders
 from localaws.groups import Groups
+from localaws.guests import Guests
 from localaws.invocations import Invocation, Invocations
 from localaws.load import Level
 from localaws.market import SpotMarket
@@ -140,6 +141,7 @@ class World(Money):
             self.fleets = Fleets(self, EC2_FLEET)
             self.spot_fleets = Fleets(self, SPOT_FLEET)
             self.groups = Groups(self)
+            self.guests = Guests(self)
             self.endpoint = Endpoint(self)
             self.timers = Timers(self)
             self.later(EXPIRY_EVERY, self._expire_items)
@@ -270,17 +272,7 @@ class World(Money):
     def guest_shutdown(self, box_id: str) -> None:
         """`shutdown -h now` inside the box (EC2 guide, "Change the instance initiated shutdown behavior")."""
         with self.lock:
-            box = self.boxes.of(box_id)
-            reason = (
-                "Client.InstanceInitiatedShutdown",
-                "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
-            )
-            request = self.spot.find(box.request_id)
-            can_stop = not box.spot or (request is not None and request.type == "persistent")
-            if box.moto.instance_initiated_shutdown_behavior == "terminate" or not can_stop:
-                self.boxes.end(box, by="guest-shutdown", reason=reason)
-            else:
-                self.boxes.stop(box, by="guest-shutdown", reason=reason)
+            self.guests.shut_down(self.boxes.of(box_id))
 
     def set_capacity(self, zone: str, instance_type: str, *, available: bool) -> None:
         """Let capacity of a type in a zone vanish or come back; `*` is any."""

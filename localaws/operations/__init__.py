@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localaws.errors import AwsError
 from localaws.wire import CallId
 
 if TYPE_CHECKING:
@@ -27,8 +28,13 @@ class Call:
     params: dict[str, Any]
 
     def filters(self) -> dict[str, list[str]]:
-        """The `Filters` by name."""
-        return {one["Name"]: list(one.get("Values", [])) for one in self.params.get("Filters", [])}
+        """The `Filters` by name; at most 50 with 200 values each (EC2 guide, "Filter your resources")."""
+        found = {one["Name"]: list(one.get("Values", [])) for one in self.params.get("Filters", [])}
+        if len(found) > 50 or any(len(values) > 200 for values in found.values()):
+            raise AwsError(
+                "FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200"
+            )
+        return found
 
 
 Operation = Callable[[Call], Mapping[str, Any] | None]

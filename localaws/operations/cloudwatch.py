@@ -70,7 +70,9 @@ def get_metric_statistics(call: Call) -> dict[str, Any] | None:
     rows: dict[datetime, dict[str, Any]] = {}
     for statistic in params.get("Statistics", []):
         for at, value in _points(call, series, (start, end), period, statistic):
-            rows.setdefault(at, {"Timestamp": at, "Unit": series.unit if series else "None"})[statistic] = value
+            rows.setdefault(at, {"Timestamp": at, "Unit": series.unit if series else "None"})[statistic] = (
+                value
+            )
     return {"Label": params["MetricName"], "Datapoints": list(rows.values())}
 
 

@@ -56,7 +56,7 @@ def create_image(call: Call) -> dict[str, Any]:
     for snapshot_id in image.snapshot_ids:
         tags[snapshot_id].update(tag_map(params, "snapshot"))
     if box.state == "running" and not params.get("NoReboot"):
-        box.rebooted_at = call.world.now
+        call.world.guests.reboot(box)
     return {"ImageId": image.id}
 
 

@@ -121,7 +121,8 @@ def stop_instances(call: Call) -> dict[str, Any]:
         _check_stoppable(call, box)
         if hibernates and not (box.moto.hibernation_options or {}).get("Configured"):
             raise AwsError(
-                "UnsupportedHibernationConfiguration", f"The instance '{box.id}' was not launched for hibernation."
+                "UnsupportedHibernationConfiguration",
+                f"The instance '{box.id}' was not launched for hibernation.",
             )
     before = {box.id: box.state for box in boxes}
     for box in boxes:
@@ -178,6 +179,21 @@ def start_instances(call: Call) -> dict[str, Any]:
             call.world.boxes.start(box)
             call.world.spot.start_requested(box)
     return {"StartingInstances": [_change(box, before[box.id]) for box in boxes]}
+
+
+@operation("ec2", "RebootInstances")
+def reboot_instances(call: Call) -> dict[str, Any]:
+    """The boxes run on, on the same hosts and bills; their systems start anew (EC2 guide, "Reboot your instance")."""
+    boxes = asked_boxes(call, _ids(call))
+    for box in boxes:
+        if box.state != "running":
+            raise AwsError(
+                "IncorrectInstanceState",
+                f"The instance '{box.id}' is not in a state from which it can be rebooted.",
+            )
+    for box in boxes:
+        call.world.guests.reboot(box)
+    return {}
 
 
 @operation("ec2", "ModifyInstanceAttribute")

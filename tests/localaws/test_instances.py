@@ -164,6 +164,14 @@ def test_filters_are_joined_by_and_and_their_values_by_or(world: World, ec2: Any
         ids(colour=["red"])
 
 
+def test_a_filter_takes_at_most_200_values(ec2: Any) -> None:
+    """FilterLimitExceeded for more (EC2 guide, "Filter your resources"; EC2 API error codes)."""
+    ids = [f"i-{number:017x}" for number in range(201)]
+    assert shown(ec2, Filters=[{"Name": "instance-id", "Values": ids[:200]}]) == []
+    with pytest.raises(ClientError, match="FilterLimitExceeded"):
+        ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": ids}])
+
+
 def test_ids_of_an_answer_can_be_asked_for_and_one_unknown_fails_the_call(ec2: Any) -> None:
     """DescribeInstances by id answers these; an unknown one is InvalidInstanceID.NotFound (botocore, DescribeInstances)."""
     first, _ = run(ec2)["InstanceId"], run(ec2)["InstanceId"]
