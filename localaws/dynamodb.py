@@ -29,6 +29,8 @@ ON_ITEMS = frozenset(
 TOO_OLD = timedelta(days=5 * 365).total_seconds()
 _moto_result = DynamoResult.execute_result
 _moto_query, _moto_all_items = Table.query, Table.all_items
+INDEX_AT = 6
+"""Where, after the key, moto's callers put the name of the index that a query asks."""
 
 
 def take_over() -> None:
@@ -130,7 +132,8 @@ def _quick_result(self: DynamoResult, context: ActionContext) -> Any:
 
 def _query(table: Table, hash_key: DynamoType | None, *args: Any, **options: Any) -> Any:
     """moto's, over one partition where the table itself is asked and not an index."""
-    if hash_key is None or options.get("index_name"):
+    index = args[INDEX_AT] if len(args) > INDEX_AT else options.get("index_name")
+    if hash_key is None or index:
         return _moto_query(table, hash_key, *args, **options)
     table.asked_partition = hash_key  # type: ignore[attr-defined]
     try:

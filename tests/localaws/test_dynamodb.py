@@ -11,8 +11,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localaws.template import create_table
+from localaws.template import Template, create_table
 from localaws.world import World
+from tests.localaws.conftest import ROOT
 
 TABLE = {
     "AttributeDefinitions": [{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
@@ -189,3 +190,27 @@ def test_a_conflict_outside_a_transaction_refuses_writes_alone(world: World, tab
         with pytest.raises(client.exceptions.TransactionConflictException):
             write()
     assert left(table) == 50
+
+
+def test_a_query_of_an_index_finds_items_by_the_keys_of_the_index(world: World) -> None:
+    """In whatever partitions of the table they lie, and backwards if asked (botocore, QueryInput.IndexName and
+    ScanIndexForward)."""
+    properties = Template(ROOT).table_properties()
+    create_table(world, properties, "curfew")
+    client = world.session().client("dynamodb")
+    for number in range(3):
+        keys = {
+            "pk": f"RECEIPT#{number}",
+            "sk": "RECEIPT",
+            "view_pk": "RECEIPTS",
+            "view_sk": f"2026-0{number + 1}",
+        }
+        client.put_item(TableName="curfew", Item={name: {"S": value} for name, value in keys.items()})
+    found = client.query(
+        TableName="curfew",
+        IndexName="view",
+        KeyConditionExpression="view_pk = :v",
+        ExpressionAttributeValues={":v": {"S": "RECEIPTS"}},
+        ScanIndexForward=False,
+    )
+    assert [item["pk"]["S"] for item in found["Items"]] == ["RECEIPT#2", "RECEIPT#1", "RECEIPT#0"]
