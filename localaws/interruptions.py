@@ -1,14 +1,15 @@
 """Spot interruptions: the warning, the end or the stop, and the restart of what was stopped.
 
 Sources: EC2 guide, "Behavior of Spot Instance interruptions" (stop, hibernate, terminate; only EC2 restarts what it has
-stopped, in the same zone), "Spot Instance interruption notices" (two minutes; none before a hibernation begins) and
-"State changes for a Spot request" (a box that an interruption stopped leaves its request `disabled`).
+stopped, in the same zone), "Spot Instance interruption notices" (two minutes; none before a hibernation begins), "State
+changes for a Spot request" (a box that an interruption stopped leaves its request `disabled`) and "EC2 instance
+rebalance recommendations" (ahead of a notice, with it, or not at all).
 """
 
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from localaws.model import Box, Cause, SpotRequest
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 WARNING = timedelta(minutes=2)
 RETRY_EVERY = timedelta(minutes=1)
 LOOK_AHEAD = timedelta(days=1)
+RECOMMENDED = 0.5
+"""The share of interruptions by price that a rebalance recommendation comes ahead of."""
 TERMINATION = ("Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination")
 SHUTDOWN = (
     "Server.SpotInstanceShutdown",
@@ -63,6 +66,8 @@ class Interruptions:
             box.cap_usd, now, now + LOOK_AHEAD
         )
         self._world.at(passed_at or now + LOOK_AHEAD, lambda: self._price_check(box, epoch, watch))
+        if passed_at is not None:
+            self._foresee(box, passed_at, epoch, watch)
 
     def restartable(self, box: Box) -> bool:
         """Whether EC2 has the capacity, at the price, to start a box again that it has stopped."""
@@ -76,6 +81,18 @@ class Interruptions:
         self._world.boxes.start(box)
         self._requests.start_again(request)
         self._world.events.fulfilment(self._world.now, request.region, request.id, box.id)
+
+    def _foresee(self, box: Box, passed_at: datetime, epoch: int, watch: int) -> None:
+        """Recommend, ahead of some interruptions, to move on; by up to ten minutes."""
+        fate = random.Random(f"{self._world.seed}/rebalance/{box.id}/{watch}")
+
+        def recommend() -> None:
+            if box.epoch == epoch and self._watches[box.id] == watch:
+                self._world.recommend_rebalance(box.id)
+
+        if fate.random() < RECOMMENDED:
+            ahead = timedelta(seconds=fate.randint(0, 600))
+            self._world.at(max(passed_at - ahead, self._world.now), recommend)
 
     def _price_check(self, box: Box, epoch: int, watch: int) -> None:
         if box.epoch != epoch or self._watches[box.id] != watch or box.cap_usd is None:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,25 @@ def test_only_a_live_spot_instance_is_recommended_anything(world: World) -> None
     """Rebalance recommendations are for Spot Instances (EC2 guide, "EC2 instance rebalance recommendations")."""
     with pytest.raises(LocalAwsError, match="no live spot instance"):
         world.recommend_rebalance(world.start_box("g5.xlarge").id)
+
+
+def test_a_recommendation_comes_ahead_of_some_interruptions(world: World) -> None:
+    """Before the notice, along with it, or not at all (EC2 guide, "EC2 instance rebalance recommendations")."""
+    boxes = [world.start_box("g5.xlarge", market="one-time") for _ in range(20)]
+    for box in boxes:
+        box.cap_usd = Decimal("0.9")
+    zone = boxes[0].zone
+    world.set_price(zone, "g5.xlarge", Decimal("0.3"))
+    world.advance(5 * MINUTE)
+    taken(world)
+    world.set_price(zone, "g5.xlarge", Decimal("0.95"))
+    world.advance(3 * MINUTE)
+    told = [(event["detail-type"], event["detail"]["instance-id"]) for event in taken(world)]
+    warned = [box_id for kind, box_id in told if "Warning" in kind]
+    recommended = [box_id for kind, box_id in told if "Rebalance" in kind]
+    assert sorted(warned) == sorted(box.id for box in boxes)
+    assert 4 < len(recommended) < 16
+    assert set(recommended) <= set(warned)
 
 
 def samples() -> list[dict[str, Any]]:
