@@ -144,15 +144,17 @@ def _check(fault: Fault) -> None:
         raise RequestError(f"rate must be between 0 and 1, not {fault.rate}", field="rate")
     if fault.kind == "event" and fault.code == LATE and fault.delay_seconds <= 0:
         raise RequestError("late must say by how many virtual seconds", field="delay_seconds")
-    if fault.dies_at is not None and (
-        fault.service != FUNCTIONS or isinstance(fault.dies_at, bool) or fault.dies_at < 1
-    ):
+    if fault.dies_at is not None and (fault.service != FUNCTIONS or not _is_count(fault.dies_at)):
         raise RequestError(
             "dies_at is the number, from 1 on, of the call of AWS at which a Lambda dies: service must be lambda",
             field="dies_at",
         )
     if fault.after and fault.dies_at is None:
         raise RequestError("after needs dies_at: the call that a Lambda dies after", field="after")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def as_aws_error(fault: Fault, call: CallId, transaction_items: int = 1) -> AwsError:

@@ -24,11 +24,13 @@ ROOT = Path(__file__).parents[2]
 IMAGE = "ami-0123456789abcdef0"
 TINY_APP = """
 import json, os, threading
+from concurrent.futures import ThreadPoolExecutor
 import boto3, urllib3
 from chalice import Chalice, Cron, Rate
+from chalicelib import container
 
 app = Chalice(app_name="tiny")
-seen = {"sweeps": [], "events": [], "daily": []}
+seen = {"sweeps": [], "events": [], "daily": [], "expired": []}
 broken = {"sweep": False}
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
@@ -46,6 +48,24 @@ def digest(event):
 def on_ec2_event(event):
     for record in event:
         seen["events"].append(json.loads(record.body))
+
+@app.lambda_function(name="expire")
+def expire(event, context):
+    seen["expired"].append(event)
+
+@app.route("/work", methods=["POST"])
+def work():  # three calls in threads, a fourth that launches, a fifth that cleans up after itself
+    ec2 = boto3.client("ec2")
+    launch = {"ImageId": "ami-1", "InstanceType": "g5.xlarge", "MinCount": 1, "MaxCount": 1}
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: ec2.describe_regions(), range(3)))
+        ec2.run_instances(**launch)
+    except Exception:
+        ec2.run_instances(**launch)
+    finally:
+        ec2.run_instances(**launch)
+    return {"container": container.name()}
 
 @app.route("/seen")
 def get_seen():
@@ -74,6 +94,15 @@ def tables():
 def notify():
     url = os.environ["CURFEW_SLACK_WEBHOOK_URL"]
     return {"status": urllib3.PoolManager().request("POST", url, json={"text": "hello"}).status}
+"""
+
+CONTAINER = """
+from functools import cache
+from uuid import uuid4
+
+@cache
+def name():
+    return uuid4().hex  # kept for the life of the container
 """
 
 
@@ -181,6 +210,9 @@ def start_server(app_dir: Path, errors: Path, *options: str, env: dict[str, str]
 def tiny_app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "app.py").write_text(TINY_APP)
+    (folder / "chalicelib").mkdir()
+    (folder / "chalicelib" / "__init__.py").touch()
+    (folder / "chalicelib" / "container.py").write_text(CONTAINER)
     (folder / ".chalice").mkdir()
     (folder / ".chalice" / "resources.json").write_text((ROOT / ".chalice" / "resources.json").read_text())
     return folder
