@@ -16,6 +16,7 @@ ID_FIELDS = (
     "SpotInstanceRequestIds",
     "SpotFleetRequestIds",
     "SpotFleetRequestId",
+    "CapacityReservationId",
     "FleetIds",
     "FleetId",
     "Resources",

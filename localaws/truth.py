@@ -13,6 +13,7 @@ from localaws.account_truth import account
 if TYPE_CHECKING:
     from localaws.fleets import Fleets
     from localaws.model import Box, Fleet, SpotRequest
+    from localaws.reservations import CapacityReservation
     from localaws.world import World
 
 TEN_PLACES = Decimal("1e-10")
@@ -33,6 +34,7 @@ def truth(world: World) -> dict[str, Any]:
             "fleets": [_fleet(world.fleets, fleet) for fleet in world.fleets],
             "spot_fleets": [_fleet(world.spot_fleets, fleet) for fleet in world.spot_fleets],
             "groups": _groups(world),
+            "reservations": [_reservation(world, one) for one in world.reservations],
             "sold_out": [{"zone": zone, "type": kind} for zone, kind in world.market.sold_out()],
             "billed_usd": sum((row["billed_usd"] for row in instances), Decimal(0)),
             "calls": world.calls.as_dicts(),
@@ -122,6 +124,23 @@ def _fleet(fleets: Fleets, fleet: Fleet) -> dict[str, Any]:
         "instance_ids": list(fleet.box_ids),
         "live_instance_ids": [box.id for box in fleets.live(fleet)],
         "tags": dict(backend.ec2_backend(fleet.region).tags.get(fleet.id, {})),
+    }
+
+
+def _reservation(world: World, reservation: CapacityReservation) -> dict[str, Any]:
+    """One capacity reservation."""
+    return {
+        "id": reservation.id,
+        "region": reservation.region,
+        "zone": reservation.zone,
+        "type": reservation.type,
+        "count": reservation.count,
+        "used": world.reservations.used(reservation),
+        "state": reservation.state(world.now),
+        "created_at": reservation.created_at,
+        "ends_at": reservation.ends_at,
+        "cancelled_at": reservation.cancelled_at,
+        "tags": dict(backend.ec2_backend(reservation.region).tags.get(reservation.id, {})),
     }
 
 

@@ -44,6 +44,7 @@ from localaws.market import SpotMarket
 from localaws.model import Box, Market
 from localaws.money import Money
 from localaws.price_list import PriceList
+from localaws.reservations import Reservations
 from localaws.session import session_for
 from localaws.slack import SlackSink
 from localaws.spot import SpotRequests
@@ -141,6 +142,7 @@ class World(Money):
             self.fleets = Fleets(self, EC2_FLEET)
             self.spot_fleets = Fleets(self, SPOT_FLEET)
             self.groups = Groups(self)
+            self.reservations = Reservations(self)
             self.guests = Guests(self)
             self.endpoint = Endpoint(self)
             self.timers = Timers(self)
