@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from moto.ec2.utils import random_fleet_id, random_spot_fleet_request_id
+from moto.ec2.utils import random_fleet_id
 
 from localaws.candidates import Candidate, fleet_candidates, spot_fleet_candidates
 from localaws.errors import AwsError
@@ -108,7 +108,7 @@ def _read_spot_fleet(region: str, config: Mapping[str, Any], now: datetime) -> F
     if config.get("OnDemandTargetCapacity") and config.get("LaunchSpecifications"):
         raise _invalid("OnDemandTargetCapacity")
     fleet = Fleet(
-        id=random_spot_fleet_request_id(),
+        id=f"sfr-{random_fleet_id().removeprefix('fleet-')}",
         region=region,
         type=config.get("Type", "maintain"),
         created_at=now,

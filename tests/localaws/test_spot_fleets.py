@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -79,7 +80,8 @@ def test_a_launch_specification_is_launched_as_linked_one_time_spot(world: World
     (spot,) = ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
     active = ec2.describe_spot_fleet_instances(SpotFleetRequestId=fleet_id)["ActiveInstances"]
     tag = {"Key": "aws:ec2spot:fleet-request-id", "Value": fleet_id}
-    assert (box.market, box.fleet_id, fleet_id[:4]) == ("spot-fleet", fleet_id, "sfr-")
+    assert (box.market, box.fleet_id) == ("spot-fleet", fleet_id)
+    assert re.fullmatch(r"sfr-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", fleet_id)
     assert (instance["KeyName"], instance["SecurityGroups"][0]["GroupId"]) == ("me", group)
     assert ec2.describe_volumes()["Volumes"][0]["Size"] == 200
     assert {one["Key"] for one in instance["Tags"]} == {"team", tag["Key"]}
