@@ -138,6 +138,11 @@ def _check_stoppable(call: Call, box: Box) -> None:
             "IncorrectInstanceState",
             f"This instance '{box.id}' is not in a state from which it can be stopped.",
         )
+    if box.state == "pending" and not box.runs:
+        raise AwsError(
+            "IncorrectInstanceState",
+            f"Instance '{box.id}' cannot be stopped as it has never reached the 'running' state.",
+        )
     if not box.spot:
         return
     request = call.world.spot.find(box.request_id)

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from localaws.model import Box
 from localaws.world import World
-from tests.localaws.conftest import IMAGE
+from tests.localaws.conftest import IMAGE, Running
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ROLE = "arn:aws:iam::123456789012:role/aws-ec2-spot-fleet-tagging-role"
@@ -493,6 +493,15 @@ def test_the_truth_shows_spot_fleets_beside_fleets(world: World) -> None:
     assert [fleet["live_instance_ids"], spot_fleet["live_instance_ids"]] == [[box.id] for box in boxes]
     assert [row["market"] for row in truth["instances"]] == ["maintain", "spot-fleet"]
     assert (spot_fleet["type"], spot_fleet["target"], spot_fleet["state"]) == ("maintain", 1, "active")
+
+
+@pytest.mark.e2e
+def test_a_spot_fleet_is_started_behind_curfews_back_over_http(server: Running) -> None:
+    """The market `spot-fleet` of POST /_world/instances; its fleet is in the truth."""
+    answer = server.world("POST", "/instances", {"type": "g5.xlarge", "market": "spot-fleet"})
+    assert (answer.status, answer.body["market"]) == (201, "spot-fleet")
+    (row,) = server.world("GET").body["spot_fleets"]
+    assert row["live_instance_ids"] == [answer.body["id"]]
 
 
 def test_calls_on_spot_fleets_are_in_the_record(world: World, ec2: Any) -> None:

@@ -237,6 +237,16 @@ def test_terminating_a_persistent_spot_box_in_any_state_relaunches_once(
     assert [world.row(one.id)["relaunch_of"] for one in live(world)] == [box_id]
 
 
+def test_a_box_that_never_ran_cannot_be_stopped(world: World, ec2: Any) -> None:
+    """IncorrectInstanceState for a pending instance, spot or not, until it has run (cloud-custodian/cloud-custodian pull
+    request 6014, flatcar/mantle pull request 315).
+    """
+    for box_id in (run_spot(ec2, PERSISTENT)["InstanceId"], world.start_box("g5.xlarge").id):
+        with pytest.raises(ClientError, match="IncorrectInstanceState"):
+            ec2.stop_instances(InstanceIds=[box_id])
+    assert [box.state for box in live(world)] == ["pending", "pending"]
+
+
 def test_stopping_twice_is_once_and_a_box_that_is_ending_cannot_be_stopped(world: World, ec2: Any) -> None:
     """A stopping spot box goes on stopping; one that shuts down is in no state to be stopped (EC2 guide, "Instance state
     changes").
