@@ -14,13 +14,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from localaws import backend
-from localaws.boxes import Intent
 from localaws.candidates import Candidate
-from localaws.errors import AwsError
 from localaws.filling import Plan, excess, plan
 from localaws.fleet_kinds import FleetKind, own_tags
-from localaws.launching import tag_map
-from localaws.model import Box, Fleet, FleetEvent, LaunchSpec
+from localaws.fleet_launching import FleetLauncher, note_error
+from localaws.model import Box, Fleet, FleetEvent
 
 if TYPE_CHECKING:
     from localaws.world import World
@@ -39,6 +37,7 @@ class Fleets:
         self._world = world
         self._by_id: dict[str, Fleet] = {}
         self._rng = random.Random(f"{world.seed}/{kind.own_tags}")
+        self._launcher = FleetLauncher(world, kind)
         self.kind = kind
         world.boxes.on_stopped.append(self._box_lost)
         world.boxes.on_ended.append(self._box_ended)
@@ -174,9 +173,9 @@ class Fleets:
         spot = self._plan(fleet, ways, wanted, spot=True)
         with self._world.boxes.one_request():
             for way in on_demand.ways:
-                self._launch(fleet, way, spot=False)
+                self._launcher.launch(fleet, way, spot=False)
             for way in spot.ways:
-                self._launch(fleet, way, spot=True)
+                self._launcher.launch(fleet, way, spot=True)
         fleet.lost.clear()
         placed = self._placed(fleet, spot=True) + self._placed(fleet, spot=False)
         if fleet.type != "instant" and placed < fleet.target:
@@ -191,88 +190,8 @@ class Fleets:
         running = [box for box in self.counted(fleet) if box.spot is spot]
         drawn = plan(self._world, fleet, ways, wanted, running, spot=spot)
         for way, problem in drawn.refused:
-            _note_error(fleet, way, problem, spot=spot)
+            note_error(fleet, way, problem, spot=spot)
         return drawn
-
-    def _launch(self, fleet: Fleet, way: Candidate, *, spot: bool) -> None:
-        if spot and self._restart_stopped(fleet, way):
-            return
-        try:
-            box = self._start_spot(fleet, way) if spot else self._start_on_demand(fleet, way)
-        except AwsError as problem:
-            _note_error(fleet, way, problem, spot=spot)
-            return
-        if fleet.lost:
-            box.relaunched_by, box.relaunch_of = fleet.id, fleet.lost.pop(0)
-        fleet.weights[box.id] = way.weight
-        fleet.box_ids.append(box.id)
-        self._note(fleet, "instanceChange", "launched", box)
-        _note_launch(fleet, way, box)
-
-    def _restart_stopped(self, fleet: Fleet, way: Candidate) -> bool:
-        """What an interruption stopped is started again where its pool is the one to launch from (EC2 guide)."""
-        for box in self.live(fleet):
-            request = self._world.spot.find(box.request_id)
-            is_ours = (
-                request is not None
-                and request.interrupted_by is not None
-                and (box.zone, box.type) == way.pool
-            )
-            if request is not None and is_ours and self._world.spot.interruptions.restartable(box):
-                self._world.spot.interruptions.restart(request, box)
-                return True
-        return False
-
-    def _start_spot(self, fleet: Fleet, way: Candidate) -> Box:
-        tags = tag_map(way.spec.params, "spot-instances-request")
-        request = self._world.spot.create(
-            fleet.region,
-            self._tagged(fleet, way),
-            behaviour=fleet.behaviour,
-            cap_usd=way.cap_usd,
-            market=self.kind.market(fleet, spot=True),
-            fleet_id=fleet.id,
-            tags={**tags, self.kind.id_tag: fleet.id} if self.kind.tags_requests else tags,
-        )
-        try:
-            return self._world.spot.fulfil(request, way.zone)
-        except AwsError:
-            self._world.spot.drop(request)
-            raise
-
-    def _start_on_demand(self, fleet: Fleet, way: Candidate) -> Box:
-        intent = Intent(market=self.kind.market(fleet, spot=False), fleet_id=fleet.id)
-        return self._world.boxes.launch(fleet.region, self._tagged(fleet, way), way.zone, intent)[0]
-
-    def _tagged(self, fleet: Fleet, way: Candidate) -> LaunchSpec:
-        return LaunchSpec(way.spec.params, {**way.spec.tags, self.kind.id_tag: fleet.id})
 
     def _note(self, fleet: Fleet, kind: str, sub_type: str, box: Box | None = None) -> None:
         fleet.history.append(FleetEvent(self._world.now, kind, sub_type, box.id if box else None))
-
-
-def _note_launch(fleet: Fleet, way: Candidate, box: Box) -> None:
-    lifecycle = "spot" if box.spot else "on-demand"
-    for row in fleet.instances:
-        if row["LaunchTemplateAndOverrides"] == way.described() and row["Lifecycle"] == lifecycle:
-            row["InstanceIds"].append(box.id)
-            return
-    fleet.instances.append(
-        {
-            "LaunchTemplateAndOverrides": way.described(),
-            "Lifecycle": lifecycle,
-            "InstanceIds": [box.id],
-            "InstanceType": box.type,
-        }
-    )
-
-
-def _note_error(fleet: Fleet, way: Candidate, problem: AwsError, *, spot: bool) -> None:
-    fleet.errors.append(
-        {
-            "LaunchTemplateAndOverrides": way.described(),
-            "Lifecycle": "spot" if spot else "on-demand",
-            "ErrorCode": problem.code,
-            "ErrorMessage": problem.message,
-        }
-    )

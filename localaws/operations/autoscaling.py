@@ -1,4 +1,4 @@
-"""The calls that change an Auto Scaling group or its members, as Auto Scaling checks them; moto does the rest.
+"""The calls that make, change and delete an Auto Scaling group, as Auto Scaling checks them; moto does the rest.
 
 Sources: botocore's autoscaling model; Auto Scaling guide, "Delete your Auto Scaling infrastructure".
 """
@@ -9,15 +9,10 @@ from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
 
-from localaws import backend
-from localaws.boxes import GROUP_TAG
 from localaws.errors import AwsError
 from localaws.events import ACCOUNT
-from localaws.model import Box
 from localaws.operations import Call, operation
-
-TERMINATE = "TerminateInstanceInAutoScalingGroup"
-MOST_INSTANCES = 20
+from localaws.operations.group_errors import asked_group, invalid
 
 
 @operation("autoscaling", "CreateAutoScalingGroup")
@@ -36,7 +31,7 @@ def create_auto_scaling_group(call: Call) -> dict[str, Any] | None:
 @operation("autoscaling", "UpdateAutoScalingGroup")
 def update_auto_scaling_group(call: Call) -> dict[str, Any]:
     """What is not named stays as it is (botocore, UpdateAutoScalingGroup)."""
-    group, params = _group(call), call.params
+    group, params = asked_group(call), call.params
     least, most = params.get("MinSize", group.min_size), params.get("MaxSize", group.max_size)
     desired = params.get("DesiredCapacity")
     if desired is None:
@@ -46,7 +41,7 @@ def update_auto_scaling_group(call: Call) -> dict[str, Any]:
         params.get(one) for one in ("LaunchConfigurationName", "LaunchTemplate", "MixedInstancesPolicy")
     ]
     if sum(1 for one in launches if one) > 1:
-        raise _invalid(
+        raise invalid(
             "Valid requests must contain either LaunchTemplate, LaunchConfigurationName or "
             "MixedInstancesPolicy parameter."
         )
@@ -83,13 +78,13 @@ def _kept_policy(group: Any) -> dict[str, Any] | None:
 @operation("autoscaling", "SetDesiredCapacity")
 def set_desired_capacity(call: Call) -> dict[str, Any]:
     """Boxes are launched or ended for it; it lies between the group's sizes (botocore)."""
-    group, desired = _group(call), int(call.params["DesiredCapacity"])
+    group, desired = asked_group(call), int(call.params["DesiredCapacity"])
     if desired > group.max_size:
-        raise _invalid(
+        raise invalid(
             f"New SetDesiredCapacity value {desired} is above max value {group.max_size} for the AutoScalingGroup."
         )
     if desired < group.min_size:
-        raise _invalid(
+        raise invalid(
             f"New SetDesiredCapacity value {desired} is below min value {group.min_size} for the AutoScalingGroup."
         )
     group.set_desired_capacity(desired)
@@ -99,7 +94,7 @@ def set_desired_capacity(call: Call) -> dict[str, Any]:
 @operation("autoscaling", "DeleteAutoScalingGroup")
 def delete_auto_scaling_group(call: Call) -> dict[str, Any] | None:
     """Only an empty group goes without ForceDelete, which ends its boxes too, be Terminate suspended or not."""
-    group = _group(call)
+    group = asked_group(call)
     if not call.params.get("ForceDelete"):
         if group.instance_states:
             raise AwsError(
@@ -122,7 +117,7 @@ def delete_auto_scaling_group(call: Call) -> dict[str, Any] | None:
 @operation("autoscaling", "ResumeProcesses")
 def resume_processes(call: Call) -> dict[str, Any]:
     """What was held up by a suspended process is made up for at once (Auto Scaling guide)."""
-    group = _group(call)
+    group = asked_group(call)
     autoscaling_backends[ACCOUNT][call.region].resume_processes(
         group.name, call.params.get("ScalingProcesses", [])
     )
@@ -133,115 +128,14 @@ def resume_processes(call: Call) -> dict[str, Any]:
 @operation("autoscaling", "SuspendProcesses")
 def suspend_processes(call: Call) -> dict[str, Any] | None:
     """moto notes it, of a group that there is."""
-    _group(call)
+    asked_group(call)
     return None
-
-
-@operation("autoscaling", "AttachInstances")
-def attach_instances(call: Call) -> dict[str, Any]:
-    """Running boxes of nobody join the group, which wants that many more from then on (botocore)."""
-    group, boxes = _group(call), _boxes(call)
-    wanted = int(group.desired_capacity or 0) + len(boxes)
-    if wanted > group.max_size:
-        raise _invalid(
-            f"AutoScalingGroup update will result in a desired capacity of {wanted}, "
-            f"above its max size of {group.max_size}."
-        )
-    for box in boxes:
-        if box.state != "running" or box.group:
-            raise _invalid(
-                f"Instance {box.id} is not in the running state or belongs to an AutoScalingGroup."
-            )
-    for box in boxes:
-        call.world.groups.add(group, box)
-        backend.ec2_backend(call.region).tags[box.id][GROUP_TAG] = group.name
-    group.desired_capacity = wanted
-    return {}
-
-
-@operation("autoscaling", "DetachInstances")
-def detach_instances(call: Call) -> dict[str, Any]:
-    """The boxes live on outside the group, which replaces them unless it is to want fewer (botocore)."""
-    group, boxes = _group(call), _boxes(call)
-    strangers = [box.id for box in boxes if box.group != group.name]
-    if strangers:
-        raise _invalid(f"The instance {strangers[0]} is not part of Auto Scaling group {group.name}.")
-    if _decrements(call):
-        _decrement(group, len(boxes))
-    for box in boxes:
-        call.world.groups.detach(group, box)
-    call.world.groups.reconcile(group)
-    return {"Activities": [_activity(call, group, box, "Detaching") for box in boxes]}
-
-
-@operation("autoscaling", TERMINATE)
-def terminate_instance_in_auto_scaling_group(call: Call) -> dict[str, Any]:
-    """What lowers the desired capacity too is not replaced; the group's least size can refuse it (botocore)."""
-    box_id = call.params["InstanceId"]
-    box = call.world.boxes.find(box_id, call.region)
-    group = call.world.groups.find(call.region, box.group) if box and box.group else None
-    if box is None or group is None:
-        raise _invalid(f"Instance Id not found - No managed instance found for instance ID: {box_id}")
-    if _decrements(call):
-        _decrement(group, 1)
-    call.world.boxes.end(box, by=TERMINATE)
-    return {"Activity": _activity(call, group, box, "Terminating")}
-
-
-def _decrements(call: Call) -> bool:
-    return str(call.params["ShouldDecrementDesiredCapacity"]).lower() == "true"
-
-
-def _decrement(group: Any, by: int) -> None:
-    if group.desired_capacity - by < group.min_size:
-        raise _invalid(
-            f"Currently, desiredSize equals minSize ({group.min_size}). Terminating instance without replacement "
-            "will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false "
-            "or lower group's min size."
-        )
-    group.desired_capacity -= by
 
 
 def _check_sizes(least: int, most: int, desired: int) -> None:
     if least > most:
-        raise _invalid(f"Max bound, {most}, must be greater than or equal to min bound, {least}")
+        raise invalid(f"Max bound, {most}, must be greater than or equal to min bound, {least}")
     if not least <= desired <= most:
-        raise _invalid(
+        raise invalid(
             f"Desired capacity:{desired} must be between the specified min size:{least} and max size:{most}"
         )
-
-
-def _group(call: Call) -> Any:
-    name = call.params["AutoScalingGroupName"]
-    group = call.world.groups.find(call.region, name)
-    if group is None:
-        raise _invalid(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
-    return group
-
-
-def _boxes(call: Call) -> list[Box]:
-    ids = call.params.get("InstanceIds", [])
-    if len(ids) > MOST_INSTANCES:
-        raise _invalid(f"At most {MOST_INSTANCES} instances in one request, not {len(ids)}")
-    found = [call.world.boxes.find(box_id, call.region) for box_id in ids]
-    unknown = [box_id for box_id, box in zip(ids, found, strict=True) if box is None]
-    if unknown:
-        raise _invalid(f"Invalid Instance ID(s): [{', '.join(unknown)}] specified")
-    return [box for box in found if box is not None]
-
-
-def _activity(call: Call, group: Any, box: Box, doing: str) -> dict[str, Any]:
-    return {
-        "ActivityId": f"activity-{box.id}",
-        "AutoScalingGroupName": group.name,
-        "Description": f"{doing} EC2 instance: {box.id}",
-        "Cause": f"At {call.world.now:%Y-%m-%dT%H:%M:%SZ} instance {box.id} was taken out of service in "
-        "response to a user request.",
-        "StartTime": call.world.now,
-        "StatusCode": "InProgress",
-        "Progress": 0,
-    }
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("ValidationError", message)

@@ -8,7 +8,7 @@ from localaws import backend
 from localaws.errors import AwsError
 from localaws.model import Fleet
 from localaws.operations import Call, operation
-from localaws.operations.fleets import active_instances, activity, history, shown_fleets, with_configs
+from localaws.operations.fleet_views import active_instances, activity, history, shown_fleets, with_configs
 from localaws.paging import page
 
 MOST_IDS = 100
