@@ -1,8 +1,7 @@
 """The schedules of EventBridge Scheduler: kept by region, group and name, and fired on the world's clock.
 
-Sources: EventBridge Scheduler guide, "Schedule types" (a target is invoked within the 60 seconds that begin at its
-time; a rate without StartDate begins at once) and "Deleting a schedule" (after its last invocation); botocore's service
-model of scheduler (defaults, EndDate, FlexibleTimeWindow).
+Sources: botocore's service model of scheduler; EventBridge Scheduler guide, "Deleting a schedule" (after its last
+invocation).
 """
 
 from __future__ import annotations
@@ -10,44 +9,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from localaws.errors import AwsError
 from localaws.events import ACCOUNT
 from localaws.firing import Delivery, Firing
-from localaws.schedules import At, Cron, Rate
-from localaws.targets import Target
+from localaws.plans import Plan
 
 if TYPE_CHECKING:
     from localaws.world import World
 
-PRECISION = timedelta(seconds=60)
 DEFAULT_GROUP = "default"
 RETRY_DEFAULTS = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 Key = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a schedule was asked to do: checked, with the defaults filled in."""
-
-    params: dict[str, Any]
-    expression: At | Rate | Cron
-    zone: tzinfo
-    target: Target
-    start: datetime | None
-    end: datetime | None
-
-    @property
-    def enabled(self) -> bool:
-        return bool(self.params["State"] == "ENABLED")
-
-    @property
-    def window(self) -> timedelta:
-        """How long after its time a target may be invoked."""
-        minutes = self.params["FlexibleTimeWindow"].get("MaximumWindowInMinutes")
-        return timedelta(minutes=minutes) if minutes else PRECISION
 
 
 @dataclass(slots=True, eq=False)
@@ -124,14 +99,14 @@ class Timers:
         schedule = Schedule(region, group, name, plan, now, now, token)
         self._schedules[region, group, name] = schedule
         self._all.append(schedule)
-        self._arm(schedule, None)
+        self._arm_first(schedule)
         return schedule
 
     def change(self, schedule: Schedule, plan: Plan) -> None:
         """From now on it does this instead; nothing that was planned before happens."""
         schedule.plan, schedule.modified_at = plan, self._world.now
         schedule.version += 1
-        self._arm(schedule, None)
+        self._arm_first(schedule)
 
     def delete(self, schedule: Schedule) -> None:
         schedule.version += 1
@@ -168,36 +143,23 @@ class Timers:
 
     # Time
 
-    def _arm(self, schedule: Schedule, after: datetime | None) -> None:
-        """Plan the next invocation, after the one that was due at a time."""
-        schedule.due_at = due = self._next(schedule, after) if schedule.plan.enabled else None
+    def _arm(self, schedule: Schedule, due: datetime | None) -> None:
+        """Let it fire when it is due, and late within its window."""
+        schedule.due_at = due
         if due is not None:
             version = schedule.version
             late = timedelta(seconds=self._rng.randrange(int(schedule.plan.window.total_seconds())))
             self._world.at(due + late, lambda: self._fire(schedule, version, due))
 
-    def _next(self, schedule: Schedule, after: datetime | None) -> datetime | None:
-        plan, now = schedule.plan, self._world.now
-        expression = plan.expression
-        if isinstance(expression, At):
-            return expression.moment(plan.zone) if after is None else None
-        if isinstance(expression, Rate):
-            begin = plan.start or schedule.modified_at
-            due = begin + max(-((begin - now) // expression.every), 0) * expression.every
-            due = due if after is None else after + expression.every
-        else:
-            earliest = now if after is None else after + timedelta(minutes=1)
-            found = expression.first_from(max(earliest, plan.start or earliest), plan.zone)
-            if found is None:
-                return None
-            due = found
-        return None if plan.end is not None and due > plan.end else due
+    def _arm_first(self, schedule: Schedule) -> None:
+        plan = schedule.plan
+        self._arm(schedule, plan.first(self._world.now) if plan.enabled else None)
 
     def _fire(self, schedule: Schedule, version: int, due: datetime) -> None:
         if schedule.version != version:
             return
         schedule.fired_at = self._world.now
-        self._arm(schedule, due)
+        self._arm(schedule, schedule.plan.next(due))
         delivery = Delivery(
             schedule_arn=schedule.arn,
             by=schedule.name,
@@ -217,8 +179,7 @@ class Timers:
 
     def _done(self, schedule: Schedule, version: int) -> None:
         """It was the last one of a schedule that is to go with it."""
-        ends = schedule.plan.params["ActionAfterCompletion"] == "DELETE" and schedule.due_at is None
-        if ends and schedule.version == version:
+        if schedule.plan.goes_when_done and schedule.due_at is None and schedule.version == version:
             self.delete(schedule)
 
     # The truth
@@ -242,11 +203,6 @@ class Timers:
                 "code": schedule.code,
                 "deleted_at": schedule.deleted_at,
             }
-
-
-def aware(moment: datetime | None) -> datetime | None:
-    """A time of a call's parameters, which come as naive UTC."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _not_found(what: str) -> AwsError:

@@ -17,9 +17,10 @@ from localaws import constraints
 from localaws.errors import AwsError, LocalAwsError
 from localaws.operations import Call, operation
 from localaws.paging import page
+from localaws.plans import Plan, aware
 from localaws.schedules import At, Cron, Rate, parse
 from localaws.targets import invalid, target_of
-from localaws.timers import DEFAULT_GROUP, RETRY_DEFAULTS, Group, Plan, Schedule, aware
+from localaws.timers import DEFAULT_GROUP, RETRY_DEFAULTS, Group, Schedule
 
 START_MAY_BE_PAST = timedelta(minutes=5)
 SHOWN = (
