@@ -1,6 +1,7 @@
 """EventBridge patterns: does an event match? Pure.
 
-Source: EventBridge guide, "Comparison operators for use in event patterns"; those without numbers.
+Sources: EventBridge guide, "Comparison operators for use in event patterns" (those without numbers) and "Matching on
+arrays" (one of the values in the event's array is enough).
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
 
 
 def _fits(wanted: Any, actual: Any, *, present: bool) -> bool:
-    if isinstance(wanted, Mapping):
-        return _operator(wanted, actual, present=present)
     values = actual if isinstance(actual, list) else [actual]
+    if isinstance(wanted, Mapping):
+        return any(_operator(wanted, value, present=present) for value in values)
     return present and wanted in values
 
 

@@ -29,7 +29,8 @@ def hasty(world: World) -> Any:
 
 
 def test_a_fault_fails_the_call_before_it_does_anything(world: World, hasty: Any) -> None:
-    """The code is AWS's, nothing was launched, and the record of calls shows the failure."""
+    """The code is AWS's and its status a server's, nothing was launched, and the record of calls shows the failure (EC2
+    API reference, "Error codes", server errors)."""
     world.fault(service="ec2", operation="RunInstances", code="InsufficientInstanceCapacity")
     with pytest.raises(ClientError, match="InsufficientInstanceCapacity") as caught:
         hasty.run_instances(**LAUNCH)
@@ -72,7 +73,8 @@ def test_a_rate_hits_its_share_of_the_calls_and_the_same_ones_for_the_same_seed(
 
 
 def test_a_lost_answer_takes_effect(world: World, hasty: Any) -> None:
-    """The client sees a server error, the box runs all the same, and asking again by token finds it."""
+    """The client sees a server error, the box runs all the same, and asking again by token finds it (EC2 developer guide,
+    "Ensuring idempotency in Amazon EC2 API requests")."""
     world.fault(service="ec2", operation="RunInstances", lost_answer=True, times=1)
     with pytest.raises(ClientError, match="InternalError"):
         hasty.run_instances(**LAUNCH, ClientToken="t-1")
@@ -82,7 +84,8 @@ def test_a_lost_answer_takes_effect(world: World, hasty: Any) -> None:
 
 
 def test_a_lost_answer_may_be_a_connection_that_ends(world: World, hasty: Any) -> None:
-    """code `drop`: no answer at all."""
+    """code `drop`: no answer at all; the call took effect (EC2 developer guide, "Ensuring idempotency in Amazon EC2 API
+    requests": a request that timed out may have completed)."""
     world.fault(service="ec2", operation="TerminateInstances", lost_answer=True, code="drop")
     box = world.start_box("g5.xlarge")
     with pytest.raises(ConnectionClosedError):
@@ -91,7 +94,8 @@ def test_a_lost_answer_may_be_a_connection_that_ends(world: World, hasty: Any) -
 
 
 def test_a_transaction_conflict_is_told_as_dynamodb_tells_it(world: World) -> None:
-    """TransactionCanceledException with a reason an item, and nothing is written."""
+    """TransactionCanceledException with a reason an item, and nothing is written (botocore,
+    TransactionCanceledException)."""
     create_table(world, TABLE, "t")
     dynamodb = world.session().client("dynamodb", config=ONCE)
     world.fault(service="dynamodb", operation="TransactWriteItems", code="TransactionConflict", times=1)
@@ -106,7 +110,7 @@ def test_a_transaction_conflict_is_told_as_dynamodb_tells_it(world: World) -> No
 
 
 def test_a_conflict_outside_a_transaction_has_its_own_name(world: World) -> None:
-    """PutItem meets TransactionConflictException."""
+    """PutItem meets TransactionConflictException (botocore, TransactionConflictException)."""
     create_table(world, TABLE, "t")
     dynamodb = world.session().client("dynamodb", config=ONCE)
     world.fault(service="dynamodb", operation="PutItem", code="TransactionConflict")
@@ -126,7 +130,7 @@ def test_a_conflict_outside_a_transaction_has_its_own_name(world: World) -> None
     ],
 )
 def test_every_protocol_can_say_access_denied(world: World, service: Any, call: str) -> None:
-    """The client of each service reads the code from the answer."""
+    """The client of each service reads the code from the answer (botocore's parsers of each protocol)."""
     world.fault(service=service, code="AccessDeniedException")
     client = world.session().client(service, config=ONCE)
     with pytest.raises(ClientError) as caught:
@@ -135,7 +139,7 @@ def test_every_protocol_can_say_access_denied(world: World, service: Any, call: 
 
 
 def test_a_rest_operation_can_be_named(world: World) -> None:
-    """Scheduler's operations are known by their path."""
+    """Scheduler's operations are known by their path (botocore's service model of scheduler)."""
     world.fault(service="scheduler", operation="DeleteSchedule", code="ThrottlingException")
     client = world.session().client("scheduler", config=ONCE)
     client.list_schedules()
@@ -175,3 +179,27 @@ def test_a_fault_may_be_a_status_a_dropped_connection_or_a_delay(world: World, h
     hasty.run_instances(**LAUNCH)
     assert time.monotonic() - began >= 0.05
     assert len(list(world.boxes)) == 1
+
+
+def test_an_error_has_the_status_that_the_services_own_model_gives_it(world: World) -> None:
+    """429 for Scheduler's throttling, 500 for what fails inside CloudWatch (botocore's service models)."""
+    for service, call, code, status in (
+        ("scheduler", "list_schedules", "ThrottlingException", 429),
+        ("cloudwatch", "list_metrics", "InternalServiceFault", 500),
+    ):
+        world.fault(service=service, code=code)
+        name: Any = service
+        with pytest.raises(ClientError) as caught:
+            getattr(world.session().client(name, config=ONCE), call)()
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_faults_of_events_and_lambdas_are_no_faults_of_calls(world: World, hasty: Any) -> None:
+    """And the other way round, though EventBridge and Lambda have APIs of those names (localaws's own promise)."""
+    world.fault(service="events", code="lost")
+    world.fault(service="lambda", dies_at=1)
+    world.session().client("events", config=ONCE).list_rules()
+    world.clear_faults()
+    world.fault(service="*", code="InternalError")
+    world.start_box("g5.xlarge")
+    assert world.take_event() is not None

@@ -328,6 +328,15 @@ def test_a_function_that_is_not_there_can_not_be_invoked(world: World) -> None:
     )
 
 
+def test_a_function_that_can_not_take_more_is_asked_again(world: World) -> None:
+    """Lambda refuses for now (Lambda API, Invoke, TooManyRequestsException); what the function itself makes of its event
+    is not the schedule's business (Lambda guide, "Invoking a Lambda function asynchronously")."""
+    world.fault(service="lambda", operation="Invoke", code="TooManyRequestsException", times=2)
+    scheduler(world).create_schedule(**order(arn=EXPIRE, what={}))
+    world.advance(15 * MINUTE)
+    assert (invoked(world), row(world)["attempts"]) == (["expire"], 3)
+
+
 # Failures
 
 

@@ -22,7 +22,8 @@ def fires(expression: str, minutes: int) -> list[str]:
 
 
 def test_a_rate_fires_after_each_full_period() -> None:
-    """Every minute, every five, every hour: the first time one period after the beginning."""
+    """Every minute, every five, every hour: the first time one period after the beginning (EventBridge guide, "Setting a
+    schedule pattern": the rate starts when the rule is created)."""
     assert fires("rate(1 minute)", 3) == ["08:51", "08:52", "08:53"]
     assert fires("rate(5 minutes)", 12) == ["08:55", "09:00"]
     assert fires("rate(1 hour)", 120) == ["09:50", "10:50"]
@@ -30,7 +31,8 @@ def test_a_rate_fires_after_each_full_period() -> None:
 
 
 def test_a_cron_expression_fires_at_its_minutes() -> None:
-    """Minutes, hours, days and weekdays, with lists, ranges, steps and names; 2 March 2026 is a Monday."""
+    """Minutes, hours, days and weekdays, with lists, ranges, steps and names; 2 March 2026 is a Monday (EventBridge
+    guide, "Setting a schedule pattern", cron expressions)."""
     assert fires("cron(0 9 * * ? *)", 60) == ["09:00"]
     assert fires("cron(0/20 9-10 ? * MON-FRI *)", 180) == [
         "09:00",
@@ -44,9 +46,20 @@ def test_a_cron_expression_fires_at_its_minutes() -> None:
     assert fires("cron(0 9 ? * SUN *)", 60) == []
 
 
-@pytest.mark.parametrize("wrong", ["every minute", "cron(0 9 * *)", "cron(0 9 L * ? *)"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "every minute",
+        "cron(0 9 * *)",
+        "cron(0 9 L * ? *)",
+        "cron(0 9 * * * *)",
+        "cron(0 24 * * ? *)",
+        "rate(0 minutes)",
+    ],
+)
 def test_what_is_no_schedule_is_refused_in_words(wrong: str) -> None:
-    """The message quotes what was written."""
+    """The message quotes what was written; of day of month and day of week one must be ? (EventBridge guide, "Setting a
+    schedule pattern", cron expressions, restrictions)."""
     with pytest.raises(LocalAwsError, match=r"understood|fields|schedule"):
         is_due(wrong, BEGAN)
 
@@ -61,12 +74,14 @@ def test_what_is_no_schedule_is_refused_in_words(wrong: str) -> None:
         ({"detail": {"state": [{"anything-but": ["running"]}]}}, False),
         ({"detail": {"instance-action": [{"exists": False}]}}, True),
         ({"detail": {"nested": {"deep": ["x"]}}}, False),
-        ({"resources": [{"suffix": "i-1"}]}, False),
+        ({"resources": [{"suffix": "i-1"}]}, True),
+        ({"resources": [{"suffix": "i-2"}]}, False),
         ({"account": [{"suffix": "012"}]}, True),
     ],
 )
 def test_a_pattern_matches_as_eventbridge_does(pattern: dict[str, Any], *, fits: bool) -> None:
-    """Every field must match, any value of a field will do."""
+    """Every field must match, any value of a field will do, and any of an array in the event (EventBridge guide, "Event
+    patterns", and "Comparison operators for use in event patterns")."""
     event = {
         "source": "aws.ec2",
         "detail-type": "EC2 Instance State-change Notification",

@@ -295,12 +295,21 @@ def test_a_port_in_use_is_named_with_what_to_do(server: Running, option: str) ->
     )
 
 
-@pytest.mark.parametrize("regions", ["mars-1", "us-east-1,eu-west-99", ""])
-def test_a_wrong_region_is_named(regions: str) -> None:
+@pytest.mark.parametrize(
+    "option, regions",
+    [
+        ("--regions", "mars-1"),
+        ("--regions", "us-east-1,eu-west-99"),
+        ("--regions", ""),
+        ("--forwarded", "mars-1"),
+        ("--forwarded", "us-east-1,ap-south-1"),
+    ],
+)
+def test_a_wrong_region_is_named(option: str, regions: str) -> None:
     """One line that quotes the region, before anything is started."""
-    ended = run("--regions", regions, "--api-port", str(free_port()), "--aws-port", str(free_port()))
+    ended = run(option, regions, "--api-port", str(free_port()), "--aws-port", str(free_port()))
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "--regions" in ended.stderr
+    assert option in ended.stderr
 
 
 def test_a_lost_connection_ends_without_an_answer(server: Running) -> None:
