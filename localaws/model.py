@@ -183,7 +183,6 @@ class FleetEvent:
     kind: str
     sub_type: str
     instance_id: str | None = None
-    description: str | None = None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
