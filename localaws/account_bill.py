@@ -29,10 +29,12 @@ from localaws.price_list import (
     SNAPSHOT_USD_PER_GIB_MONTH,
     in_tiers,
 )
+from localaws.unused import unused
 from localaws.usage import CLOUDWATCH, COMPUTE, COST_EXPLORER, EC2_OTHER, VPC, Charge, Line, line
 
 if TYPE_CHECKING:
     from localaws.model import Box, Volume
+    from localaws.reservations import CapacityReservation
     from localaws.snapshots import Snapshot
     from localaws.world import World
 
@@ -69,6 +71,8 @@ def charges(world: World) -> Iterator[Charge]:
         yield _snapshot(world, snapshot)
     for address in world.account.addresses:
         yield from _elastic_ip(world, address)
+    for reservation in world.reservations:
+        yield _unused(world, reservation)
     yield from _egress(world)
     yield from _requests(world)
 
@@ -152,6 +156,30 @@ def _snapshot(world: World, snapshot: Snapshot) -> Charge:
         resource_id=snapshot.id,
     )
     return Charge(where, (stretch,))
+
+
+def _unused(world: World, reservation: CapacityReservation) -> Charge:
+    """What a capacity reservation costs beside the instances in it."""
+    zone, kind = reservation.zone, reservation.type
+    pool = [one for one in world.reservations if (one.zone, one.type) == (zone, kind)]
+    runs = [
+        (run.start, run.end or world.now)
+        for box in world.boxes
+        if (box.zone, box.type, box.spot) == (zone, kind, False)
+        for run in box.runs
+    ]
+    where = line(
+        COMPUTE,
+        f"UnusedBox:{kind}",
+        reservation.region,
+        HOURS,
+        operation="RunInstances",
+        zone=zone,
+        instance_type=kind,
+        resource_id=reservation.id,
+    )
+    usd = world.market.on_demand_usd(zone, kind)
+    return Charge(where, tuple(unused(reservation, pool, runs, usd, world.now)))
 
 
 def _egress(world: World) -> Iterator[Charge]:

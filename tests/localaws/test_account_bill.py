@@ -16,6 +16,7 @@ from tests.localaws.bills import billed, is_close
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 IN_USE, IDLE = "USE1-PublicIPv4:InUseAddress", "USE1-PublicIPv4:IdleAddress"
 AN_HOUR = Decimal("0.005")
+G5_USD = Decimal("1.006")
 EGRESS = "DataTransfer-Out-Bytes"
 LATE_IN_MARCH = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 
@@ -187,6 +188,49 @@ def test_a_million_other_cloudwatch_requests_are_free(world: World) -> None:
     world.session().client("cloudwatch").list_metrics(Namespace="AWS/EC2")
     assert world.truth()["paid_requests"]["cloudwatch"] == 1
     assert billed(world, "CW:Requests") == 0
+
+
+def reserve(ec2: Any, count: int, **options: Any) -> str:
+    reserved: str = ec2.create_capacity_reservation(
+        InstanceType="g5.xlarge",
+        InstancePlatform="Linux/UNIX",
+        AvailabilityZone="us-east-1a",
+        InstanceCount=count,
+        **options,
+    )["CapacityReservation"]["CapacityReservationId"]
+    return reserved
+
+
+def test_a_reservation_bills_its_free_places_at_the_on_demand_price(world: World, ec2: Any) -> None:
+    """Used places are billed as their instances, the others as unused, until it is cancelled (EC2 guide, "Capacity
+    Reservation pricing and billing")."""
+    reservation = reserve(ec2, 3)
+    world.advance(HOUR)
+    assert is_close(billed(world, "UnusedBox:g5.xlarge"), 3 * G5_USD)
+    box = running(world, zone="us-east-1a")
+    running(world, zone="us-east-1b")
+    running(world, zone="us-east-1a", market="one-time")
+    before = billed(world, "UnusedBox:g5.xlarge")
+    world.advance(HOUR)
+    assert is_close(billed(world, "UnusedBox:g5.xlarge") - before, 2 * G5_USD)
+    ec2.terminate_instances(InstanceIds=[box])
+    world.advance(HOUR)
+    assert is_close(billed(world, "UnusedBox:g5.xlarge") - before, 5 * G5_USD)
+    ec2.cancel_capacity_reservation(CapacityReservationId=reservation)
+    at_end = billed(world, "UnusedBox:g5.xlarge")
+    world.advance(HOUR)
+    assert billed(world, "UnusedBox:g5.xlarge") == at_end
+
+
+def test_instances_fill_the_oldest_open_reservation_and_never_a_targeted_one(world: World, ec2: Any) -> None:
+    """Only instances that name it are in a targeted reservation (EC2 guide, "Capacity Reservation concepts")."""
+    reserve(ec2, 5, InstanceMatchCriteria="targeted")
+    reserve(ec2, 1)
+    reserve(ec2, 1)
+    running(world, zone="us-east-1a")
+    before = billed(world, "UnusedBox:g5.xlarge")
+    world.advance(HOUR)
+    assert is_close(billed(world, "UnusedBox:g5.xlarge") - before, 6 * G5_USD)
 
 
 def test_the_bill_is_the_sum_of_its_services_and_more_than_that_of_the_boxes(world: World, ec2: Any) -> None:
