@@ -29,6 +29,7 @@ class Guests:
     def __init__(self, world: World) -> None:
         self._world = world
         self._boots: dict[str, Boot] = {}
+        self._ignored: dict[str, tuple[str, ...]] = {}
         world.boxes.on_running.append(self._started)
 
     def reboot(self, box: Box) -> None:
@@ -37,19 +38,24 @@ class Guests:
         self._boot_again(box, box.rebooted_at)
 
     def _started(self, box: Box) -> None:
-        """User data is run at the first start, and never again."""
-        if len(box.runs) > 1:
-            self._boot_again(box, box.runs[-2].end or self._world.now)
+        """User data is run at the first start, and never again; what hibernated goes on where it was."""
+        last = box.runs[-2] if len(box.runs) > 1 else None
+        if last is not None and last.billed_until is not None and box.id in self._boots:
+            self._plan(box, self._boots[box.id])
+        elif last is not None:
+            self._boot_again(box, last.end or self._world.now)
         elif box.moto.user_data is not None:
             user_data = b64decode(str(box.moto.user_data))
-            self._booted(box, first_boot(user_data, self._world.now))
+            boot = first_boot(user_data, self._world.now)
+            self._ignored[box.id] = boot.ignored
+            self._plan(box, boot)
 
     def _boot_again(self, box: Box, off_since: datetime) -> None:
         before = self._boots.get(box.id)
         if before is not None:
-            self._booted(box, next_boot(before.disk, self._world.now, off_since))
+            self._plan(box, next_boot(before.disk, self._world.now, off_since))
 
-    def _booted(self, box: Box, boot: Boot) -> None:
+    def _plan(self, box: Box, boot: Boot) -> None:
         self._boots[box.id] = boot
         if boot.shutdown_at is not None:
             epoch = box.epoch
@@ -62,8 +68,7 @@ class Guests:
 
     def not_understood(self, box: Box) -> tuple[str, ...]:
         """The lines of its user data that would end it, which are not understood here."""
-        boot = self._boots.get(box.id)
-        return boot.ignored if boot is not None else ()
+        return self._ignored.get(box.id, ())
 
     def shut_down(self, box: Box) -> None:
         """`shutdown -h now` in the box. A spot box can only be stopped while its request is a persistent one."""

@@ -341,6 +341,18 @@ def test_a_reboot_forgets_what_was_in_memory(world: World, ec2: Any) -> None:
     assert (state(ec2, box_id), world.row(box_id)["running_since"]) == ("running", since)
 
 
+def test_a_hibernated_instance_goes_on_where_it_was(world: World, ec2: Any) -> None:
+    """Its memory is kept, so that `shutdown +60` is pending still and overdue when it comes back (EC2 guide, "Hibernate your
+    Amazon EC2 instance")."""
+    box_id = run(ec2, "#!/bin/bash\nshutdown -h +60", HibernationOptions={"Configured": True})
+    world.advance(10 * MINUTE)
+    ec2.stop_instances(InstanceIds=[box_id], Hibernate=True)
+    world.advance(2 * HOUR)
+    ec2.start_instances(InstanceIds=[box_id])
+    world.advance(2 * MINUTE)
+    assert state(ec2, box_id) == "stopped"
+
+
 @pytest.mark.parametrize(
     "script, again",
     [
