@@ -10,10 +10,10 @@ How it is built, from the outside in:
   and returns the answer in boto3's shape.
 - `boxes`, `spot`, `fleets`, `groups`: the rules of AWS, as state machines over the records of `model`; `launching`
   turns a launch into moto's instances, `backend` and `dynamodb` are the hooks in moto.
-- `market`, `billing`, `load`: prices, bills and metrics as pure arithmetic; `price_list` has every list price, `products`
-  shows them as the Price List API does.
-- `account`: what bills beside instances (`disks`, `snapshots`, `addresses`, `requests`); `account_bill` works the bill out,
-  `daily` cuts it into days, `late_bill` and `cost_explorer` make it as late as Cost Explorer has it.
+- `market`, `billing`, `load`: prices, bills and metrics as pure arithmetic; `price_list` has every list price,
+  `products` shows them as the Price List API does.
+- `account`: what bills beside instances (`disks`, `snapshots`, `addresses`, `requests`); `account_bill` works the bill
+  out, `daily` cuts it into days, `late_bill` and `cost_explorer` make it as late as Cost Explorer has it.
 - `agenda`, `clock`: time. Nothing moves between two steps of the clock.
 
 A new AWS operation is a function registered in `operations/`; a new rule of AWS goes where its record is looked after.
