@@ -109,6 +109,15 @@ def test_imaging_reboots_a_running_box_unless_told_otherwise_and_it_stays_runnin
     assert (row["state"], len(world.boxes.of(box).runs)) == ("running", 1)
 
 
+def test_a_reboot_for_an_image_forgets_what_the_guest_had_planned(world: World, ec2: Any) -> None:
+    """The system starts anew, so `shutdown +120` is gone; NoReboot leaves it (shutdown(8); botocore, CreateImage)."""
+    box = launch(world, ec2, UserData="#!/bin/bash\nshutdown -h +120")
+    ec2.create_image(InstanceId=box, Name="gentle", NoReboot=True)
+    assert world.row(box)["shutdown_at"] is not None
+    ec2.create_image(InstanceId=box, Name="plain")
+    assert world.row(box)["shutdown_at"] is None
+
+
 def test_a_stopped_box_can_be_imaged(world: World, ec2: Any) -> None:
     """Running or stopped, no other state (botocore, CreateImage)."""
     box = launch(world, ec2)
