@@ -28,16 +28,17 @@ def _sleep(shell: Shell, arguments: list[str], _: str | None, __: str) -> Status
 
 def _shutdown(shell: Shell, arguments: list[str], _: str | None, source: str) -> Status:
     """Without a time in one minute, as shutdown(8) of systemd does."""
-    flags = {flag for flag in arguments if flag.startswith("-")}
+    flags = [word for word in arguments if word.startswith("-")]
+    letters = set("".join(flag for flag in flags if not flag.startswith("--")))
     when = next((word for word in arguments if not word.startswith("-")), "+1")
-    if flags & {"-c"}:
+    if "c" in letters:
         shell.machine.cancel()
-    elif flags & {"-r", "--reboot", "-k", "-H", "--halt", "--show"} and not flags & {"-P", "--poweroff"}:
+    elif letters & set("rkH") or set(flags) & {"--reboot", "--halt", "--show"}:
         shell.machine.ignore(source)
-    elif when == "now" or when.lstrip("+") == "0":
+    elif when in ("now", "+0", "0"):
         _turn_off(shell, source)
     elif re.fullmatch(r"\+?\d+", when):
-        shell.machine.schedule(shell.now + timedelta(minutes=int(when.lstrip("+"))), source)
+        shell.machine.schedule(shell.now + timedelta(minutes=int(when)), source)
     else:
         shell.machine.schedule(times.clock(when, shell.now), source)
     return True
@@ -93,36 +94,35 @@ def _unit(shell: Shell, verb: str, name: str, *, at_once: bool) -> None:
 
 def _systemd_run(shell: Shell, arguments: list[str], _: str | None, source: str) -> Status:
     """A transient timer; without one the command runs at once, beside the script."""
-    options: dict[str, str] = {}
-    while arguments and arguments[0].startswith("-"):
-        flag = arguments.pop(0)
-        if flag == "--":
-            break
-        name, equals, value = flag.partition("=")
-        takes_value = name in (
-            "--on-active",
-            "--on-boot",
-            "--on-startup",
-            "--on-calendar",
-            "--unit",
-            "-u",
-            "-p",
-        )
-        if takes_value and not equals and arguments:
-            value = arguments.pop(0)
-        options[name] = value
-    unit = options.get("--unit") or options.get("-u") or ""
-    timer = f"{unit.removesuffix('.service').removesuffix('.timer')}.timer" if unit else ""
-    at: datetime | None = shell.now
-    if "--on-active" in options:
-        at = shell.now + times.span(options["--on-active"])
-    elif "--on-boot" in options or "--on-startup" in options:
-        after = times.span(options.get("--on-boot") or options["--on-startup"])
-        at = max(shell.now, shell.machine.booted_at + after)
-    elif "--on-calendar" in options:
-        at = times.systemd_calendar(options["--on-calendar"]).after(shell.now)
-    shell.machine.run_later(at, shlex.join(arguments), timer)
+    options, command = _options(arguments)
+    unit = (options.get("--unit") or options.get("-u") or "").removesuffix(".service").removesuffix(".timer")
+    shell.machine.run_later(_elapses_at(shell, options), shlex.join(command), f"{unit}.timer" if unit else "")
     return True
+
+
+def _options(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The options of systemd-run, and the command behind them."""
+    options: dict[str, str] = {}
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        name, equals, value = rest.pop(0).partition("=")
+        if name == "--":
+            break
+        if name in (*TIMED_BY, "--unit", "-u", "-p") and not equals and rest:
+            value = rest.pop(0)
+        options[name] = value
+    return options, rest
+
+
+def _elapses_at(shell: Shell, options: dict[str, str]) -> datetime | None:
+    if "--on-active" in options:
+        return shell.now + times.span(options["--on-active"])
+    if "--on-calendar" in options:
+        return times.systemd_calendar(options["--on-calendar"]).after(shell.now)
+    after_boot = options.get("--on-boot") or options.get("--on-startup")
+    if after_boot is None:
+        return shell.now
+    return max(shell.now, shell.machine.booted_at + times.span(after_boot))
 
 
 def _at(shell: Shell, arguments: list[str], stdin: str | None, source: str) -> Status:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from localaws.guest import times
-from localaws.guest.syntax import Word
+from localaws.guest.lexer import Word
 
 NESTED = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"
 EXPANSION = re.compile(

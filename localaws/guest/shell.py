@@ -11,6 +11,7 @@ from typing import Literal
 from localaws.guest import times
 from localaws.guest.commands import COMMANDS
 from localaws.guest.expansion import ASSIGNMENT, Environment, UnknownError
+from localaws.guest.lexer import Word
 from localaws.guest.machine import ENDING, Machine, OffError, Status, ThroughError, UnsureError
 from localaws.guest.syntax import (
     Background,
@@ -22,7 +23,6 @@ from localaws.guest.syntax import (
     Opaque,
     Pipeline,
     Simple,
-    Word,
     parse,
 )
 
