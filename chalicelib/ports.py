@@ -14,9 +14,9 @@ from chalicelib.domain.budget import Budget, BudgetBook
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
-from chalicelib.domain.meter import PriceBook
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 
 T = TypeVar("T")
 

@@ -16,9 +16,10 @@ from chalicelib.domain.decide import decide
 from chalicelib.domain.evidence import Evidence, Series, Use, unknown
 from chalicelib.domain.instance import Instance, RegionView, Sight, SpotRequest
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Origin, Receipt, RequestType, Run, Status
-from chalicelib.domain.meter import Cost, PriceBook
+from chalicelib.domain.meter import Cost
 from chalicelib.domain.notices import Kind, Notice
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import budgets as budgeting

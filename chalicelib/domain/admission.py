@@ -8,7 +8,6 @@ from decimal import Decimal
 from chalicelib.domain.budget import BudgetState, Consequence
 from chalicelib.domain.errors import BudgetExceeded, CurfewError, Refused
 from chalicelib.domain.lease import Charge, Hold, LaunchOrder, Lease, Origin
-from chalicelib.domain.meter import PriceBook
 from chalicelib.domain.money import (
     EGRESS_USD_PER_GB,
     PUBLIC_IPV4_USD_PER_HOUR,
@@ -19,6 +18,7 @@ from chalicelib.domain.money import (
     up_to_cent,
 )
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 
 
 def price_cap_usd(order: LaunchOrder, instance_type: str, prices: PriceBook) -> Decimal:

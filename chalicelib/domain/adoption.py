@@ -13,7 +13,6 @@ from chalicelib.domain.admission import charges_for
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
 from chalicelib.domain.lease import Hold, Lease, Origin, RequestType, Run, Status
-from chalicelib.domain.meter import PriceBook
 from chalicelib.domain.money import (
     PUBLIC_IPV4_USD_PER_HOUR,
     ZERO,
@@ -22,6 +21,7 @@ from chalicelib.domain.money import (
     up_to_cent,
 )
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.scope import in_scope
 from chalicelib.domain.shields import PROTECT_TAG, is_protected
 from chalicelib.domain.tracking import is_being_launched, owned_by

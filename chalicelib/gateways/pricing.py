@@ -19,7 +19,7 @@ from importlib.resources import files
 from threading import Lock
 from typing import Any
 
-from chalicelib.domain.meter import PriceBook
+from chalicelib.domain.prices import PriceBook
 from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, explain
 
 DEADLINE_SECONDS = 4.0

@@ -18,9 +18,10 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, combine, of_box, unknown
 from chalicelib.domain.instance import Instance, RegionView, Sight, doubted
 from chalicelib.domain.lease import Charge, Lease, Run, Status
-from chalicelib.domain.meter import Cost, PriceBook, measure
+from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.ports import Account, FirstSight, Services
 

@@ -13,8 +13,9 @@ from chalicelib.domain import notices
 from chalicelib.domain.admission import Admission, admit, price_cap_usd
 from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale
 from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, Status
-from chalicelib.domain.meter import PriceBook, measure
+from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases.gather import spent_by_budget
 from chalicelib.usecases.recover import give_up, launched, nothing_started

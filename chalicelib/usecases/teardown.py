@@ -15,10 +15,11 @@ from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import Sight
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status, Step
-from chalicelib.domain.meter import PriceBook, measure
+from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, to_micro
 from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.receipts import receipt_of
 from chalicelib.domain.shields import REHEARSED
 from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
-from chalicelib.domain.meter import PriceBook
 from chalicelib.domain.notices import Notice
+from chalicelib.domain.prices import PriceBook
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

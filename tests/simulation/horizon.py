@@ -17,8 +17,9 @@ from chalicelib.domain.case import Case
 from chalicelib.domain.evidence import Evidence, Series, Use, combine, of_box, unknown
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Status
-from chalicelib.domain.meter import Cost, PriceBook, measure
+from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.policy import IdlePolicy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget

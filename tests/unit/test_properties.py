@@ -18,10 +18,11 @@ from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.evidence import Evidence, Series, Use, of_box, unknown
 from chalicelib.domain.instance import AT_REST, GONE
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Origin, RequestType
-from chalicelib.domain.meter import Cost, PriceBook, measure
+from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import hours
 from chalicelib.domain.plan import CANCEL, begin_ending, plan
 from chalicelib.domain.policy import IdlePolicy, Policy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.tracking import holdings, track
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
