@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from importlib.resources import files
 from threading import Lock
 from typing import Any
 
-from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.prices import PriceBook, region_of
 from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, explain
 
 DEADLINE_SECONDS = 4.0
@@ -31,7 +30,6 @@ Key = tuple[str, str]
 """A pool: zone and type."""
 
 log = logging.getLogger(__name__)
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+?-\d+")
 
 
 @cache
@@ -42,12 +40,6 @@ def on_demand_book() -> PriceBook:
         on_demand={name: Decimal(usd) for name, usd in table["usd_per_hour"].items() if Decimal(usd) > 0},
         as_of=table["as_of"],
     )
-
-
-def region_of(zone: str) -> str | None:
-    """`us-east-1` of `us-east-1a`, `us-west-2` of `us-west-2-lax-1a`."""
-    match = _REGION.match(zone)
-    return match[0] if match else None
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.lease import Run
+from chalicelib.domain.prices import region_of
 from chalicelib.gateways.aws import HURRIED, Aws
-from chalicelib.gateways.pricing import Ec2Prices, on_demand_book, region_of
+from chalicelib.gateways.pricing import Ec2Prices, on_demand_book
 from localaws.world import World
 from tests.contract.compute_labs import REGION, aws_of, let_finish
 from tests.doubles.memory_ports import START, MemoryPrices
