@@ -10,6 +10,7 @@ from datetime import datetime
 
 GONE = frozenset({"shutting-down", "terminated"})
 AT_REST = frozenset({"stopping", "stopped"})
+BY_OWNER = "instance-stopped-by-user"
 PREPAID = frozenset({"capacity-block", "interruptible-capacity-reservation"})
 
 
@@ -78,6 +79,16 @@ class SpotRequest:
     def is_armed(self) -> bool:
         """Can start an instance now or later: it must be cancelled before its instance is terminated."""
         return self.state in {"open", "active", "disabled"}
+
+    @property
+    def comes_back(self) -> bool:
+        """AWS itself starts its box, or starts it again: not one that its owner stopped, which waits for its owner.
+
+        One that an interruption stopped is `disabled` with a code of its own (EC2 guide, "Spot request status").
+        """
+        stopped_by_aws = self.status_code.startswith("instance-stopped-") and self.status_code != BY_OWNER
+        waits = self.state in {"open", "active"} or (self.state == "disabled" and stopped_by_aws)
+        return self.type == "persistent" and waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,11 +108,11 @@ def gentler_end(case: Case, finding: Finding) -> str | None:
 
 def at_rest(case: Case, finding: Finding) -> str | None:
     """An adopted box that was stopped holds its owner's disk and no compute: no clock deletes it. One that AWS itself
-    stopped keeps its end: its open request starts it again at any time."""
+    stopped keeps its end: its request starts it again at any time."""
     del finding
     if case.lease is None or not case.lease.is_adopted or case.running or not case.instances:
         return None
-    comes_back = any(r.type == "persistent" and r.state in {"open", "active"} for r in case.spot_requests)
+    comes_back = any(request.comes_back for request in case.spot_requests)
     if case.lease.status is Status.ENDING or comes_back:
         return None
     return "it is stopped: only its storage bills, and no clock deletes a stopped box"

@@ -33,7 +33,7 @@ def _is_resting(facts: Facts, lease: Lease) -> bool:
     if not lease.is_adopted or lease.status is not Status.ACTIVE or not facts.in_focus(lease):
         return False
     owned = facts.owned(lease)
-    waits = any(r.type == "persistent" and r.state in {"open", "active"} for r in owned.spot_requests)
+    waits = any(request.comes_back for request in owned.spot_requests)
     return bool(owned.live) and all(box.state == "stopped" for box in owned.live) and not waits
 
 

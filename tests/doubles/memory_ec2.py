@@ -12,6 +12,7 @@ from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
 from tests.doubles.memory_records import Box, Request, fulfil, launched, tags_of, to_instance, to_request
 
 SHOWN_AFTER_END = timedelta(hours=1)
+INTERRUPTED = "instance-stopped-no-capacity"
 AMI = Image(id="ami-0123456789abcdef0", root_device="/dev/xvda", root_gib=45)
 
 
@@ -88,7 +89,8 @@ class MemoryEc2:
             and now >= request.valid_until
         ):
             request.state, request.status_code = "closed", "schedule-expired"
-        if request.state != "open" or now < request.opened_at + self.relaunches_after:
+        waits = request.state == "open" or request.status_code == INTERRUPTED
+        if not waits or now < request.opened_at + self.relaunches_after:
             return
         if (request.region, request.instance_type) in self.no_capacity:
             return
@@ -109,7 +111,7 @@ class MemoryEc2:
             request.state, request.status_code = "closed", "instance-terminated-no-capacity"
         else:
             box.state = "stopped"
-            request.state, request.status_code = "open", "instance-stopped-no-capacity"
+            request.state, request.status_code = "disabled", INTERRUPTED
             request.opened_at = self.clock.now()
 
     # -- launching ------------------------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ import pytest
 
 from chalicelib.domain.case import Case, Effect
 from chalicelib.domain.decide import decide
-from chalicelib.domain.instance import Instance
+from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Hold, Lease
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.shields import PROTECT_TAG, is_protected, protected_until
 from tests.builders import (
+    REGION,
+    REQUEST,
     adopted,
     at,
     box,
@@ -149,6 +151,30 @@ def test_no_clock_deletes_an_adopted_box_that_is_stopped(state: str) -> None:
     """Its owner's disk is on it, and only the disk bills."""
     rests = case(at("17:00"), lease=OLD, instances=(box(state=state),), cost=Cost(compute_usd=usd(99)))
     assert decide(rests).effect is Effect.WARN
+
+
+@pytest.mark.parametrize(
+    "state, code",
+    [
+        ("open", "instance-stopped-no-capacity"),
+        ("disabled", "instance-stopped-no-capacity"),
+        ("disabled", "instance-stopped-by-price"),
+        ("active", "fulfilled"),
+    ],
+)
+def test_a_box_that_an_interruption_stopped_ends_at_its_hour(state: str, code: str) -> None:
+    """AWS starts it again whenever it has capacity, so that it keeps its end."""
+    request = SpotRequest(id=REQUEST, region=REGION, state=state, status_code=code, type="persistent")
+    stopped = case(at("17:00"), lease=OLD, instances=(box(state="stopped"),), spot_requests=(request,))
+    assert decide(stopped).effect is Effect.END
+
+
+def test_a_box_that_its_owner_stopped_is_left_to_its_owner() -> None:
+    """Its request is disabled until it is started by hand."""
+    code = "instance-stopped-by-user"
+    request = SpotRequest(id=REQUEST, region=REGION, state="disabled", status_code=code, type="persistent")
+    stopped = case(at("17:00"), lease=OLD, instances=(box(state="stopped"),), spot_requests=(request,))
+    assert decide(stopped).effect is Effect.WARN
 
 
 def test_a_launched_box_that_is_stopped_ends_at_its_hour() -> None:

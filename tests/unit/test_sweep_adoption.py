@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Charge, Lease
 from chalicelib.domain.notices import Kind
-from tests.builders import HOUR, MINUTE, REGION, Stage, at, usd
+from tests.builders import HOUR, MINUTE, REGION, TYPE, Stage, at, usd
 from tests.builders import lease as example
 from tests.unit.sweep_kit import happen_after, is_over, one_hour
 
@@ -147,6 +147,22 @@ def test_an_adopted_box_that_is_stopped_is_left_alone_and_adopted_anew() -> None
     stage.after(MINUTE)
     assert stage.alive == [box]
     assert stage.only_lease().expires_at == at("18:00") + 8 * HOUR + MINUTE
+
+
+def test_an_adopted_box_that_an_interruption_stopped_keeps_its_lease() -> None:
+    """AWS starts it again by itself: its hour, its hold and its grace go on from its first adoption."""
+    stage = Stage()
+    box = stage.compute.start(market="persistent")
+    stage.until(at("09:10"))
+    first = stage.only_lease()
+    stage.compute.ec2.no_capacity.add((REGION, TYPE))
+    stage.compute.ec2.interrupt(box)
+    stage.until(at("10:00"))
+    assert stage.only_lease().id == first.id
+    stage.compute.ec2.no_capacity.clear()
+    stage.until(at("10:30"))
+    assert stage.alive == [box]
+    assert stage.only_lease().expires_at == first.expires_at
 
 
 @pytest.mark.parametrize("end", ["stop", "image"])
