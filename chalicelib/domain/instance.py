@@ -36,6 +36,10 @@ class Instance:
     key_name: str | None = None
     public_ip: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    was_interrupted: bool = False
+    """EC2 took it back: that is why it does not run."""
+    volumes: Mapping[str, bool] | None = None
+    """Id → whether it outlives the box, of what is attached; None where the answer did not say."""
 
     @property
     def is_gone(self) -> bool:
@@ -116,11 +120,21 @@ def doubted(views: Sequence[RegionView], expected: Collection[str]) -> tuple[Reg
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """What an event tells of an instance: that it was in `state` from a moment on. Late, twice or never."""
+
+    instance_id: str
+    state: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Everything one look saw, over all regions."""
+    """Everything one look saw, over all regions; `news` is what events told besides."""
 
     views: tuple[RegionView, ...]
+    news: tuple[StateChange, ...] = ()
 
     @property
     def seen_regions(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.money import ZERO
+from chalicelib.domain.storage import Volume
 
 
 class Status(StrEnum):
@@ -80,12 +81,17 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The worst-case cost of a lease, in its parts. `egress_usd` is the stated allowance that still fits."""
+    """The worst-case cost of a lease, in its parts. `egress_usd` is the stated allowance that still fits.
+
+    `hourly_usd` is no part of it: the most that its boxes, disks and addresses cost an hour, also where a cap cuts what
+    is held; nothing where a version before it was kept has written the hold.
+    """
 
     compute_usd: Decimal = ZERO
     storage_usd: Decimal = ZERO
     public_ipv4_usd: Decimal = ZERO
     egress_usd: Decimal = ZERO
+    hourly_usd: Decimal = ZERO
 
     @property
     def total_usd(self) -> Decimal:
@@ -95,18 +101,26 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """A hold's share on one budget in one period; `generation`: of the budgets of that name, which."""
+    """A hold's share on one budget in one period; `generation`: of the budgets of that name, which.
+
+    `is_short`: it may cost more in that period than this, so it ends before it does.
+    """
 
     budget: str
     period_key: str
     amount_usd: Decimal
     generation: int = 0
+    is_short: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """An interval in which an instance really ran. `started_at` is what bills: the first run of an adopted lease
-    starts at its adoption. `disk_ended_at`: the instance is gone and its disks with it; a stopped one keeps them."""
+    starts at its adoption. `disk_ended_at`: the instance is gone and its disks with it; a stopped one keeps them.
+
+    `is_interrupted`: EC2 took it back. `has_public_ip`: it had an address, all the time but for `without_ip_for`, and
+    until `ip_lost_at` where it has none any more.
+    """
 
     instance_id: str
     instance_type: str
@@ -117,6 +131,9 @@ class Run:
     disk_ended_at: datetime | None = None
     has_public_ip: bool = True
     max_price_usd: Decimal | None = None
+    is_interrupted: bool = False
+    without_ip_for: timedelta = timedelta(0)
+    ip_lost_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +167,9 @@ class Lease:
     """One promise. Written only with its `version` as condition, so of two writers one loses and reads anew.
 
     `budget_usd` is the cap that a PATCH gave it; a launched one's is in its order too. `teardown_margin` is what its
-    hold was reckoned with: a policy that changes later ends no lease that runs.
+    hold was reckoned with: a policy that changes later ends no lease that runs. `storage_gib` is what a box's disks are
+    taken for (gp3) until its `volumes` are known, which were last asked for at `volumes_at`. `egress_bytes` is what
+    NetworkOut says was sent up to `egress_until`.
     """
 
     id: str
@@ -181,7 +200,12 @@ class Lease:
     ending: Ending | None = None
     closed_at: datetime | None = None
     final_usd: Decimal | None = None
+    final_by_day: Mapping[str, Decimal] = field(default_factory=dict)
     failure: Mapping[str, Any] | None = None
+    volumes: tuple[Volume, ...] = ()
+    volumes_at: datetime | None = None
+    egress_bytes: int = 0
+    egress_until: datetime | None = None
     version: int = 0
 
     @property
@@ -210,6 +234,18 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A volume that goes on billing after what ran is gone or at rest, and what it costs a month."""
+
+    volume_id: str
+    region: str
+    instance_id: str
+    type: str
+    gib: int
+    monthly_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The proof of how a lease ended: one a lease, its attempts inside."""
 
@@ -232,3 +268,10 @@ class Receipt:
     steps: tuple[Step, ...]
     cost_usd: Decimal
     hold_usd: Decimal
+    compute_usd: Decimal = ZERO
+    storage_usd: Decimal = ZERO
+    public_ipv4_usd: Decimal = ZERO
+    egress_usd: Decimal = ZERO
+    egress_until: datetime | None = None
+    """Up to when `egress_usd` counts; none: nothing was known of it."""
+    leftovers: tuple[Leftover, ...] = ()

@@ -1,52 +1,141 @@
-"""What a lease has cost so far, to the second, over the intervals it really ran, at the price in force."""
+"""What a lease has cost so far, to the second, over the intervals it really ran, at the price in force.
 
-from dataclasses import dataclass
+It may be above the bill, by the seconds in which a box was `pending` where no event told when it ran; it is never below
+what it knows of. A run that EC2 took back within its first hour is free (EC2 guide, "Billing for interrupted Spot
+Instances"); what is not known to be an interruption is billed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.lease import Lease
-from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO, hours, storage_usd
+from chalicelib.domain.lease import Lease, Leftover, Run
+from chalicelib.domain.money import ZERO
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.storage import MONTH, Volume
+
+FREE_IF_INTERRUPTED_WITHIN = timedelta(hours=1)
+HOUR = timedelta(hours=1)
+GB = 2**30
+"""What AWS bills data transfer by (EC2 pricing: 1 GB = 1,073,741,824 bytes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a lease has cost, in its parts, and what it costs an hour now: `hourly_usd`, at most `ceiling_usd`."""
+    """What a lease has cost, in its parts, and what it costs an hour now: `hourly_usd`, at most `ceiling_usd`.
+
+    `egress_usd` is an upper bound: what its boxes sent anywhere, also within AWS.
+    """
 
     compute_usd: Decimal = ZERO
     storage_usd: Decimal = ZERO
     public_ipv4_usd: Decimal = ZERO
+    egress_usd: Decimal = ZERO
     hourly_usd: Decimal = ZERO
     ceiling_usd: Decimal = ZERO
 
     @property
     def accrued_usd(self) -> Decimal:
         """Everything metered so far."""
-        return self.compute_usd + self.storage_usd + self.public_ipv4_usd
+        return self.compute_usd + self.storage_usd + self.public_ipv4_usd + self.egress_usd
 
 
 def measure(lease: Lease, prices: PriceBook, now: datetime) -> Cost:
-    """The meter of a lease. Disks bill from a box's first start until it is gone, whether it runs or not."""
-    compute = ipv4 = storage = hourly = ceiling = ZERO
+    """The meter of a lease."""
+    rates = prices.rates_in(lease.region)
+    compute = ipv4 = hourly = ceiling = ZERO
     for run in lease.runs:
         until = max(run.ended_at or now, run.started_at)
-        compute += prices.compute_usd(run, until)
-        address = PUBLIC_IPV4_USD_PER_HOUR if run.has_public_ip else ZERO
-        ipv4 += address * hours(until - run.started_at)
+        if not is_free(run):
+            compute += prices.compute_usd(run, until)
+        ipv4 += rates.public_ipv4_usd(_with_address_for(run, until))
         if run.ended_at is None:
+            address = rates.public_ipv4_usd(HOUR) if _has_address(run) else ZERO
             hourly += prices.hourly_usd(run, now) + address
             ceiling += prices.ceiling_usd(run) + address
-    disk_hour = storage_usd(lease.storage_gib, timedelta(hours=1))
-    last_runs = {run.instance_id: run for run in lease.runs}
-    for instance_id, last in last_runs.items():
-        first = min(run.started_at for run in lease.runs if run.instance_id == instance_id)
-        until = last.disk_ended_at or lease.closed_at or now
-        storage += disk_hour * hours(max(until - first, timedelta(0)))
-    bill_on = disk_hour * sum(1 for last in last_runs.values() if last.disk_ended_at is None)
+    end = lease.closed_at or now
+    disks = list(_disks(lease))
+    storage = sum(
+        (
+            disk.usd(rates, max((disk.until or end) - max(disk.since, lease.requested_at), timedelta(0)))
+            for disk in disks
+        ),
+        ZERO,
+    )
+    bill_on = sum((disk.usd(rates, HOUR) for disk in disks if disk.until is None), ZERO)
     return Cost(
         compute_usd=compute,
         storage_usd=storage,
         public_ipv4_usd=ipv4,
+        egress_usd=rates.egress_usd(Decimal(lease.egress_bytes) / GB),
         hourly_usd=hourly + bill_on,
         ceiling_usd=ceiling + bill_on,
     )
+
+
+def is_free(run: Run) -> bool:
+    """Whether EC2 took the box back within an hour of its start, and so bills nothing for it."""
+    return (
+        run.is_spot
+        and run.is_interrupted
+        and run.ended_at is not None
+        and run.ended_at - run.started_at < FREE_IF_INTERRUPTED_WITHIN
+    )
+
+
+def leftovers(lease: Lease, prices: PriceBook) -> tuple[Leftover, ...]:
+    """The volumes that go on billing although nothing of the lease runs: those that outlive their box, and those of a
+    box that is stopped."""
+    rates = prices.rates_in(lease.region)
+    running = {run.instance_id for run in lease.runs if run.ended_at is None}
+    return tuple(
+        Leftover(
+            volume_id=disk.id,
+            region=lease.region,
+            instance_id=disk.instance_id,
+            type=disk.type,
+            gib=disk.gib,
+            monthly_usd=disk.usd(rates, MONTH),
+        )
+        for disk in _disks(lease)
+        if disk.until is None and disk.id and disk.instance_id not in running
+    )
+
+
+def _has_address(run: Run) -> bool:
+    return run.has_public_ip and run.ip_lost_at is None
+
+
+def _with_address_for(run: Run, until: datetime) -> timedelta:
+    """For how long of a run it had a public address."""
+    if not run.has_public_ip:
+        return timedelta(0)
+    held = min(run.ip_lost_at or until, until) - run.started_at - run.without_ip_for
+    return max(held, timedelta(0))
+
+
+def _disks(lease: Lease) -> Iterator[Volume]:
+    """Every volume with the end that its box's end gives it: it bills whether the box runs or not, until it is deleted.
+
+    A box whose volumes are not known has one of gp3 without a name, from its first start on, of the lease's
+    `storage_gib`.
+    """
+    gone_at = {run.instance_id: run.disk_ended_at for run in lease.runs}
+    first = {run.instance_id: run.started_at for run in reversed(lease.runs)}
+    known = {volume.instance_id for volume in lease.volumes}
+    for volume in lease.volumes:
+        ended_at = volume.until
+        if ended_at is None and not volume.outlives_box:
+            ended_at = gone_at.get(volume.instance_id)
+        yield replace(volume, until=ended_at)
+    for instance_id, since in first.items():
+        if instance_id not in known:
+            yield Volume(
+                id="",
+                instance_id=instance_id,
+                type="gp3",
+                gib=lease.storage_gib,
+                since=since,
+                until=gone_at[instance_id],
+            )

@@ -3,6 +3,9 @@
 An instance belongs to a lease by its id, by its spot request (a relaunched one can carry no tags at all) or by the
 lease's own fleet. It is gone when EC2 says so, or when it has been missing for `MISSING_FOR` in a region that answered:
 DescribeInstances is eventually consistent, so one empty answer proves nothing.
+
+A run begins with LaunchTime, which is the last start and some seconds before the box is `running` and bills; where an
+event tells when that was, it begins then.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,13 +13,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.instance import Instance, Sight, SpotRequest
+from chalicelib.domain.instance import AT_REST, GONE, Instance, Sight, SpotRequest, StateChange
 from chalicelib.domain.lease import Lease, Run, Status
 
 MISSING_FOR = timedelta(minutes=5)
 SAME_START = timedelta(seconds=1)
 """LaunchTime has whole seconds: a start that is no later than this after a run's is the same one."""
 LEASE_TAG = "curfew:lease"
+DISKS_GO_WITHIN = timedelta(minutes=2)
+"""EC2 deletes a box's disks when it has terminated, some seconds after it stopped running."""
+LONGEST_START = timedelta(minutes=5)
+"""A later time that an event tells of `running` is not believed."""
+ADDRESS_SHOWS_WITHIN = timedelta(minutes=5)
+"""An address that shows up so soon after a start was there from the start on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +75,7 @@ def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None)
     seen = [instance for instance in sight.instances if owned_by(lease, instance)]
     for instance in seen:
         lease = _with_ids(lease, instance)
-        lease = _with_runs(lease, instance, sight.spot_requests, now)
+        lease = _with_runs(lease, instance, sight, now)
     if only is None and lease.region in sight.seen_regions:
         lease = _with_missing(lease, {instance.id for instance in seen}, now)
     return lease
@@ -96,28 +105,30 @@ def _with_ids(lease: Lease, instance: Instance) -> Lease:
     return lease
 
 
-def _with_runs(lease: Lease, instance: Instance, requests: Iterable[SpotRequest], now: datetime) -> Lease:
+def _with_runs(lease: Lease, instance: Instance, sight: Sight, now: datetime) -> Lease:
     """Close the run of an instance that stopped or was restarted, open one for an instance that runs."""
     last = next((run for run in reversed(lease.runs) if run.instance_id == instance.id), None)
     if not instance.is_running:
-        return _with_end(lease, last, instance, requests, now)
+        return _with_end(lease, last, instance, sight, now)
+    news = _news_of(instance, sight, now)
     if last is None:
-        return _with_start(lease, instance, requests, instance.launched_at or now, now)
+        begun = _with_start(lease, instance, sight, instance.launched_at or now, now)
+        return _since_it_ran(begun, instance, news)
     launched_at = instance.launched_at
     is_restart = launched_at is not None and launched_at > last.started_at + SAME_START
     if last.ended_at is None:
         if not is_restart:
-            return _with_address(lease, last, instance)
+            return _since_it_ran(_with_address(lease, last, instance, now), instance, news)
         lease = _replace_run(lease, last, replace(last, ended_at=launched_at))
-        return _with_start(lease, instance, requests, launched_at or now, now)
+        return _since_it_ran(_with_start(lease, instance, sight, launched_at or now, now), instance, news)
     if is_restart or launched_at is None:
-        return _with_start(lease, instance, requests, max(launched_at or now, last.ended_at), now)
-    return _replace_run(lease, last, replace(last, ended_at=None, disk_ended_at=None))
+        begun = _with_start(lease, instance, sight, max(launched_at or now, last.ended_at), now)
+        return _since_it_ran(begun, instance, news)
+    resumed = replace(last, ended_at=None, disk_ended_at=None, is_interrupted=False)
+    return _replace_run(lease, last, resumed)
 
 
-def _with_start(
-    lease: Lease, instance: Instance, requests: Iterable[SpotRequest], started_at: datetime, now: datetime
-) -> Lease:
+def _with_start(lease: Lease, instance: Instance, sight: Sight, started_at: datetime, now: datetime) -> Lease:
     run = Run(
         instance_id=instance.id,
         instance_type=instance.type,
@@ -125,37 +136,74 @@ def _with_start(
         is_spot=instance.is_spot,
         started_at=min(max(started_at, lease.requested_at), now),
         has_public_ip=instance.public_ip is not None,
-        max_price_usd=_price_cap(lease, instance, requests),
+        max_price_usd=_price_cap(lease, instance, sight.spot_requests),
     )
     return replace(lease, runs=(*lease.runs, run))
 
 
-def _with_end(
-    lease: Lease, last: Run | None, instance: Instance, requests: Iterable[SpotRequest], now: datetime
-) -> Lease:
-    """Close its run, also one that came and went between two looks; a box that is gone has no disks either."""
+def _news_of(instance: Instance, sight: Sight, now: datetime) -> list[StateChange]:
+    return [one for one in sight.news if one.instance_id == instance.id and one.at <= now]
+
+
+def _since_it_ran(lease: Lease, instance: Instance, news: Iterable[StateChange]) -> Lease:
+    """Begin the instance's last run when it was `running`, not when it was asked for."""
+    last = next(run for run in reversed(lease.runs) if run.instance_id == instance.id)
+    ran_since = _ran_since(instance, news)
+    if ran_since is None or ran_since <= last.started_at:
+        return lease
+    return _replace_run(lease, last, replace(last, started_at=ran_since))
+
+
+def _ran_since(instance: Instance, news: Iterable[StateChange]) -> datetime | None:
+    """The first moment of this start at which an event says that it was running."""
+    if instance.launched_at is None:
+        return None
+    latest = instance.launched_at + LONGEST_START
+    told = [one.at for one in news if one.state == "running" and instance.launched_at <= one.at <= latest]
+    return min(told, default=None)
+
+
+def _with_end(lease: Lease, last: Run | None, instance: Instance, sight: Sight, now: datetime) -> Lease:
+    """Close its run, also one that came and went between two looks; a box that has terminated has no disks either."""
     if last is None:
         known_end = instance.ended_at or (None if lease.is_adopted else now)
         if instance.launched_at is None or known_end is None or known_end <= lease.requested_at:
             return lease  # it was over before the lease began
-        lease = _with_start(lease, instance, requests, instance.launched_at, now)
+        lease = _with_start(lease, instance, sight, instance.launched_at, now)
         last = lease.runs[-1]
-    ended_at = instance.ended_at
-    if ended_at is None or not last.started_at <= ended_at <= now:
-        ended_at = now
+    ended_at = last.ended_at or _ended_at(last, instance, _news_of(instance, sight, now), now)
+    disk_ended_at = last.disk_ended_at
+    if instance.state == "terminated" and disk_ended_at is None:
+        disk_ended_at = min(now, max(instance.ended_at or now, ended_at) + DISKS_GO_WITHIN)
     over = replace(
         last,
-        ended_at=last.ended_at or ended_at,
-        disk_ended_at=last.disk_ended_at or (ended_at if instance.is_gone else None),
+        ended_at=ended_at,
+        disk_ended_at=disk_ended_at,
+        is_interrupted=instance.was_interrupted if last.ended_at is None else last.is_interrupted,
     )
     return lease if over == last else _replace_run(lease, last, over)
 
 
-def _with_address(lease: Lease, run: Run, instance: Instance) -> Lease:
-    """An address shows up seconds after the start, and bills for the whole run."""
-    if run.has_public_ip or instance.public_ip is None:
-        return lease
-    return _replace_run(lease, run, replace(run, has_public_ip=True))
+def _ended_at(run: Run, instance: Instance, news: Iterable[StateChange], now: datetime) -> datetime:
+    """When EC2 says that a run ended, else when an event told so, else now."""
+    told = [one.at for one in news if one.state in GONE | AT_REST]
+    known = [at for at in (instance.ended_at, *sorted(told)) if at and run.started_at <= at <= now]
+    return known[0] if known else now
+
+
+def _with_address(lease: Lease, run: Run, instance: Instance, now: datetime) -> Lease:
+    """Whether it has a public address now. One shows up seconds after the start, and bills for the whole run."""
+    if instance.public_ip is None:
+        if instance.state != "running" or not run.has_public_ip or run.ip_lost_at is not None:
+            return lease
+        return _replace_run(lease, run, replace(run, ip_lost_at=now))
+    if not run.has_public_ip:
+        late = now - run.started_at if now - run.started_at > ADDRESS_SHOWS_WITHIN else timedelta(0)
+        return _replace_run(lease, run, replace(run, has_public_ip=True, without_ip_for=late))
+    if run.ip_lost_at is not None:
+        without = run.without_ip_for + (now - run.ip_lost_at)
+        return _replace_run(lease, run, replace(run, ip_lost_at=None, without_ip_for=without))
+    return lease
 
 
 def _price_cap(lease: Lease, instance: Instance, requests: Iterable[SpotRequest]) -> Decimal | None:

@@ -1,15 +1,15 @@
 """Tracking: what a lease owns, over which intervals it really ran, and when it may be believed to be gone."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.instance import Instance, Sight, SpotRequest
+from chalicelib.domain.instance import Instance, Sight, SpotRequest, StateChange
 from chalicelib.domain.lease import Attempt, Lease, Status
 from chalicelib.domain.tracking import holdings, is_being_launched, owned_by, track
-from tests.builders import BOX, REQUEST, adopted, at, box, lease, order, request, run, sight, usd
+from tests.builders import BOX, HOUR, REQUEST, adopted, at, box, lease, order, request, run, sight, usd
 
 OTHER = "i-0aaaaaaaaaaaaaaa2"
 
@@ -152,7 +152,7 @@ def test_what_came_and_went_between_two_looks_has_cost_money() -> None:
     """A box first seen when it is terminated has a run all the same."""
     tracked = follow(lease(runs=()), ("09:40", box(state="terminated", ended_at=at("09:30"))))
     assert spans(tracked) == [("09:00", "09:30")]
-    assert tracked.runs[0].disk_ended_at == at("09:30")
+    assert tracked.runs[0].disk_ended_at == at("09:32")
 
 
 def test_what_ended_before_an_adoption_is_not_the_lease_s_cost() -> None:
@@ -170,12 +170,14 @@ def test_an_adopted_box_s_first_run_starts_at_its_adoption() -> None:
 
 
 def test_a_stop_keeps_the_disk_and_an_end_takes_it() -> None:
-    """The disk bills from the first start until the box is gone."""
+    """The disk bills from the first start until the box has terminated: EC2 deletes it then, within minutes."""
     stopped = follow(lease(), ("10:05", box(state="stopped", ended_at=at("10:00"))))
     assert stopped.runs[0].disk_ended_at is None
     gone = follow(stopped, ("11:00", box(state="terminated", ended_at=at("10:59"))))
     assert spans(gone) == [("09:00", "10:00")]
-    assert gone.runs[0].disk_ended_at == at("10:59")
+    assert gone.runs[0].disk_ended_at == at("11:00")
+    going = follow(stopped, ("11:00", box(state="shutting-down", ended_at=at("10:59"))))
+    assert going.runs[0].disk_ended_at is None
 
 
 def test_an_address_that_shows_up_late_bills_for_the_whole_run() -> None:
@@ -252,3 +254,80 @@ def test_tracking_what_is_known_changes_nothing() -> None:
     """A lease that did not change is not written again."""
     tracked = follow(lease(), ("09:01", box()))
     assert follow(tracked, ("09:02", box()), ("09:03", box())) == tracked
+
+
+# -- what the meter needs of it ------------------------------------------------------------------------------------------
+
+
+def told(*news: StateChange, instance: Instance, now: str, start: Lease) -> Lease:
+    """A look at a box with what events told of it."""
+    return track(start, replace(sight(instance), news=news), at(now))
+
+
+def change(state: str, clock: str, instance_id: str = BOX) -> StateChange:
+    return StateChange(instance_id=instance_id, state=state, at=at(clock))
+
+
+def test_a_run_begins_when_an_event_says_that_it_ran() -> None:
+    """LaunchTime is when it was asked for: the seconds of `pending` are not billed."""
+    ran = change("running", "09:00:17")
+    assert told(ran, instance=box(), now="09:01", start=lease(runs=())).runs[0].started_at == at("09:00:17")
+    later = told(ran, instance=box(), now="09:01", start=lease())
+    assert later.runs[0].started_at == at("09:00:17")
+    assert follow(later, ("09:02", box())) == later
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        change("running", "09:06"),
+        change("running", "08:59"),
+        change("running", "09:00:17", OTHER),
+        change("pending", "09:00:17"),
+    ],
+    ids=["later than any start takes", "of an earlier start", "of another box", "of another state"],
+)
+def test_an_event_that_cannot_tell_of_this_start_is_not_believed(news: StateChange) -> None:
+    """Then LaunchTime bills: too much rather than too little."""
+    assert told(news, instance=box(), now="09:10", start=lease(runs=())).runs[0].started_at == at("09:00")
+
+
+def test_an_event_from_the_future_is_not_believed() -> None:
+    """Clocks differ."""
+    assert told(change("running", "09:01:01"), instance=box(), now="09:01", start=lease()) == lease()
+
+
+def test_an_event_tells_the_end_where_ec2_does_not() -> None:
+    """EC2's own time comes first; one from before the start is of another run."""
+    bare = box(state="terminated")
+    ends = change("shutting-down", "10:02:30")
+    assert spans(told(ends, instance=bare, now="10:05", start=lease())) == [("09:00", "10:02")]
+    own = replace(bare, ended_at=at("10:01"))
+    assert spans(told(ends, instance=own, now="10:05", start=lease())) == [("09:00", "10:01")]
+    before = change("stopping", "08:00")
+    assert spans(told(before, instance=bare, now="10:05", start=lease())) == [("09:00", "10:05")]
+
+
+def test_an_interruption_is_noted_with_the_end_of_the_run_it_ended() -> None:
+    """A box that its owner stopped and that is taken away later was not interrupted while it ran."""
+    taken = box(state="terminated", ended_at=at("09:40"), was_interrupted=True)
+    assert follow(lease(), ("09:41", taken)).runs[0].is_interrupted
+    stopped = follow(lease(), ("09:31", box(state="stopped", ended_at=at("09:30"))))
+    assert not follow(stopped, ("09:41", taken)).runs[0].is_interrupted
+    back = follow(lease(), ("09:41", replace(taken, state="stopped")), ("09:42", box()))
+    assert not back.runs[0].is_interrupted, "it never stopped"
+
+
+def test_an_address_that_goes_and_comes_is_followed() -> None:
+    """One that shows up within minutes of the start was there from the start; a later one bills from when it is seen."""
+    bare = box(public_ip=None)
+    soon = follow(lease(runs=()), ("09:01", bare), ("09:03", box()))
+    assert soon.runs[0].has_public_ip
+    assert soon.runs[0].without_ip_for == timedelta(0)
+    late = follow(lease(runs=()), ("09:01", bare), ("11:00", box()))
+    assert late.runs[0].without_ip_for == 2 * HOUR
+    lost = follow(lease(), ("10:00", bare), ("10:30", bare))
+    assert lost.runs[0].ip_lost_at == at("10:00")
+    again = follow(lost, ("12:00", box()))
+    assert (again.runs[0].ip_lost_at, again.runs[0].without_ip_for) == (None, 2 * HOUR)
+    assert follow(lease(), ("09:01", box(state="pending", public_ip=None))) == lease()

@@ -1,0 +1,85 @@
+"""Volumes: what of them bills on a lease, as one look after the other shows them."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.rates import Rates
+
+MONTH = timedelta(hours=730)
+"""AWS's own, as prices a month are meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A volume of a box, as it is from `since` on; one that is changed has an entry for each shape.
+
+    `until`: it was detached, or changed, then. `outlives_box`: DeleteOnTermination is off. `throughput`: MiB/s.
+    """
+
+    id: str
+    instance_id: str
+    type: str
+    gib: int
+    iops: int | None = None
+    throughput: int | None = None
+    since: datetime
+    until: datetime | None = None
+    outlives_box: bool = False
+
+    def usd(self, rates: Rates, length: timedelta) -> Decimal:
+        """What it costs over a time."""
+        return rates.volume_usd(
+            self.gib, length, kind=self.type, iops=self.iops or 0, mibps=self.throughput or 0
+        )
+
+    def is_like(self, other: "Volume") -> bool:
+        """Whether it costs the same."""
+        mine = (self.type, self.gib, self.iops, self.throughput)
+        return mine == (other.type, other.gib, other.iops, other.throughput)
+
+    def has_grown_to(self, new: "Volume") -> bool:
+        """Whether a change may have made it dearer."""
+        return (
+            new.type != self.type
+            or new.gib > self.gib
+            or (new.iops or 0) > (self.iops or 0)
+            or (new.throughput or 0) > (self.throughput or 0)
+        )
+
+
+def attached(volumes: Iterable[Volume], instance_id: str) -> dict[str, Volume]:
+    """What is attached to a box as far as is known, by id."""
+    return {one.id: one for one in volumes if one.instance_id == instance_id and one.until is None}
+
+
+def merged(
+    known: tuple[Volume, ...],
+    seen: Collection[Volume],
+    *,
+    of: Collection[str],
+    looked_at: datetime | None,
+    now: datetime,
+) -> tuple[Volume, ...]:
+    """The volumes of a lease after a look at those attached to the boxes `of`, the last one being at `looked_at`."""
+    entries = list(known)
+    for instance_id in of:
+        before = attached(known, instance_id)
+        after = {one.id: one for one in seen if one.instance_id == instance_id}
+        for volume_id, old in before.items():
+            place = entries.index(old)
+            entries[place : place + 1] = _follow(old, after.get(volume_id), looked_at, now)
+        entries += [one for volume_id, one in after.items() if volume_id not in before]
+    return tuple(entries)
+
+
+def _follow(old: Volume, new: Volume | None, looked_at: datetime | None, now: datetime) -> list[Volume]:
+    """What becomes of a volume that was known; one that has grown bills so since the last look: nobody knows when in
+    between it grew."""
+    if new is None:
+        return [replace(old, until=now)]
+    if new.is_like(old):
+        return [replace(old, outlives_box=new.outlives_box)]
+    turn = max(looked_at or old.since, old.since) if old.has_grown_to(new) else now
+    return [replace(old, until=turn), replace(new, since=turn)]
