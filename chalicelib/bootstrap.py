@@ -33,12 +33,13 @@ def services() -> Services:
     aws = Aws(here.home_region)
     clock = SystemClock()
     compute: Compute = Ec2Compute(aws)
+    store = DynamoStore(partial(_dynamodb, aws), here.table, sleep=clock.sleep)
     return Services(
         clock=clock,
         compute=DryRunCompute(compute) if here.is_dry_run else compute,
         metrics=CloudWatchMetrics(aws),
-        prices=Ec2Prices(aws),
-        store=DynamoStore(partial(_dynamodb, aws), here.table, sleep=clock.sleep),
+        prices=Ec2Prices(aws, cache=store),
+        store=store,
         notifier=SlackNotifier(aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter),
         regions=here.regions,
         home_region=here.home_region,

@@ -151,7 +151,13 @@ class Prices(Protocol):
     """What compute costs."""
 
     def on_demand(self) -> PriceBook:
-        """The dated table alone: no call."""
+        """List prices as they are known, and the dated table: AWS is not asked."""
+
+    def refresh(
+        self, wanted: Collection[tuple[str, str]], *, now: datetime, only_unknown: bool = False
+    ) -> tuple[str, ...]:
+        """Learn the list prices of each (region, type), and the region's rates, where what is known is a day old; with
+        `only_unknown` where nothing is. Under a deadline, never raises: answers what is lacking, for people."""
 
     def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
         """With the spot history of each (zone, type) since a moment. Never raises: what is not known by the deadline

@@ -33,11 +33,19 @@ def region_of(zone: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An on-demand price in USD per hour, and when the Pricing API told it."""
+
+    usd: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListPrices:
-    """What the Pricing API told of one region. `asked_at` by type: also of one that it named no price for."""
+    """What the Pricing API told of one region, by type. `asked_at`: also where it named no price, or none any more."""
 
     region: str
-    on_demand: Mapping[str, Decimal] = field(default_factory=dict)
+    on_demand: Mapping[str, Told] = field(default_factory=dict)
     asked_at: Mapping[str, datetime] = field(default_factory=dict)
     rates: Rates | None = None
     rates_asked_at: datetime | None = None
@@ -70,14 +78,13 @@ class PriceBook:
         else of all."""
         told = self._told(instance_type, region)
         if told is not None:
-            return told
+            return told.usd
         if self.on_demand.get(instance_type, ZERO) > 0:
             return self.on_demand[instance_type] * _factor(region)
         siblings = [usd for name, usd in self.on_demand.items() if family(name) == family(instance_type)]
         assumed = max(siblings or self.on_demand.values()) * _factor(region)
-        told_siblings = [
-            usd for name, usd in self._listed(region).items() if family(name) == family(instance_type)
-        ]
+        known = self._listed(region).items()
+        told_siblings = [one.usd for name, one in known if family(name) == family(instance_type)]
         return max([assumed, *told_siblings])
 
     def rates_in(self, region: str | None) -> Rates:
@@ -87,10 +94,9 @@ class PriceBook:
 
     def origin(self, instance_type: str, region: str | None = None) -> Origin:
         """Of when the on-demand price is that `on_demand_usd` tells, and from where."""
-        if region is not None and self._told(instance_type, region) is not None:
-            asked_at = self.listed[region].asked_at.get(instance_type)
-            if asked_at is not None:
-                return Origin(as_of=f"{asked_at:%Y-%m-%d}", source="Pricing API")
+        told = self._told(instance_type, region)
+        if told is not None:
+            return Origin(as_of=f"{told.at:%Y-%m-%d}", source="Pricing API")
         factor = _factor(region)
         source = "table of us-east-1" if factor == 1 else f"table of us-east-1, times {factor}"
         return Origin(as_of=self.as_of, source=source)
@@ -118,13 +124,13 @@ class PriceBook:
             total += self.hourly_usd(run, begin) * hours(end - begin)
         return total
 
-    def _listed(self, region: str | None) -> Mapping[str, Decimal]:
+    def _listed(self, region: str | None) -> Mapping[str, Told]:
         known = self.listed.get(region or "")
         return known.on_demand if known else {}
 
-    def _told(self, instance_type: str, region: str | None) -> Decimal | None:
-        usd = self._listed(region).get(instance_type, ZERO)
-        return usd if usd > 0 else None
+    def _told(self, instance_type: str, region: str | None) -> Told | None:
+        told = self._listed(region).get(instance_type)
+        return told if told and told.usd > 0 else None
 
 
 def assumed_rates(region: str | None) -> Rates:

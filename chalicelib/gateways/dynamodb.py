@@ -12,6 +12,7 @@
 | OUTBOX | at#notice | a notice not sent yet: `due_at`, `claimed_until`, `tries` |
 | NOTICE#id | NOTICE | that a notice was told; vanishes after 40 days |
 | POLICY | POLICY | the policy and its version |
+| PRICES | REGION#name | list prices of a region, as the Pricing API told them |
 | ACCOUNT | ARMED, REGION#name | since when it is armed; what ran in a region at first sight |
 
 A document stands in `doc` as JSON (`doc_deflated` where it is long); other attributes are what conditions, filters and
@@ -29,6 +30,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chalicelib.gateways.dynamodb_leases import LeaseRecords
+from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
 from chalicelib.gateways.dynamodb_table import Table
 
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class DynamoStore(LeaseRecords, SettingRecords):
-    """Implements chalicelib.ports.Store. Every call may raise Unavailable, after 20 s of trying."""
+class DynamoStore(LeaseRecords, SettingRecords, PriceRecords):
+    """Implements chalicelib.ports.Store, and keeps list prices. Every call may raise Unavailable, after 20 s of trying."""
 
     def __init__(
         self,

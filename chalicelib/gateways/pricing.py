@@ -1,4 +1,4 @@
-"""What compute costs: the dated on-demand table, and spot's own history as it moved, kept between sweeps.
+"""What compute costs: list prices (`price_list`), and spot's own history as it moved, kept between sweeps.
 
 Prices never hold up a kill: they are asked under a deadline, region by region side by side, and what is not known by
 then is left out. A late answer still lands in the cache.
@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -19,7 +19,9 @@ from threading import Lock
 from typing import Any
 
 from chalicelib.domain.prices import PriceBook, region_of
+from chalicelib.gateways import price_list
 from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, explain
+from chalicelib.gateways.price_list import PriceCache, PriceList
 
 DEADLINE_SECONDS = 4.0
 REGIONS_AT_ONCE = 8
@@ -60,17 +62,27 @@ class _Pool:
 
 
 class Ec2Prices:
-    """Prices by table and by DescribeSpotPriceHistory."""
+    """Prices by table, by GetProducts and by DescribeSpotPriceHistory."""
 
-    def __init__(self, aws: Aws, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(
+        self, aws: Aws, *, cache: PriceCache | None = None, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
         self._aws = aws
         self._deadline = deadline_seconds
+        patience = min(deadline_seconds, price_list.DEADLINE_SECONDS)
+        self._list = PriceList(aws, cache, on_demand_book().on_demand, deadline_seconds=patience)
         self._pools: dict[Key, _Pool] = {}
         self._lock = Lock()
 
     def on_demand(self) -> PriceBook:
-        """The dated table alone."""
-        return on_demand_book()
+        """List prices as they are known: no call to AWS's prices."""
+        return replace(on_demand_book(), listed=self._list.known())
+
+    def refresh(
+        self, wanted: Collection[tuple[str, str]], *, now: datetime, only_unknown: bool = False
+    ) -> tuple[str, ...]:
+        """Learn the list prices of each (region, type) under a deadline. Never raises."""
+        return self._list.refresh(wanted, now=now, only_unknown=only_unknown)
 
     def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
         """With the spot history of each pool since a moment. Never raises."""
@@ -82,8 +94,7 @@ class Ec2Prices:
             pool.shutdown(wait=False, cancel_futures=True)
             if late:
                 log.warning("%d of %d regions told no spot prices in time", len(late), len(asked))
-        base = on_demand_book()
-        return PriceBook(on_demand=base.on_demand, as_of=base.as_of, spot=self._known(zones, since, now))
+        return replace(self.on_demand(), spot=self._known(zones, since, now))
 
     def _wanted(
         self, zones: Collection[Key], since: datetime, now: datetime

@@ -20,6 +20,7 @@ PREFIXES = {
     "cloudwatch": "cloudwatch",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
+    "pricing": "pricing",
     "sqs": "sqs",
     "ssm": "ssm",
     "sts": "sts",
@@ -164,6 +165,7 @@ def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(functio
                 "autoscaling",
                 "cloudwatch",
                 "ec2",
+                "pricing",
             }
     unconditioned = [statement for statement in statements(function) if "Condition" not in statement]
     for action in (

@@ -1,13 +1,14 @@
 """Clock, Metrics, Prices and Notifier in memory."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.notices import Notice
-from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.prices import ListPrices, PriceBook
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -101,6 +102,10 @@ class MemoryPrices:
         self.as_of = as_of
         self.is_down = False
         self.calls: list[tuple[tuple[str, str], ...]] = []
+        self.refreshed: list[tuple[tuple[str, str], ...]] = []
+        self.told: dict[str, ListPrices] = {}
+        """What the Pricing API would tell of a region."""
+        self._listed: dict[str, ListPrices] = {}
         self._spot: dict[tuple[str, str], dict[datetime, Decimal]] = {}
 
     def set_spot(self, zone: str, instance_type: str, usd: str | Decimal, *, at: datetime = START) -> None:
@@ -108,7 +113,19 @@ class MemoryPrices:
         self._spot.setdefault((zone, instance_type), {})[at] = Decimal(usd)
 
     def on_demand(self) -> PriceBook:
-        return PriceBook(on_demand=self.table, as_of=self.as_of)
+        return PriceBook(on_demand=self.table, as_of=self.as_of, listed=dict(self._listed))
+
+    def refresh(
+        self, wanted: Collection[tuple[str, str]], *, now: datetime, only_unknown: bool = False
+    ) -> tuple[str, ...]:
+        self.refreshed.append(tuple(wanted))
+        regions = [region for region in dict.fromkeys(region for region, _ in wanted) if region in self.told]
+        if self.is_down:
+            return tuple(f"GetProducts {region}: InternalErrorException" for region in regions)
+        for region in regions:
+            if not (only_unknown and region in self._listed):
+                self._listed[region] = self.told[region]
+        return ()
 
     def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
         self.calls.append(tuple(zones))
@@ -117,9 +134,7 @@ class MemoryPrices:
             if self.is_down
             else {key: _in_force(self._spot[key], since, now) for key in zones if key in self._spot}
         )
-        return PriceBook(
-            on_demand=self.table, as_of=self.as_of, spot={key: path for key, path in known.items() if path}
-        )
+        return replace(self.on_demand(), spot={key: path for key, path in known.items() if path})
 
 
 def _in_force(
