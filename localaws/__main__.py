@@ -10,9 +10,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 an older Python should say so in o
 import argparse
 import os
 
-from localaws import options
-from localaws.environment import configure_curfew, fence_off
 from localaws.errors import LocalAwsError
+from localaws.serve import options
+from localaws.serve.environment import configure_curfew, fence_off
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def _serve(chosen: options.Options) -> None:
         aws_url=chosen.aws_url,
     )
     # boto3, moto and the application read the environment when they are imported: not before it is fenced off.
-    from localaws.server import serve  # noqa: PLC0415
+    from localaws.serve.server import serve  # noqa: PLC0415
 
     serve(chosen)
     # Threads that wait for an answer of a server that is gone would hold the interpreter up for their time-outs.

@@ -13,7 +13,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.loaders import create_loader
 from botocore.session import get_session
 
-from localaws.wire import HttpRequest
+from localaws.protocol.wire import HttpRequest
 
 if TYPE_CHECKING:
     from localaws.world import World

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.models import autoscaling_backends
 
-from localaws import backend, operations
+from localaws import operations
 from localaws.errors import RequestError
-from localaws.events import ACCOUNT
+from localaws.events.bus import ACCOUNT
 from localaws.model import Box, Market
+from localaws.onmoto import backend
 from localaws.operations import Call
-from localaws.wire import CallId
+from localaws.protocol.wire import CallId
 
 if TYPE_CHECKING:
     from localaws.world import World

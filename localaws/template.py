@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.utils import to_cfn_resource_name
 
-from localaws.delivery import QueueSettings
 from localaws.errors import LocalAwsError
-from localaws.patterns import matches
+from localaws.events.delivery import QueueSettings
+from localaws.events.patterns import matches
 
 if TYPE_CHECKING:
     from localaws.world import World

@@ -7,13 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from localaws import backend
-from localaws.account_truth import account
+from localaws.money.account_truth import account
+from localaws.onmoto import backend
 
 if TYPE_CHECKING:
-    from localaws.fleets import Fleets
+    from localaws.ec2.fleets import Fleets
+    from localaws.ec2.reservations import CapacityReservation
     from localaws.model import Box, Fleet, SpotRequest
-    from localaws.reservations import CapacityReservation
     from localaws.world import World
 
 TEN_PLACES = Decimal("1e-10")

@@ -19,38 +19,39 @@ from typing import Any, Self
 
 import boto3
 
-from localaws import backend, dynamodb, operations, patience
-from localaws.account import Account
-from localaws.account_bill import BEGINNING, END, box_bill
+from localaws import operations, patience
 from localaws.agenda import Action, Agenda
-from localaws.billed_backend import BilledEC2Backend
-from localaws.billing import Bill
-from localaws.boxes import Boxes
-from localaws.calls import CallLog
 from localaws.clock import Clock
-from localaws.consistency import AT_ONCE, Consistency
-from localaws.endpoint import Endpoint
+from localaws.ec2.boxes import Boxes
+from localaws.ec2.consistency import AT_ONCE, Consistency
+from localaws.ec2.fleet_kinds import EC2_FLEET, SPOT_FLEET
+from localaws.ec2.fleets import Fleets
+from localaws.ec2.groups import Groups
+from localaws.ec2.guests import Guests
+from localaws.ec2.reservations import Reservations
+from localaws.ec2.spot import SpotRequests
 from localaws.errors import LocalAwsError
-from localaws.events import Event, EventBus
-from localaws.faults import Fault, Faults
-from localaws.fleet_kinds import EC2_FLEET, SPOT_FLEET
-from localaws.fleets import Fleets
-from localaws.forwarding import APP_DIR, Forwarders
-from localaws.groups import Groups
-from localaws.guests import Guests
-from localaws.invocations import Invocation, Invocations
+from localaws.events.bus import Event, EventBus
+from localaws.events.forwarding import APP_DIR, Forwarders
+from localaws.events.invocations import Invocation, Invocations
+from localaws.events.timers import Timers
 from localaws.load import Level
-from localaws.market import SpotMarket
 from localaws.model import Box, Market
-from localaws.money import Money
-from localaws.price_list import PriceList
-from localaws.reservations import Reservations
+from localaws.money.account import Account
+from localaws.money.account_bill import BEGINNING, END, box_bill
+from localaws.money.billing import Bill
+from localaws.money.hand import Money
+from localaws.money.market import SpotMarket
+from localaws.money.price_list import PriceList
+from localaws.onmoto import backend, dynamodb
+from localaws.onmoto.billed import BilledEC2Backend
+from localaws.protocol.calls import CallLog
+from localaws.protocol.endpoint import Endpoint
+from localaws.protocol.faults import Fault, Faults
+from localaws.protocol.throttle import Throttle
+from localaws.serve.slack import SlackSink
 from localaws.session import session_for
-from localaws.slack import SlackSink
-from localaws.spot import SpotRequests
 from localaws.starter import start_box
-from localaws.throttle import Throttle
-from localaws.timers import Timers
 from localaws.truth import box_row, truth
 
 DEFAULT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localaws.errors import AwsError
-from localaws.wire import CallId
+from localaws.protocol.wire import CallId
 
 if TYPE_CHECKING:
     from localaws.world import World

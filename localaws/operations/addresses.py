@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws import backend
 from localaws.errors import AwsError
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
 
 

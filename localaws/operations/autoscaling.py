@@ -10,7 +10,7 @@ from typing import Any
 from moto.autoscaling.models import autoscaling_backends
 
 from localaws.errors import AwsError
-from localaws.events import ACCOUNT
+from localaws.events.bus import ACCOUNT
 from localaws.operations import Call, operation
 from localaws.operations.group_errors import asked_group, invalid
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws import backend
+from localaws.ec2.launching import tag_map
+from localaws.ec2.reservations import CapacityReservation
+from localaws.ec2.spot_terms import aware
 from localaws.errors import AwsError
-from localaws.events import ACCOUNT
-from localaws.filters import matches
-from localaws.launching import tag_map
+from localaws.events.bus import ACCOUNT
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
-from localaws.paging import page
 from localaws.places import zones
-from localaws.reservations import CapacityReservation
-from localaws.spot_terms import aware
+from localaws.protocol.filters import matches
+from localaws.protocol.paging import page
 
 READERS = {
     "instance-type": lambda one: one.type,

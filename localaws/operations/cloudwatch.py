@@ -7,9 +7,9 @@ from typing import Any
 
 from botocore.utils import parse_timestamp
 
+from localaws.ec2.metrics import NAMESPACES, STATISTICS, Series, datapoints, find_series, series_of
 from localaws.errors import AwsError
 from localaws.load import align_down
-from localaws.metrics import NAMESPACES, STATISTICS, Series, datapoints, find_series, series_of
 from localaws.operations import Call, operation
 
 MOST_QUERIES = 500

@@ -17,8 +17,9 @@ from itertools import groupby
 from statistics import NormalDist, fmean, pstdev
 from typing import Any
 
-from localaws.cost_explorer import CostExplorer
-from localaws.cost_periods import (
+from localaws.errors import AwsError
+from localaws.money.cost_explorer import CostExplorer
+from localaws.money.cost_periods import (
     HOURS_KEPT,
     Period,
     check_granularity,
@@ -28,7 +29,7 @@ from localaws.cost_periods import (
     split,
     step_of,
 )
-from localaws.cost_query import (
+from localaws.money.cost_query import (
     QUANTITY,
     Grouping,
     amount,
@@ -39,8 +40,7 @@ from localaws.cost_query import (
     passes,
     totals,
 )
-from localaws.daily import DAY, Entry, midnight
-from localaws.errors import AwsError
+from localaws.money.daily import DAY, Entry, midnight
 from localaws.operations import Call, operation
 
 Row = tuple[Period, tuple[str, ...] | None, dict[str, Any]]

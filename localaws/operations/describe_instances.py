@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localaws import backend
 from localaws.errors import AwsError
-from localaws.filters import Values, matches
 from localaws.model import STATE_CODES, Box, Moment
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
-from localaws.paging import page
+from localaws.protocol.filters import Values, matches
+from localaws.protocol.paging import page
 
 AUTO_SCALING = "940372691376"
 """The account of Auto Scaling in us-east-1, which real answers name as the requester of its launches."""

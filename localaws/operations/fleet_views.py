@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from localaws.fleets import Fleets
+from localaws.ec2.fleets import Fleets
+from localaws.ec2.spot_terms import aware
 from localaws.model import Fleet
 from localaws.operations import Call
-from localaws.paging import page
-from localaws.spot_terms import aware
+from localaws.protocol.paging import page
 
 HISTORY_DELAY = timedelta(seconds=30)
 HISTORY_KEPT = timedelta(hours=48)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws import backend
+from localaws.ec2.fleet_kinds import on_demand_target
 from localaws.errors import AwsError
-from localaws.filters import matches
-from localaws.fleet_kinds import on_demand_target
 from localaws.model import Fleet
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
 from localaws.operations.fleet_views import active_instances, activity, history, shown_fleets, with_configs
-from localaws.paging import page
+from localaws.protocol.filters import matches
+from localaws.protocol.paging import page
 
 MOST_IDS, MOST_INSTANT_IDS, MOST_INSTANCES = 100, 25, 1000
 READERS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws import backend
-from localaws.boxes import GROUP_TAG
+from localaws.ec2.boxes import GROUP_TAG
 from localaws.model import Box
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
 from localaws.operations.group_errors import asked_group, invalid
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localaws import backend
+from localaws.ec2.launching import ROOT_GIB, tag_map
 from localaws.errors import AwsError
-from localaws.events import ACCOUNT
-from localaws.filters import matches
-from localaws.launching import ROOT_GIB, tag_map
+from localaws.events.bus import ACCOUNT
 from localaws.model import Box
+from localaws.money.snapshots import Image
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
 from localaws.operations.describe_instances import asked_boxes
-from localaws.paging import page
-from localaws.snapshots import Image
+from localaws.protocol.filters import matches
+from localaws.protocol.paging import page
 
 AMI = re.compile(r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")

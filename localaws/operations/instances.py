@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.boxes import Intent
+from localaws.ec2.boxes import Intent
+from localaws.ec2.launching import tag_map
+from localaws.ec2.spot import pick_zone
+from localaws.ec2.spot_terms import PROTECTIONS, SpotTerms, spot_terms
+from localaws.ec2.templates import with_template
 from localaws.errors import AwsError
-from localaws.launching import tag_map
 from localaws.model import STATE_CODES, Box, LaunchSpec, SpotRequest
 from localaws.operations import Call, operation, repeated
 from localaws.operations.describe_instances import asked_boxes, reservations, sighted
-from localaws.spot import pick_zone
-from localaws.spot_terms import PROTECTIONS, SpotTerms, spot_terms
-from localaws.templates import with_template
 
 MOST_IDS = 1000
 

@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any
 
 from localaws.errors import AwsError
+from localaws.money.products import SERVICES, Product, products
 from localaws.operations import Call, operation
-from localaws.products import SERVICES, Product, products
 
 FORMAT = "aws_v1"
 MOST_PRODUCTS = 100

@@ -13,14 +13,14 @@ from datetime import UTC, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from localaws import constraints
 from localaws.errors import AwsError, LocalAwsError
+from localaws.events.plans import Plan, aware
+from localaws.events.schedules import At, Cron, Rate, parse
+from localaws.events.targets import invalid, target_of
+from localaws.events.timers import DEFAULT_GROUP, RETRY_DEFAULTS, Group, Schedule
 from localaws.operations import Call, operation
-from localaws.paging import page
-from localaws.plans import Plan, aware
-from localaws.schedules import At, Cron, Rate, parse
-from localaws.targets import invalid, target_of
-from localaws.timers import DEFAULT_GROUP, RETRY_DEFAULTS, Group, Schedule
+from localaws.protocol import constraints
+from localaws.protocol.paging import page
 
 START_MAY_BE_PAST = timedelta(minutes=5)
 SHOWN = (

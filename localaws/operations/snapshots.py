@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws import backend
+from localaws.ec2.launching import tag_map
 from localaws.errors import AwsError
-from localaws.events import ACCOUNT
-from localaws.filters import matches
-from localaws.launching import tag_map
+from localaws.events.bus import ACCOUNT
+from localaws.money.snapshots import Snapshot
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
-from localaws.paging import page
-from localaws.snapshots import Snapshot
+from localaws.protocol.filters import matches
+from localaws.protocol.paging import page
 
 OURS = {"self", ACCOUNT}
 READERS = {

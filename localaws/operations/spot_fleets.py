@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws import backend
 from localaws.errors import AwsError
 from localaws.model import Fleet
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
 from localaws.operations.fleet_views import active_instances, activity, history, shown_fleets, with_configs
-from localaws.paging import page
+from localaws.protocol.paging import page
 
 MOST_IDS = 100
 

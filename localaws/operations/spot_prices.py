@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from localaws.filters import matches
+from localaws.ec2.spot_terms import aware
 from localaws.operations import Call, operation
-from localaws.paging import page
 from localaws.places import zones
-from localaws.spot_terms import aware
+from localaws.protocol.filters import matches
+from localaws.protocol.paging import page
 
 LINUX = ("Linux/UNIX", "Linux/UNIX (Amazon VPC)")
 READERS = {

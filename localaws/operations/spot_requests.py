@@ -7,14 +7,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from localaws import backend
+from localaws.ec2.launching import tag_map
+from localaws.ec2.spot_terms import aware
 from localaws.errors import AwsError
-from localaws.filters import matches
-from localaws.launching import tag_map
 from localaws.model import LaunchSpec, SpotRequest
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
-from localaws.paging import page
-from localaws.spot_terms import aware
+from localaws.protocol.filters import matches
+from localaws.protocol.paging import page
 
 MESSAGES = {
     "pending-evaluation": "Your Spot request has been submitted for review, and is pending evaluation.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localaws import backend
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws import backend
+from localaws.ec2.launching import tag_map
 from localaws.errors import AwsError
-from localaws.launching import tag_map
+from localaws.onmoto import backend
 from localaws.operations import Call, operation
 from localaws.places import zones
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from chalice import Chalice, Rate
 
-from localaws.lambdas import Lambdas
+from localaws.events.lambdas import Lambdas
 from localaws.mortality import watched_process
 from localaws.template import Template
 from localaws.world import World

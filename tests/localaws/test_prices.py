@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localaws.errors import LocalAwsError
-from localaws.price_list import OnDemandPrices
+from localaws.money.price_list import OnDemandPrices
 from localaws.world import World
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from localaws.errors import LocalAwsError
-from localaws.patterns import matches
-from localaws.schedules import is_due, period
+from localaws.events.patterns import matches
+from localaws.events.schedules import is_due, period
 
 BEGAN = datetime(2026, 3, 2, 8, 50, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from localaws.guest import first_boot, next_boot
+from localaws.ec2.guest import first_boot, next_boot
 from localaws.world import World
 from tests.localaws.conftest import IMAGE
 

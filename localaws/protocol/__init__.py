@@ -1,0 +1,1 @@
+"""One AWS call, from bytes to bytes: faults, throttles, client tokens, pages, filters, errors."""

@@ -1,0 +1,1 @@
+"""`python -m localaws serve`: ports, time, and the hand of fate under `/_world`."""
