@@ -175,7 +175,8 @@ def no_busy_box_is_ended_for_idleness(town: Town, leases: Leases) -> Iterator[Vi
         ending = lease.ending
         if ending is None or ending.cause != "idle":
             continue
-        window = min(town.policy.idle.after, _own_window(lease))
+        idle = town.policy_at(ending.decided_at).idle
+        window = min(idle.after, _own_window(lease))
         for box in owned(town, lease):
             if (
                 box.ended_at is None
@@ -187,7 +188,7 @@ def no_busy_box_is_ended_for_idleness(town: Town, leases: Leases) -> Iterator[Vi
             known = [level.busiest_gpu for _, level in samples if level.busiest_gpu is not None]
             if not known:
                 yield Violation("wrong", f"{lease.id}:unseen", "ended as idle without a sample")
-            elif max(known) >= town.policy.idle.gpu_below_percent:
+            elif max(known) >= idle.gpu_below_percent:
                 yield Violation("wrong", f"{lease.id}:busy", f"ended as idle, and was at {max(known)} %")
 
 

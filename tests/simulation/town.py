@@ -30,10 +30,10 @@ from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import budgets, end, extend, launch
 from chalicelib.usecases.sweep import sweep
 from localaws.errors import LocalAwsError
-from localaws.faults import Fault
 from localaws.model import Box
 from localaws.mortality import Mortality
 from localaws.places import default_subnet
+from localaws.protocol.faults import Fault
 from localaws.template import Template, create_table
 from localaws.world import World
 from tests.simulation.outages import Outages
@@ -91,7 +91,7 @@ class Town:
         )
         self.services = spoil(services)
         self.policy = Policy()
-        self.policy_since = self.now
+        self.policies = [(self.now, self.policy)]
         self.outages = Outages()
         self.sweeps = 0
         self.deaths = 0
@@ -113,8 +113,17 @@ class Town:
         for name, values in sections.items():
             document[name] |= values
         self.policy = Policy.model_validate(document)
-        self.policy_since = self.now
+        self.policies.append((self.now, self.policy))
         self.services.store.put_policy(self.policy, if_version=None)
+
+    @property
+    def policy_since(self) -> datetime:
+        """Since when the policy is as it is."""
+        return self.policies[-1][0]
+
+    def policy_at(self, when: datetime) -> Policy:
+        """The policy that was in force at a moment."""
+        return next(policy for since, policy in reversed(self.policies) if since <= when)
 
     def put_budget(self, budget: Budget, *, force: bool = False) -> None:
         """Set a limit; one that is refused changes nothing."""
