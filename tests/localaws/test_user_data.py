@@ -1,6 +1,6 @@
 """User data that ends its box: what a guest sets up at boot happens at its virtual time, as a shutdown from inside.
 
-Scripts are tried on `localaws.guest` alone, at a boot at 09:00; what becomes of the box is tried through EC2.
+Scripts are tried on `localaws.ec2.guest` alone, at a boot at 09:00; what becomes of the box is tried through EC2.
 """
 
 from __future__ import annotations
