@@ -25,6 +25,7 @@ class Settings:
     slack_webhook_url: str | None = field(repr=False)
     slack_webhook_parameter: str | None
     public_url: str | None
+    memory_mb: int = 1024
 
     @property
     def is_dry_run(self) -> bool:
@@ -87,6 +88,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         slack_webhook_url=env.get("CURFEW_SLACK_WEBHOOK_URL", "").strip() or None,
         slack_webhook_parameter=env.get("CURFEW_SLACK_WEBHOOK_URL_PARAMETER", "").strip() or None,
         public_url=env.get("CURFEW_PUBLIC_URL", "").strip() or None,
+        memory_mb=int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 1024),
     )
 
 

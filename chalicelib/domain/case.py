@@ -24,21 +24,23 @@ class Effect(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One rule's reason, with its figures. `ends_at` is when it would end the subject if nothing changes;
-    `spared_by` says what softened it."""
+    """One rule's reason, with its figures. `ends_at` is when it would end the subject if nothing changes; `due_at` the
+    earliest moment at which its effect could be another one; `spared_by` says what softened it."""
 
     rule: str
     effect: Effect
     reason: str
     figures: Mapping[str, str] = field(default_factory=dict)
     ends_at: datetime | None = None
+    due_at: datetime | None = None
     spared_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """The facts of one subject at one moment. `instances` are those not gone; `obstacle` names a controller that
-    would start a replacement and that can't be disarmed yet."""
+    would start a replacement and that can't be disarmed yet. `burning_usd`: the most that all leases on a budget can
+    cost it an hour."""
 
     now: datetime
     policy: Policy
@@ -49,6 +51,7 @@ class Case:
     cost: Cost
     budgets: tuple[BudgetState, ...] = ()
     spent_usd: Mapping[str, Decimal] = field(default_factory=dict)
+    burning_usd: Mapping[str, Decimal] = field(default_factory=dict)
     obstacle: str | None = None
     unleased_because: str | None = None
 
@@ -66,6 +69,12 @@ class Case:
         return tuple(instance for instance in self.instances if instance.is_running)
 
     @property
+    def started_at(self) -> datetime:
+        """The last start among its boxes."""
+        starts = [instance.launched_at for instance in self.running if instance.launched_at]
+        return max(starts, default=self.lease.requested_at if self.lease else self.now)
+
+    @property
     def ending_usd(self) -> Decimal:
         """What ending it may still cost: its dearest price for the `teardown.margin` that its hold was made with."""
         margin = self.policy.teardown.margin
@@ -76,11 +85,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The strictest effect, and every finding with its figures."""
+    """The strictest effect, every finding with its figures, and the earliest moment at which any of it could change if
+    nothing is seen to happen (None: only what happens can change it)."""
 
     case: Case
     effect: Effect
     findings: tuple[Finding, ...]
+    due_at: datetime | None = None
 
     @property
     def ruling(self) -> Finding | None:

@@ -1,15 +1,16 @@
 """The decision: every rule's finding, what spares it, and the strictest effect of all."""
 
 from chalicelib.domain.case import Case, Effect, Verdict
+from chalicelib.domain.due import earliest
 from chalicelib.domain.rules import RULES
-from chalicelib.domain.shields import spare
+from chalicelib.domain.shields import lapses_at, spare
 
 
 def decide(case: Case) -> Verdict:
     """Judge one case. All findings are kept, with their figures; a verdict never softens as time or spend grows."""
     findings = tuple(spare(case, finding) for rule in RULES if (finding := rule(case)) is not None)
-    return Verdict(
-        case=case,
-        effect=max((finding.effect for finding in findings), default=Effect.KEEP),
-        findings=findings,
-    )
+    effect = max((finding.effect for finding in findings), default=Effect.KEEP)
+    moments = [f.due_at for f in findings if not f.spared_by or (f.due_at and f.due_at > case.now)]
+    if any(finding.spared_by for finding in findings):
+        moments += lapses_at(case)
+    return Verdict(case=case, effect=effect, findings=findings, due_at=earliest(case, effect, moments))

@@ -43,13 +43,17 @@ class Series:
 class Evidence:
     """`since` is the last sign of work (busy), the start of silence (idle), or None (unknown).
 
-    Silence is counted from the last sign of work seen (`worked_at`), or from where the window begins.
+    Silence is counted from the last sign of work seen (`worked_at`), or from where the window begins. `asked_at`: when
+    CloudWatch said so, None where it was not asked; `due_at`: the earliest moment at which another answer could make a
+    difference.
     """
 
     use: Use
     reason: str
     since: datetime | None = None
     worked_at: datetime | None = None
+    asked_at: datetime | None = None
+    due_at: datetime | None = None
 
 
 def unknown(reason: str) -> Evidence:

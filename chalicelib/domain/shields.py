@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Status
+from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.scope import in_scope
 
 PROTECT_TAG = "curfew:protect"
@@ -92,10 +92,22 @@ def grace(case: Case, finding: Finding) -> str | None:
     del finding
     if case.lease is None or not case.lease.is_adopted:
         return None
-    rehearsed_at = case.lease.warned_at.get(REHEARSED, case.lease.requested_at)
-    until = max(case.lease.requested_at, rehearsed_at) + case.policy.unleased.grace
-    since = "a dry run" if rehearsed_at > case.lease.requested_at else "adoption"
+    until = _grace_until(case, case.lease)
+    since = "a dry run" if until > case.lease.requested_at + case.policy.unleased.grace else "adoption"
     return f"grace after {since} until {until:%Y-%m-%d %H:%M} UTC" if case.now < until else None
+
+
+def _grace_until(case: Case, lease: Lease) -> datetime:
+    rehearsed_at = lease.warned_at.get(REHEARSED, lease.requested_at)
+    return max(lease.requested_at, rehearsed_at) + case.policy.unleased.grace
+
+
+def lapses_at(case: Case) -> list[datetime]:
+    """When the shields that a clock takes away will be gone; the others stay until something happens."""
+    lapses = [until for until in map(protected_until, case.instances) if until]
+    if case.lease and case.lease.is_adopted:
+        lapses.append(_grace_until(case, case.lease))
+    return [at for at in lapses if at > case.now]
 
 
 def gentler_end(case: Case, finding: Finding) -> str | None:

@@ -17,6 +17,7 @@ from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.gateways.ledger import MemoryLedger, watch
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -47,11 +48,15 @@ THROTTLES = frozenset(
 
 
 class Aws:
-    """Clients by service, region and patience, made lazily and shared between threads."""
+    """Clients by service, region and patience, made lazily and shared between threads. What their calls cost is counted
+    in `ledger`."""
 
-    def __init__(self, home_region: str, *, session: Session | None = None) -> None:
+    def __init__(
+        self, home_region: str, *, session: Session | None = None, ledger: MemoryLedger | None = None
+    ) -> None:
         self.home_region = home_region
         self._session = session
+        self._ledger = ledger
         self._clients: dict[tuple[str, str, int], BaseClient] = {}
         self._lock = Lock()
 
@@ -74,7 +79,10 @@ class Aws:
             if key not in self._clients:
                 self._session = self._session or Session()
                 _parse_times_fast(self._session)
-                self._clients[key] = self._session.create_client(service, region_name=region, config=config)
+                made = self._session.create_client(service, region_name=region, config=config)
+                if self._ledger:
+                    watch(made, service, self._ledger)
+                self._clients[key] = made
             return self._clients[key]
 
 

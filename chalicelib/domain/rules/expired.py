@@ -10,16 +10,19 @@ def expired(case: Case) -> Finding | None:
     if case.lease is None:
         return None
     left = case.lease.expires_at - case.now
+    due_at = case.lease.expires_at
     if left <= timedelta(0):
         effect, reason = Effect.END, f"its lease expired at {case.lease.expires_at:%Y-%m-%d %H:%M} UTC"
     elif left <= case.policy.idle.warn_before:
         effect, reason = Effect.WARN, f"its lease expires in {-(-left // timedelta(minutes=1))} min"
     else:
         effect, reason = Effect.KEEP, f"its lease runs until {case.lease.expires_at:%Y-%m-%d %H:%M} UTC"
+        due_at -= case.policy.idle.warn_before
     return Finding(
         rule="expired",
         effect=effect,
         reason=reason,
         figures={"expires_at": case.lease.expires_at.isoformat()},
         ends_at=case.lease.expires_at,
+        due_at=due_at,
     )

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from chalicelib.domain import due
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.evidence import Use
 
@@ -16,11 +17,17 @@ def idle(case: Case) -> Finding | None:
         return None
     evidence, policy = case.evidence, case.idle_policy
     if evidence.use is not Use.IDLE or evidence.since is None:
-        return Finding(rule="idle", effect=Effect.KEEP, reason=evidence.reason, figures={"use": evidence.use})
-    due_at = max(evidence.since + policy.after, _started(case) + policy.after_launch)
-    lead = min(policy.warn_before, policy.after)
+        return Finding(
+            rule="idle",
+            effect=Effect.KEEP,
+            reason=evidence.reason,
+            figures={"use": evidence.use},
+            due_at=max(due.gate(case), evidence.due_at or case.now),
+        )
+    silent_at = max(evidence.since + policy.after, case.started_at + policy.after_launch)
+    lead = due.lead(policy)
     warned_at = valid_warning(case)
-    ends_at = max(due_at, (warned_at or case.now) + lead) if lead else due_at
+    ends_at = max(silent_at, (warned_at or case.now) + lead) if lead else silent_at
     figures = {
         "use": evidence.use.value,
         "idle_since": evidence.since.isoformat(),
@@ -29,11 +36,18 @@ def idle(case: Case) -> Finding | None:
     }
     if case.now >= ends_at and (warned_at or not lead):
         effect = Effect.END
-    elif lead and case.now >= due_at - lead:
+    elif lead and case.now >= silent_at - lead:
         effect = Effect.WARN
     else:
         effect = Effect.KEEP
-    return Finding(rule="idle", effect=effect, reason=evidence.reason, figures=figures, ends_at=ends_at)
+    return Finding(
+        rule="idle",
+        effect=effect,
+        reason=evidence.reason,
+        figures=figures,
+        ends_at=ends_at,
+        due_at=ends_at if effect is Effect.WARN else evidence.due_at or silent_at - lead,
+    )
 
 
 def valid_warning(case: Case) -> datetime | None:
@@ -45,13 +59,7 @@ def valid_warning(case: Case) -> datetime | None:
     if warned_at is None:
         return None
     policy = case.idle_policy
-    due_at = _started(case) + max(policy.after, policy.after_launch)
+    warnable_at = due.gate(case)
     if case.evidence.worked_at:
-        due_at = max(due_at, case.evidence.worked_at + policy.after)
-    return warned_at if warned_at >= due_at - min(policy.warn_before, policy.after) else None
-
-
-def _started(case: Case) -> datetime:
-    """The last start among its boxes."""
-    starts = [instance.launched_at for instance in case.running if instance.launched_at]
-    return max(starts, default=case.lease.requested_at if case.lease else case.now)
+        warnable_at = max(warnable_at, case.evidence.worked_at + policy.after - due.lead(policy))
+    return warned_at if warned_at >= warnable_at else None

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from chalicelib.domain.budget import Budget, Consequence
 from chalicelib.domain.case import Case, Effect, Finding
+from chalicelib.domain.due import spent_at
 from chalicelib.domain.money import ZERO, show
 
 
@@ -38,6 +39,7 @@ def over_budget(case: Case) -> Finding | None:
             ends_at=case.now,
         )
     reached_at = _reached_at(case, limit - accrued)
+    due_at = spent_at(case, limit - accrued)
     if accrued >= limit:
         effect = Effect.END
         reason = (
@@ -47,7 +49,15 @@ def over_budget(case: Case) -> Finding | None:
         effect, reason = Effect.WARN, f"it has cost {show(accrued)} and ends at {show(limit)}"
     else:
         effect, reason = Effect.KEEP, f"it has cost {show(accrued)} of the {show(limit)} at which it ends"
-    return Finding(rule="over_budget", effect=effect, reason=reason, figures=figures, ends_at=reached_at)
+        due_at = due_at and due_at - case.policy.idle.warn_before
+    return Finding(
+        rule="over_budget",
+        effect=effect,
+        reason=reason,
+        figures=figures,
+        ends_at=reached_at,
+        due_at=due_at,
+    )
 
 
 def _lowered(case: Case) -> Budget | None:
