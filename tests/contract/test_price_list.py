@@ -1,0 +1,258 @@
+"""List prices: what the Pricing API tells, how seldom it is asked, and what is assumed while it does not answer."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.session import Session
+from botocore.stub import Stubber
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.prices import ListPrices, Told, assumed_rates
+from chalicelib.domain.rates import US_EAST_1
+from chalicelib.gateways.aws import HURRIED, Aws
+from chalicelib.gateways.dynamodb import DynamoStore
+from chalicelib.gateways.get_products import HOME, LINUX
+from chalicelib.gateways.pricing import Ec2Prices
+from localaws.world import World
+from tests.contract.compute_labs import REGION, let_finish
+from tests.doubles.memory_ports import START
+
+DUBLIN = "eu-west-1"
+WANTED = [(DUBLIN, "g5.xlarge"), (DUBLIN, "g4dn.xlarge")]
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+TABLE_USD = Decimal("1.006")
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """An AWS whose regions have prices of their own."""
+    with World(seed=7, regional_prices=True) as found:
+        yield found
+
+
+class Kept:
+    """A table of list prices that may be out of order."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, ListPrices] = {}
+        self.is_down = False
+
+    def list_prices(self) -> tuple[ListPrices, ...]:
+        self._answer()
+        return tuple(self.items.values())
+
+    def keep_list_prices(self, prices: ListPrices) -> None:
+        self._answer()
+        self.items[prices.region] = prices
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise Unavailable("the table does not answer")
+
+
+class Lambda:
+    """One process that asks for prices, and what it asked the Pricing API."""
+
+    def __init__(self, world: World, kept: Kept | None = None, *, deadline_seconds: float = 4) -> None:
+        self.asked: list[str] = []
+        self._world = world
+        session = world.session()._session
+        session.register("before-call.pricing.GetProducts", self._note)
+        aws = Aws(REGION, session=session)
+        self.prices = Ec2Prices(aws, cache=kept, deadline_seconds=deadline_seconds)
+
+    def _note(self, *, params: Any, **_: Any) -> None:
+        filters = {one["Field"]: one["Value"] for one in json.loads(params["body"])["Filters"]}
+        self.asked.append(filters.get("instanceType", "rates"))
+
+    def refresh(
+        self, wanted: Sequence[tuple[str, str]] = WANTED, *, only_unknown: bool = False
+    ) -> tuple[str, ...]:
+        return self.prices.refresh(wanted, now=self._world.now, only_unknown=only_unknown)
+
+    def usd(self, instance_type: str = "g5.xlarge", region: str = DUBLIN) -> Decimal:
+        return self.prices.on_demand().on_demand_usd(instance_type, region)
+
+
+def test_tells_what_a_region_bills(world: World) -> None:
+    """Compute of each type, disks, snapshots, addresses and data, to the last digit; the book says since when."""
+    one = Lambda(world)
+    assert one.refresh() == ()
+    for name in ("g5.xlarge", "g4dn.xlarge"):
+        assert one.usd(name) == world.market.on_demand_usd(f"{DUBLIN}a", name)
+    book = one.prices.on_demand()
+    assert book.rates_in(DUBLIN) == US_EAST_1.times(Decimal("1.11"))
+    assert book.origin("g5.xlarge", DUBLIN).as_of == f"{world.now:%Y-%m-%d}"
+    assert book.origin("g5.xlarge", DUBLIN).source == "Pricing API"
+
+
+def test_asks_once_a_day_and_only_for_what_matters(world: World) -> None:
+    """A question for each type and six for the region's rates; the next day the same again."""
+    one = Lambda(world)
+    one.refresh()
+    assert sorted(set(one.asked)) == ["g4dn.xlarge", "g5.xlarge", "rates"]
+    assert len(one.asked) == 8
+    world.advance(DAY - HOUR)
+    one.refresh()
+    assert len(one.asked) == 8
+    world.advance(HOUR)
+    one.refresh()
+    assert len(one.asked) == 16
+
+
+def test_a_new_type_is_asked_alone(world: World) -> None:
+    """What is known of the region stays."""
+    one = Lambda(world)
+    one.refresh()
+    one.asked.clear()
+    one.refresh([*WANTED, (DUBLIN, "p3.2xlarge")])
+    assert one.asked == ["p3.2xlarge"]
+    assert one.usd() == world.market.on_demand_usd(f"{DUBLIN}a", "g5.xlarge")
+
+
+def test_only_what_is_unknown(world: World) -> None:
+    """What is old but known is left for after the kills."""
+    one = Lambda(world)
+    one.refresh()
+    one.asked.clear()
+    world.advance(2 * DAY)
+    one.refresh([*WANTED, (DUBLIN, "p3.2xlarge")], only_unknown=True)
+    assert one.asked == ["p3.2xlarge"]
+
+
+def test_a_cold_process_takes_what_another_asked(world: World) -> None:
+    """The table has it, so that AWS is not asked again; a warm one looks there before it asks, too."""
+    kept = Kept()
+    first, second = Lambda(world, kept), Lambda(world, kept)
+    assert second.usd() == 2 * TABLE_USD
+    first.refresh()
+    assert second.refresh() == ()
+    assert second.usd() == first.usd() == Lambda(world, kept).usd() == TABLE_USD * Decimal("1.11")
+    assert second.asked == []
+
+
+def test_what_the_table_did_not_take_is_kept_later(world: World) -> None:
+    """Neither reading nor writing a table that is down stops anything."""
+    kept = Kept()
+    kept.is_down = True
+    one = Lambda(world, kept)
+    assert one.refresh() == ()
+    assert one.usd() == TABLE_USD * Decimal("1.11")
+    kept.is_down = False
+    one.refresh()
+    assert set(kept.items) == {DUBLIN}
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "InternalErrorException"])
+def test_where_it_does_not_answer_prices_are_assumed(world: World, code: str) -> None:
+    """Twice us-east-1's abroad, us-east-1's where prices are the same; it is lacking, and left alone for an hour."""
+    one = Lambda(world)
+    world.fault(service="pricing", operation="GetProducts", code=code)
+    (lacking,) = one.refresh()
+    assert lacking.startswith(f"GetProducts {DUBLIN}: {code}")
+    assert one.usd() == 2 * TABLE_USD
+    assert one.usd(region="us-west-2") == TABLE_USD
+    assert one.prices.on_demand().rates_in(DUBLIN) == US_EAST_1.times(Decimal(2))
+    assert one.prices.on_demand().origin("g5.xlarge", DUBLIN).source == "table of us-east-1, times 2"
+    asked = len(one.asked)
+    world.advance(timedelta(minutes=59))
+    assert one.refresh() == (lacking,)
+    assert len(one.asked) == asked
+    world.clear_faults()
+    world.advance(timedelta(minutes=1))
+    assert one.refresh() == ()
+    assert one.usd() == TABLE_USD * Decimal("1.11")
+
+
+def test_what_was_told_outlives_a_failure(world: World) -> None:
+    """An old price of the region is nearer than an assumed one."""
+    one = Lambda(world)
+    one.refresh()
+    world.advance(3 * DAY)
+    world.fault(service="pricing", operation="GetProducts", code="AccessDeniedException")
+    assert len(one.refresh()) == 1
+    assert one.usd() == TABLE_USD * Decimal("1.11")
+
+
+def test_silence_is_waited_for_no_longer_than_the_deadline(world: World) -> None:
+    """The sweep goes on with what is assumed, and the late answer counts from then on."""
+    one = Lambda(world, deadline_seconds=0.05)
+    with world.lock:  # the world answers nobody while it is held
+        (lacking,) = one.refresh(WANTED[:1])
+        assert one.usd() == 2 * TABLE_USD
+    assert lacking == f"GetProducts {DUBLIN}: no answer within 0.05 s"
+    let_finish("price-list")
+    assert one.refresh(WANTED[:1]) == ()
+    assert one.usd() == TABLE_USD * Decimal("1.11")
+
+
+def row(usd: str, *, unit: str = "Hrs", currency: str = "USD", **attributes: str) -> str:
+    """A product as GetProducts writes it."""
+    dimension = {"unit": unit, "pricePerUnit": {currency: usd}, "beginRange": "0", "endRange": "Inf"}
+    return json.dumps(
+        {
+            "product": {"attributes": {"instanceType": "g5.xlarge", **LINUX, **attributes}},
+            "terms": {"OnDemand": {"A.B": {"priceDimensions": {"A.B.C": dimension}}}},
+        }
+    )
+
+
+def told(rows: Sequence[str]) -> Decimal:
+    """The price of a g5.xlarge in a region about which the Pricing API answers these rows, and nothing else."""
+    session = Session()
+    session.set_credentials("testing", "testing")
+    aws = Aws(REGION, session=session)
+    prices = Ec2Prices(aws)
+    with Stubber(aws.client("pricing", HOME, HURRIED)) as stubber:
+        for _ in range(7):
+            stubber.add_response("get_products", {"FormatVersion": "aws_v1", "PriceList": list(rows)})
+        assert prices.refresh([(DUBLIN, "g5.xlarge")], now=START) == ()
+    book = prices.on_demand()
+    assert book.rates_in(DUBLIN) == assumed_rates(DUBLIN)
+    return book.on_demand_usd("g5.xlarge", DUBLIN)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        ["", "[]", "null", "{", '{"product": {}}'],
+        [row("0.0000000000")],
+        [row("-1")],
+        [row("NaN"), row("Infinity"), row("a dollar")],
+        [row("7.5", currency="CNY")],
+        [row("1.1", unit="Quantity")],
+        [row("0.0001"), row("99")],
+        [row("1.1", operatingSystem="Windows", operation="RunInstances:0002")],
+        [row("1.1", capacitystatus="AllocatedCapacityReservation")],
+        [row("1.1", instanceType="g5.2xlarge")],
+    ],
+)
+def test_an_answer_without_a_price_is_none(rows: list[str]) -> None:
+    """Nothing, nonsense, nothing to pay, another currency, another thing, ten times off: then it is assumed."""
+    assert told(rows) == 2 * TABLE_USD
+
+
+def test_of_several_prices_the_dearest_counts() -> None:
+    """A price too low would let a lease run on past its money."""
+    assert told(["nonsense", row("0.0000000000"), row("1.2"), row("1.1")]) == Decimal("1.2")
+
+
+def test_prices_are_kept_in_the_table_as_they_were_told(dynamo_store: DynamoStore) -> None:
+    """Every digit, a region an item, the last one stays."""
+    stale = ListPrices(region=DUBLIN)
+    prices = ListPrices(
+        region=DUBLIN,
+        on_demand={"g5.xlarge": Told(usd=Decimal("1.1166600000"), at=START)},
+        asked_at={"g5.xlarge": START},
+        rates=US_EAST_1.times(Decimal("1.1")),
+        rates_asked_at=START,
+    )
+    other = ListPrices(region="us-west-2")
+    for each in (stale, other, prices):
+        dynamo_store.keep_list_prices(each)
+    assert dynamo_store.list_prices() == (prices, other)
