@@ -8,6 +8,7 @@ from chalicelib import settings as environment
 from chalicelib.gateways.aws import HURRIED, Aws
 from chalicelib.gateways.clock import SystemClock
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
+from chalicelib.gateways.cost_explorer import CostExplorerBills
 from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
@@ -39,6 +40,7 @@ def services() -> Services:
         compute=DryRunCompute(compute) if here.is_dry_run else compute,
         metrics=CloudWatchMetrics(aws),
         prices=Ec2Prices(aws, cache=store),
+        bills=CostExplorerBills(aws),
         store=store,
         notifier=SlackNotifier(aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter),
         regions=here.regions,

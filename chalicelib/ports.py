@@ -6,10 +6,12 @@ hides the others.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
 
+from chalicelib.domain.bill_turn import BillTurn
+from chalicelib.domain.bills import BillAnswer, BilledDay, BillFailure
 from chalicelib.domain.budget import Budget, BudgetBook
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.instance import RegionView
@@ -164,6 +166,14 @@ class Prices(Protocol):
         is left out, and the meter then assumes the cap."""
 
 
+class Bills(Protocol):
+    """Cost Explorer, late and at $0.01 a page."""
+
+    def daily(self, since: date, until: date) -> BillAnswer | BillFailure:
+        """Each day from `since` up to, not with, `until`, by service and usage type, without credits and refunds. Never
+        raises, and takes 20 s at most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstSight:
     """What already ran in a region when Curfew first saw it."""
@@ -310,6 +320,19 @@ class Store(Protocol):
     def waiting_notices(self) -> int:
         """How many notices have not been sent."""
 
+    def bill_turn(self) -> BillTurn | None:
+        """When Cost Explorer was asked last, and how that went; None before the first time."""
+
+    def put_bill_turn(self, turn: BillTurn, *, over: datetime | None, notices: Sequence[Notice] = ()) -> None:
+        """Replace the turn that was asked at `over` (None: there was none). Raises Stale when another has been there
+        first."""
+
+    def put_billed_days(self, days: Sequence[BilledDay]) -> None:
+        """Keep days of the bill, in place of what was known of each; kept 14 months."""
+
+    def billed_days(self, since: date, until: date) -> tuple[BilledDay, ...]:
+        """The days known from `since` up to, not with, `until`, ascending."""
+
 
 class Notifier(Protocol):
     """Where people read."""
@@ -330,6 +353,7 @@ class Services:
     compute: Compute
     metrics: Metrics
     prices: Prices
+    bills: Bills
     store: Store
     notifier: Notifier
     regions: tuple[str, ...] | None

@@ -25,6 +25,7 @@ from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import budgets as budgeting
 from chalicelib.usecases.launch import launch
 from chalicelib.usecases.sweep import sweep
+from tests.doubles.memory_bills import MemoryBills
 from tests.doubles.memory_compute import Box, Call, MemoryCompute, Request
 from tests.doubles.memory_ports import (
     ON_DEMAND,
@@ -249,6 +250,7 @@ class Stage:
     store: MemoryStore = field(default_factory=MemoryStore)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     prices: MemoryPrices = field(default_factory=MemoryPrices)
+    bills: MemoryBills = field(default_factory=MemoryBills)
     notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
     is_armed: bool = True
     is_dry_run: bool = False
@@ -267,6 +269,7 @@ class Stage:
             compute=DryRunCompute(self.compute) if self.is_dry_run else self.compute,
             metrics=self.metrics,
             prices=self.prices,
+            bills=self.bills,
             store=self.store,
             notifier=self.notifier,
             regions=self.regions,

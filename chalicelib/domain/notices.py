@@ -9,6 +9,7 @@ from chalicelib.domain.budget import BudgetState, Consequence, Threshold
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.domain.money import show
+from chalicelib.domain.reconcile import DaySpend
 
 
 class Kind(StrEnum):
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     INCOMPLETE = "incomplete"
     DEFERRED = "deferred"
     BUDGET = "budget"
+    VARIANCE = "variance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,4 +226,24 @@ def budget(state: BudgetState, threshold: Threshold, spent_usd: Decimal, now: da
         title=f"Budget {state.budget.name!r} has spent {show(spent_usd)} of {show(limit)} in {state.period_key}, "
         f"over {threshold.at_percent} %",
         lines=tuple(what[consequence] for consequence in threshold.do if consequence in what),
+    )
+
+
+def off(day: DaySpend, now: datetime) -> Notice:
+    """A settled day's bill differs from the meter by more than a tenth: told once a day of the bill."""
+    billed, metered = day.billed["compute"], day.metered["compute"]
+    more = "more" if billed > metered else "less"
+    percent = "" if day.variance_percent is None else f", {abs(day.variance_percent):.0f} %"
+    why = (
+        "Boxes may have run that no lease covered: before they were adopted, before the account was armed, or of a "
+        "service that Curfew only reports."
+        if billed > metered
+        else "Discounts, reserved capacity or a savings plan may have paid for some of it."
+    )
+    return Notice(
+        id=f"variance:{day.day}",
+        kind=Kind.VARIANCE,
+        at=now,
+        title=f"The bill of {day.day} has {show(abs(billed - metered))} {more} for GPU boxes than the meter{percent}",
+        lines=(f"Bill {show(billed)}, meter {show(metered)}. {why}",),
     )

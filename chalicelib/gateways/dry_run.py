@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from chalicelib.domain.bill_turn import BillTurn
+from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.budget import Budget, BudgetBook
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.instance import RegionView
@@ -240,3 +242,17 @@ class ScratchStore:
     def waiting_notices(self) -> int:
         """As it is."""
         return self._store.waiting_notices()
+
+    def bill_turn(self) -> BillTurn | None:
+        """As it is."""
+        return self._store.bill_turn()
+
+    def put_bill_turn(self, turn: BillTurn, *, over: datetime | None, notices: Sequence[Notice] = ()) -> None:
+        """Not kept."""
+
+    def put_billed_days(self, days: Sequence[BilledDay]) -> None:
+        """Not kept."""
+
+    def billed_days(self, since: date, until: date) -> tuple[BilledDay, ...]:
+        """As they are."""
+        return self._store.billed_days(since, until)

@@ -11,6 +11,8 @@
 | SWEEPS | started_at#id | what a sweep saw and did; vanishes after 30 days |
 | OUTBOX | at#notice | a notice not sent yet: `due_at`, `claimed_until`, `tries` |
 | NOTICE#id | NOTICE | that a notice was told; vanishes after 40 days |
+| BILL | day | what Cost Explorer told of a day; vanishes after 14 months |
+| BILLS | TURN | when Cost Explorer was asked last, and how that went |
 | POLICY | POLICY | the policy and its version |
 | PRICES | REGION#name | list prices of a region, as the Pricing API told them |
 | ACCOUNT | ARMED, REGION#name | since when it is armed; what ran in a region at first sight |
@@ -29,6 +31,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from chalicelib.gateways.dynamodb_bills import BillRecords
 from chalicelib.gateways.dynamodb_leases import LeaseRecords
 from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class DynamoStore(LeaseRecords, SettingRecords, PriceRecords):
+class DynamoStore(LeaseRecords, BillRecords, SettingRecords, PriceRecords):
     """Implements chalicelib.ports.Store, and keeps list prices. Every call may raise Unavailable, after 20 s of trying."""
 
     def __init__(

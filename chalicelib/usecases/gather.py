@@ -87,7 +87,7 @@ def gather(
         leases=tracked,
         loose=loose,
         book=book,
-        prices=_prices(services, tracked, loose, now),
+        prices=price_book(services, tracked, loose, now),
         lacking=(*lacking, *_not_understood(policy)),
     )
 
@@ -202,9 +202,10 @@ def _first_sight_ids(view: RegionView, first: FirstSight) -> frozenset[str]:
     return first.instance_ids | late
 
 
-def _prices(
+def price_book(
     services: Services, leases: Sequence[Lease], loose: Sequence[Unleased], now: datetime
 ) -> PriceBook:
+    """Prices as far as these leases and boxes need them, since their first start."""
     runs = [run for lease in leases for run in lease.runs if run.is_spot and run.zone]
     zones = {(run.zone, run.instance_type) for run in runs if run.zone}
     zones |= {(b.instance.zone, b.instance.type) for b in loose if b.instance.is_spot and b.instance.zone}

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.ports import Services, SweepRecord
+from chalicelib.usecases.bills import bill_trouble
 
 SILENT_AFTER = timedelta(minutes=5)
 RECENT = 200
@@ -35,7 +36,13 @@ def health(services: Services) -> Health:
     complete = next((record for record in whole if record.is_complete), None)
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
     waiting = services.store.waiting_notices()
-    missing = (*services.missing, *_no_budget(services), *_lacking(whole[:1]), *_untold(waiting))
+    missing = (
+        *services.missing,
+        *_no_budget(services),
+        *_lacking(whole[:1]),
+        *_untold(waiting),
+        *bill_trouble(services),
+    )
     return Health(
         status="failing" if is_silent else "degraded" if missing else "ok",
         mode="dry-run" if services.is_dry_run else "enforce",

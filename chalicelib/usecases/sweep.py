@@ -18,6 +18,7 @@ from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import teardown
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
+from chalicelib.usecases.bills import ask_for_the_bill
 from chalicelib.usecases.charge import charge_open_leases, is_owing
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of, spent_by_budget
@@ -49,7 +50,8 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
         charge_open_leases(services, now)
     untold = deliver(services)
     untagged = tag_boxes(services, facts) if only is None else None
-    return replace(record, lacking=(*record.lacking, *filter(None, [untold, untagged])))
+    unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
+    return replace(record, lacking=(*record.lacking, *filter(None, [untold, untagged, unbilled])))
 
 
 def arm(services: Services) -> datetime:

@@ -20,7 +20,8 @@ from chalicelib.gateways import dynamodb_holds as holds
 from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
 from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_text
 from chalicelib.ports import Account, FirstSight, Page, SweepRecord
-from tests.doubles.accidents import AccidentProne, call
+from tests.doubles.accidents import call
+from tests.doubles.memory_bills import MemoryBillRecords
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ class _Waiting:
     claimed_until: datetime | None = None
 
 
-class MemoryStore(AccidentProne):
+class MemoryStore(MemoryBillRecords):
     """Implements chalicelib.ports.Store."""
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ from chalicelib.domain.policy import Policy
 from chalicelib.gateways.aws import Aws
 from chalicelib.gateways.clock import SystemClock
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
+from chalicelib.gateways.cost_explorer import CostExplorerBills
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.pricing import Ec2Prices
@@ -83,6 +84,7 @@ class Town:
             compute=Ec2Compute(aws),
             metrics=CloudWatchMetrics(aws),
             prices=Ec2Prices(aws),
+            bills=CostExplorerBills(aws),
             store=DynamoStore(lambda: aws.client("dynamodb", aws.home_region), TABLE, sleep=lambda _: None),
             notifier=self.mailbox,
             regions=world.regions,

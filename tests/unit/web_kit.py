@@ -15,6 +15,7 @@ import app as curfew
 from chalicelib.ports import Services
 from chalicelib.settings import Settings
 from chalicelib.web.logs import LOG
+from tests.doubles.memory_bills import MemoryBills
 from tests.doubles.memory_compute import MemoryCompute
 from tests.doubles.memory_ports import MemoryClock, MemoryMetrics, MemoryNotifier, MemoryPrices
 from tests.doubles.memory_store import MemoryStore
@@ -78,6 +79,7 @@ def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
         compute=compute,
         metrics=MemoryMetrics(),
         prices=MemoryPrices(),
+        bills=MemoryBills(),
         store=store,
         notifier=MemoryNotifier(),
         regions=None,
