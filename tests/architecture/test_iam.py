@@ -17,6 +17,7 @@ FUNCTIONS: tuple[str, ...] = tuple(CONFIG["lambda_functions"])
 # botocore's service → the prefix of its IAM actions. A gateway for another service adds its line here.
 PREFIXES = {
     "autoscaling": "autoscaling",
+    "ce": "ce",
     "cloudwatch": "cloudwatch",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
@@ -46,6 +47,9 @@ LAUNCH = {
     "iam:CreateServiceLinkedRole",
     "iam:PassRole",
 }
+
+# What only the scheduled sweep does: each page of Cost Explorer costs a cent.
+SWEEP_ALONE = {"ce:GetCostAndUsage"}
 
 # Allowed though no gateway names them, and why.
 IMPLIED = {
@@ -136,7 +140,10 @@ def test_every_call_of_the_gateways_is_allowed(function: str) -> None:
     missing = {
         call: actions - allowed(function)
         for call, actions in needed().items()
-        if actions - allowed(function) - (set() if function == "api_handler" else LAUNCH)
+        if actions
+        - allowed(function)
+        - (set() if function == "api_handler" else LAUNCH)
+        - (set() if function == "sweep" else SWEEP_ALONE)
     }
     assert missing == {}
 
@@ -154,6 +161,12 @@ def test_only_the_http_function_can_launch(function: str) -> None:
     assert allowed(function) & LAUNCH == set()
 
 
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"sweep"}))
+def test_only_the_sweep_can_ask_for_the_bill(function: str) -> None:
+    """Neither events nor callers make Curfew pay for pages."""
+    assert allowed(function) & SWEEP_ALONE == set()
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(function: str) -> None:
     """No wildcard action; records, logs, queue and secrets by name; `*` only where EC2 takes no ARN or any box may be meant."""
@@ -163,6 +176,7 @@ def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(functio
         if statement["Resource"] == "*":
             assert {action.partition(":")[0] for action in statement["Action"]} <= {
                 "autoscaling",
+                "ce",
                 "cloudwatch",
                 "ec2",
                 "pricing",
