@@ -105,6 +105,24 @@ class TownMachine(RuleBasedStateMachine):
         box = data.draw(st.sampled_from(self.town.alive))
         self.town.by_hand(box, how)
 
+    @precondition(lambda self: any(box.spot for box in self.town.alive))
+    @rule(data=st.data(), share=st.sampled_from(["0.1", "0.9", "1.3"]), minutes=st.integers(1, 20))
+    def a_price_jumps(self, *, data: st.DataObject, share: str, minutes: int) -> None:
+        box = data.draw(st.sampled_from([box for box in self.town.alive if box.spot]))
+        usd = self.world.market.on_demand_usd(box.zone, box.type) * Decimal(share)
+        self.world.set_price(box.zone, box.type, usd)
+        self.town.minutes(minutes)
+
+    @rule(code=st.sampled_from(["late", "doubled"]), minutes=st.integers(min_value=1, max_value=10))
+    def events_come_late_or_twice(self, *, code: str, minutes: int) -> None:
+        self.town.fault(service="events", code=code, delay_seconds=200 if code == "late" else 0)
+        self.town.minutes(minutes)
+        self.world.clear_faults()
+
+    @rule(seconds=st.sampled_from([0, 10, 40]))
+    def ec2_shows_things_late(self, seconds: int) -> None:
+        self.world.set_lag(timedelta(seconds=seconds))
+
     @rule(minutes=st.integers(min_value=1, max_value=15), lose_events=st.booleans())
     def time_passes(self, *, minutes: int, lose_events: bool) -> None:
         self.town.minutes(minutes, lose_events=lose_events)
@@ -147,6 +165,7 @@ class TownMachine(RuleBasedStateMachine):
     def recover(self) -> None:
         """All is well again for ten minutes: then nothing may be left undone."""
         self.world.clear_faults()
+        self.world.set_lag(timedelta(0))
         self.town.minutes(10)
         nothing(invariants.sweeping_again_does_nothing(self.town))
         for check in (*invariants.ALWAYS, *invariants.AT_REST):
