@@ -24,6 +24,7 @@ from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.ports import Account, FirstSight, Services
+from chalicelib.usecases import list_prices
 
 LATE_SAMPLES = timedelta(minutes=5)
 REGIONS_AT_ONCE = 16
@@ -209,6 +210,7 @@ def price_book(
     runs = [run for lease in leases for run in lease.runs if run.is_spot and run.zone]
     zones = {(run.zone, run.instance_type) for run in runs if run.zone}
     zones |= {(b.instance.zone, b.instance.type) for b in loose if b.instance.is_spot and b.instance.zone}
+    list_prices.learn(services, list_prices.that_matter(leases, loose), now)
     if not zones:
         return services.prices.on_demand()
     since = min([now - SPOT_HISTORY, *(run.started_at for run in runs)])

@@ -17,6 +17,7 @@ from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.ports import Image, LaunchAnswer, Services
+from chalicelib.usecases import list_prices
 from chalicelib.usecases.gather import spent_by_budget
 from chalicelib.usecases.recover import give_up, launched, nothing_started
 
@@ -121,6 +122,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
         )
     book = services.store.budgets(now)
     leases = services.store.open_leases()
+    services.prices.refresh(list_prices.of_order(order), now=now)
     prices = services.prices.on_demand()
     admission = admit(
         order,

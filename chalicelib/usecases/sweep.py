@@ -16,7 +16,7 @@ from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
-from chalicelib.usecases import teardown
+from chalicelib.usecases import list_prices, teardown
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
 from chalicelib.usecases.bills import ask_for_the_bill
 from chalicelib.usecases.charge import charge_open_leases, is_owing
@@ -40,10 +40,12 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
     facts = recover_launches(services, facts)
     facts = record_first_sights(services, facts)
     _keep_what_changed(services, facts, intent, receipts)
+    wanted = list_prices.that_matter(facts.leases, facts.loose) if only is None else ()
+    unpriced = list_prices.renew(services, wanted, now)
     record = replace(
         _record(services, facts, intent, receipts, trigger),
         adopted=adopted.lease_ids,
-        lacking=(*facts.lacking, *lacking),
+        lacking=(*facts.lacking, *lacking, *unpriced),
     )
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
     if is_owing(facts.leases, facts.book):
