@@ -45,12 +45,25 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """What a launch must know of an AMI: the size of its root volume, its own name for it, and its other volumes."""
+    """What a launch must know of an AMI: the size of its root volume, its own name for it, its other volumes, and what
+    it bills as: its platform, the operation on the bill, and the product codes of a marketplace."""
 
     id: str
     root_device: str
     root_gib: int
     other_disks: tuple[Disk, ...] = ()
+    platform: str = "Linux/UNIX"
+    usage_operation: str = "RunInstances"
+    product_codes: tuple[str, ...] = ()
+
+    @property
+    def unpriced(self) -> str | None:
+        """Why what it bills is not known: only plain Linux is, other systems and products add what no table has."""
+        if self.product_codes:
+            return f"its platform is {self.platform} with the product code {', '.join(self.product_codes)}"
+        if (self.platform, self.usage_operation) != ("Linux/UNIX", "RunInstances"):
+            return f"its platform is {self.platform or 'unknown'}, billed as {self.usage_operation}"
+        return None
 
     @property
     def other_gib(self) -> int:

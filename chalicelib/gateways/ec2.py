@@ -146,6 +146,9 @@ def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
         root_device=root_device,
         root_gib=next((disk.gib for disk in disks if disk.device == root_device), 0),
         other_disks=tuple(disk for disk in disks if disk.device != root_device),
+        platform=raw.get("PlatformDetails") or "",
+        usage_operation=raw.get("UsageOperation") or "RunInstances",
+        product_codes=tuple(code.get("ProductCodeId") or "?" for code in raw.get("ProductCodes") or []),
     )
 
 

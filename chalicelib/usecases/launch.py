@@ -115,6 +115,14 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
             f"image {order.image} is not in {order.region}; nothing was launched. AMI ids differ by region",
             slug="image-not-found",
         )
+    if image.unpriced:
+        raise Refused(
+            f"what image {order.image} costs is not known: {image.unpriced}. Its worst case can't be held, so nothing "
+            "was launched; take an image of plain Linux",
+            slug="price-unknown",
+            image=order.image,
+            platform=image.platform,
+        )
     if order.volume_gib is not None and order.volume_gib < image.root_gib:
         raise Refused(
             f"volume_gib {order.volume_gib} is smaller than the image's root volume of {image.root_gib} GiB",

@@ -45,11 +45,48 @@ class TestHoles:
             {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 45}},
             {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"},
         ]
-        image = {"ImageId": AMI.id, "RootDeviceName": "/dev/xvda", "BlockDeviceMappings": mappings}
+        image = {
+            "ImageId": AMI.id,
+            "RootDeviceName": "/dev/xvda",
+            "PlatformDetails": "Linux/UNIX",
+            "BlockDeviceMappings": mappings,
+        }
         stubber.add_response("describe_images", {"Images": [image]})
         found = compute.image(REGION, AMI.id)
         assert found == replace(AMI, other_disks=(Disk(device="/dev/sdf", gib=500, type="gp2"),))
         assert found.other_gib == 500
+
+    @pytest.mark.parametrize(
+        "facts, why",
+        [
+            ({"PlatformDetails": "Linux/UNIX", "UsageOperation": "RunInstances"}, None),
+            (
+                {"PlatformDetails": "Windows", "UsageOperation": "RunInstances:0002", "Platform": "windows"},
+                "its platform is Windows, billed as RunInstances:0002",
+            ),
+            (
+                {"PlatformDetails": "Red Hat Enterprise Linux", "UsageOperation": "RunInstances:0010"},
+                "its platform is Red Hat Enterprise Linux, billed as RunInstances:0010",
+            ),
+            (
+                {
+                    "PlatformDetails": "Linux/UNIX",
+                    "ProductCodes": [{"ProductCodeId": "abc123", "ProductCodeType": "marketplace"}],
+                },
+                "its platform is Linux/UNIX with the product code abc123",
+            ),
+            ({}, "its platform is unknown, billed as RunInstances"),
+        ],
+    )
+    def test_an_image_that_is_not_plain_linux_has_no_known_price(
+        self, facts: dict[str, Any], why: str | None
+    ) -> None:
+        """Other systems, a marketplace's products, and what EC2 does not say."""
+        compute, stubber = stubbed(READING)
+        stubber.add_response("describe_images", {"Images": [{"ImageId": AMI.id, **facts}]})
+        found = compute.image(REGION, AMI.id)
+        assert found is not None
+        assert found.unpriced == why
 
     def test_a_request_with_nothing_but_an_id_is_armed(self) -> None:
         """A request without State may start a box: it must be cancelled."""
