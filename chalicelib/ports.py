@@ -19,6 +19,7 @@ from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.storage import Volume
 
 T = TypeVar("T")
 
@@ -110,8 +111,8 @@ class Compute(Protocol):
     def image(self, region: str, image_id: str) -> Image | None:
         """An AMI, or None where the region has none of that id. Raises Unavailable."""
 
-    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
-        """GiB of all volumes attached to each instance. Raises Unavailable."""
+    def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
+        """The volumes attached to each instance, none for one that EC2 does not know. Raises Unavailable."""
 
     def attempts(
         self,
@@ -160,6 +161,12 @@ class Metrics(Protocol):
         self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
     ) -> Mapping[str, tuple[Series, ...]]:
         """The GPU duty cycle of each instance, highest per period; absent where there is none. Raises Unavailable."""
+
+    def network_out(
+        self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
+    ) -> Mapping[str, int]:
+        """Bytes that each instance has sent, anywhere, between two whole five minutes; 0 where CloudWatch has nothing.
+        Raises Unavailable unless all was answered."""
 
 
 class Prices(Protocol):

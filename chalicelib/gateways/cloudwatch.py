@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,13 +16,25 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
 from chalicelib.gateways.aws import AWS_ERRORS, Aws, explain, unavailable
 
-NAMESPACE = "CWAgent"
-GPU_METRIC = "nvidia_smi_utilization_gpu"
 SOURCE = "GPU"
 QUERIES_A_CALL = 500
-PERIOD_SECONDS = 60
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Metric:
+    """A metric of a box, how its samples are put together, and over how many seconds."""
+
+    namespace: str
+    name: str
+    statistic: str
+    period: int
+
+
+GPU_USE = _Metric(namespace="CWAgent", name="nvidia_smi_utilization_gpu", statistic="Maximum", period=60)
+NETWORK_OUT = _Metric(namespace="AWS/EC2", name="NetworkOut", statistic="Sum", period=300)
+"""Every five minutes, as EC2 sends it without detailed monitoring."""
 
 
 class CloudWatchMetrics:
@@ -56,12 +69,38 @@ class CloudWatchMetrics:
             raise failures[0]
         return found
 
+    def network_out(
+        self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
+    ) -> Mapping[str, int]:
+        """Bytes that each instance has sent; all or nothing, so that no part is taken for known that is not."""
+        if since >= until:
+            return {}
+        ids = list(dict.fromkeys(instance_ids))
+        sent = dict.fromkeys(ids, 0)
+        for start in range(0, len(ids), QUERIES_A_CALL):
+            part = ids[start : start + QUERIES_A_CALL]
+            queries = [
+                _query(f"m{number}", instance_id, NETWORK_OUT) for number, instance_id in enumerate(part)
+            ]
+            try:
+                for result in self._results(region, queries, since=since, until=until):
+                    if result.get("StatusCode") in {"InternalError", "Forbidden"}:
+                        raise Unavailable(
+                            f"asking CloudWatch in {region} what was sent: {result['StatusCode']}"
+                        )
+                    number = str(result.get("Id") or "")
+                    if number[:1] == "m" and int(number[1:]) < len(part):
+                        sent[part[int(number[1:])]] += int(sum(result.get("Values") or []))
+            except AWS_ERRORS as error:
+                raise unavailable(f"asking CloudWatch in {region} what was sent", error) from error
+        return sent
+
     def _ask(
         self, region: str, ids: Sequence[str], *, since: datetime, until: datetime
     ) -> dict[str, tuple[Series, ...]]:
         samples: dict[str, list[tuple[datetime, float]]] = {}
         by_query = {f"m{number}": instance_id for number, instance_id in enumerate(ids)}
-        queries = [_query(query_id, instance_id) for query_id, instance_id in by_query.items()]
+        queries = [_query(query_id, instance_id, GPU_USE) for query_id, instance_id in by_query.items()]
         for result in self._results(region, queries, since=since, until=until):
             instance_id = by_query.get(result.get("Id") or "")
             if instance_id is not None:
@@ -83,18 +122,18 @@ class CloudWatchMetrics:
             yield from page.get("MetricDataResults") or []
 
 
-def _query(query_id: str, instance_id: str) -> dict[str, Any]:
+def _query(query_id: str, instance_id: str, metric: _Metric) -> dict[str, Any]:
     return {
         "Id": query_id,
         "Label": instance_id,
         "MetricStat": {
             "Metric": {
-                "Namespace": NAMESPACE,
-                "MetricName": GPU_METRIC,
+                "Namespace": metric.namespace,
+                "MetricName": metric.name,
                 "Dimensions": [{"Name": "InstanceId", "Value": instance_id}],
             },
-            "Period": PERIOD_SECONDS,
-            "Stat": "Maximum",
+            "Period": metric.period,
+            "Stat": metric.statistic,
         },
         "ReturnData": True,
     }

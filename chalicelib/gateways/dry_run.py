@@ -18,6 +18,7 @@ from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt, Status
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.storage import Volume
 from chalicelib.ports import (
     Account,
     Compute,
@@ -51,9 +52,9 @@ class DryRunCompute:
         """As it is."""
         return self._compute.image(region, image_id)
 
-    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
+    def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """As they are."""
-        return self._compute.volume_gib(region, instance_ids)
+        return self._compute.volumes(region, instance_ids)
 
     def attempts(
         self,

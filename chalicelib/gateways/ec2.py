@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
-from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe
-from chalicelib.gateways.aws import ASKING, AWS_ERRORS, HURRIED, Aws, code_of, unavailable
+from chalicelib.domain.storage import Volume
+from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe, ec2_volumes
+from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, code_of, unavailable
 from chalicelib.ports import Disk, Image, LaunchAnswer, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ImageTypeDef
 
 NO_SUCH_IMAGE = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
-VALUES_A_FILTER = 200
 
 
 class Ec2Compute:
@@ -56,21 +56,9 @@ class Ec2Compute:
         images = answer.get("Images") or []
         return _to_image(image_id, images[0]) if images else None
 
-    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
-        """GiB of all volumes attached to each instance."""
-        sizes: dict[str, int] = dict.fromkeys(instance_ids, 0)
-        ids = list(sizes)
-        paginator = self._aws.ec2(region, ASKING).get_paginator("describe_volumes")
-        try:
-            for start in range(0, len(ids), VALUES_A_FILTER):
-                # The stubs want a TypedDict where the literal's own type is wider.
-                some = {"Name": "attachment.instance-id", "Values": ids[start : start + VALUES_A_FILTER]}
-                for page in paginator.paginate(Filters=[some]):  # type: ignore[list-item]
-                    for volume in page.get("Volumes") or []:
-                        _add_volume(sizes, volume)
-        except AWS_ERRORS as error:
-            raise unavailable(f"describing volumes in {region}", error) from error
-        return sizes
+    def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
+        """The volumes attached to each instance."""
+        return ec2_volumes.volumes(self._aws, region, instance_ids)
 
     def attempts(
         self,
@@ -150,9 +138,3 @@ def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
         usage_operation=raw.get("UsageOperation") or "RunInstances",
         product_codes=tuple(code.get("ProductCodeId") or "?" for code in raw.get("ProductCodes") or []),
     )
-
-
-def _add_volume(sizes: dict[str, int], volume: Mapping[str, Any]) -> None:
-    for attachment in volume.get("Attachments") or []:
-        if attachment.get("InstanceId") in sizes:
-            sizes[attachment["InstanceId"]] += int(volume.get("Size") or 0)

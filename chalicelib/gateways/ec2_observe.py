@@ -25,6 +25,9 @@ PATIENCE_SECONDS = 12.0
 PAGE = 1000
 FLEETS_A_CALL = 50
 
+INTERRUPTIONS = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
+"""EC2 took it back (EC2 API reference, StateReason): ended, or stopped, by nobody's will but its own."""
+
 _ENDED_AT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 # The most telling first: Karpenter's nodes, which it launches by instant fleets, carry the cluster's tags as well.
 _MANAGERS = (
@@ -162,6 +165,8 @@ def to_instance(raw: Mapping[str, Any], region: str) -> Instance:
         key_name=raw.get("KeyName"),
         public_ip=raw.get("PublicIpAddress"),
         tags=tags,
+        was_interrupted=_at(raw, "StateReason", "Code") in INTERRUPTIONS,
+        volumes=_volumes(raw),
     )
 
 
@@ -198,9 +203,18 @@ def _managed_by(raw: Mapping[str, Any], tags: Mapping[str, str]) -> str | None:
     )
 
 
+def _volumes(raw: Mapping[str, Any]) -> Mapping[str, bool] | None:
+    """Id → whether it outlives the box, of each attached volume; None where the answer has no devices at all."""
+    if raw.get("BlockDeviceMappings") is None:
+        return None
+    disks = [device["Ebs"] for device in raw["BlockDeviceMappings"] if device.get("Ebs")]
+    return {disk["VolumeId"]: not disk.get("DeleteOnTermination") for disk in disks if disk.get("VolumeId")}
+
+
 def _ended_at(raw: Mapping[str, Any]) -> datetime | None:
     """When it stopped running, which EC2 says only in words: `User initiated (2026-11-23 05:09:39 GMT)`."""
-    match = _ENDED_AT.search(raw.get("StateTransitionReason") or "")
+    words = f"{raw.get('StateTransitionReason') or ''} {_at(raw, 'StateReason', 'Message') or ''}"
+    match = _ENDED_AT.search(words)
     if match is None:
         return None
     with suppress(ValueError):

@@ -8,6 +8,7 @@ from chalicelib.domain.adoption import adopt
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
+from chalicelib.domain.storage import Volume
 from chalicelib.domain.tracking import is_being_launched, owned_by, track
 from chalicelib.ports import FirstSight, Services
 from chalicelib.usecases.gather import Facts, is_watched, obstacle_of
@@ -45,10 +46,10 @@ def record_first_sights(services: Services, facts: Facts) -> Facts:
 def adopt_loose(services: Services, facts: Facts) -> Adopted:
     """Adopt every box that is to be adopted. Its lease and hold are one conditional write."""
     wanted = _still_loose(services, [box.instance for box in facts.loose if box.because is None])
-    gib = _volumes(services, wanted)
+    disks = _volumes(services, wanted)
     new = []
     for instance in wanted:
-        lease = _adopt(services, facts, instance, gib.get(instance.id, ASSUMED_GIB))
+        lease = _adopt(services, facts, instance, disks.get(instance.id))
         if lease:
             new.append(lease)
     loose = tuple(
@@ -68,7 +69,9 @@ def _still_loose(services: Services, instances: list[Instance]) -> list[Instance
     return [i for i in instances if not any(owned_by(one, i) or is_being_launched(one, i) for one in leases)]
 
 
-def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: int) -> Lease | None:
+def _adopt(
+    services: Services, facts: Facts, instance: Instance, disks: tuple[Volume, ...] | None
+) -> Lease | None:
     """None where another sweep was first, or the table would not have it: the next look sees to it.
 
     A box that EC2 did not show for so long that its lease was closed gets another.
@@ -78,13 +81,14 @@ def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: in
         lease = adopt(
             instance,
             spot_requests=facts.sight.spot_requests,
-            storage_gib=storage_gib,
+            storage_gib=ASSUMED_GIB if disks is None else sum(disk.gib for disk in disks),
             states=book.states,
             policy=facts.policy,
             prices=facts.prices,
             now=facts.now,
             closed_before=closed_before,
         )
+        lease = replace(lease, volumes=disks or (), volumes_at=None if disks is None else facts.now)
         hourly_usd = facts.prices.ceiling_usd(lease.runs[0])
         why_not = obstacle_of(facts, lease)
         told = notices.adopted(lease, hourly_usd=hourly_usd, obstacle=why_not, now=facts.now)
@@ -103,12 +107,12 @@ def _adopt(services: Services, facts: Facts, instance: Instance, storage_gib: in
     return None
 
 
-def _volumes(services: Services, instances: list[Instance]) -> Mapping[str, int]:
-    """Disk sizes, for the storage part of the meter; a size that can't be had is assumed, not taken for nothing."""
-    gib: dict[str, int] = {}
+def _volumes(services: Services, instances: list[Instance]) -> Mapping[str, tuple[Volume, ...]]:
+    """Their disks, for the storage part of the meter; a size that can't be had is assumed, not taken for nothing."""
+    disks: dict[str, tuple[Volume, ...]] = {}
     for region in sorted({instance.region for instance in instances}):
         try:
-            gib |= services.compute.volume_gib(region, [i.id for i in instances if i.region == region])
+            disks |= services.compute.volumes(region, [i.id for i in instances if i.region == region])
         except Unavailable:
             continue
-    return gib
+    return disks

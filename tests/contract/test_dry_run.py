@@ -63,7 +63,7 @@ class TestCompute:
         assert dry.regions() == lab.compute.regions()
         assert dry.observe([REGION]) == lab.compute.observe([REGION])
         assert dry.image(REGION, AMI.id) == lab.compute.image(REGION, AMI.id)
-        assert dry.volume_gib(REGION, [box]) == lab.compute.volume_gib(REGION, [box])
+        assert dry.volumes(REGION, [box]) == lab.compute.volumes(REGION, [box])
         assert dry.find_launched(REGION, lease_id="x", tokens=[]).outcome == "refused"
 
 

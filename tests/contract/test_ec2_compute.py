@@ -95,13 +95,14 @@ class TestObserving:
         assert lab.compute.image(REGION, "ami-nonsense") is None
 
     def test_the_disks_of_a_box(self, lab: Lab) -> None:
-        """GiB of what is attached; nothing for an unknown box."""
+        """What is attached, as the box names it; nothing for an unknown box."""
         (attempt,) = attempts_of(lab, an_order(volume_gib=200))
         (box,) = lab.compute.launch(attempt).instance_ids
-        assert lab.compute.volume_gib(REGION, [box, "i-00000000000000bad"]) == {
-            box: 200,
-            "i-00000000000000bad": 0,
-        }
+        found = lab.compute.volumes(REGION, [box, "i-00000000000000bad"])
+        assert found["i-00000000000000bad"] == ()
+        (root,) = found[box]
+        assert (root.type, root.gib, root.instance_id, root.since) == ("gp3", 200, box, lab.now)
+        assert instance_of(lab, box).volumes == {root.id: False}
 
 
 class TestLaunching:

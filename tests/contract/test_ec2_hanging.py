@@ -68,7 +68,7 @@ def test_regions_are_asked_for_in_a_hurry(world: World) -> None:
 def test_disk_sizes_are_asked_for_in_a_hurry(world: World) -> None:
     """An adoption assumes a size rather than keep the ends waiting."""
     aws = PatienceOf(aws_of(world))
-    Ec2Compute(aws).volume_gib(REGION, ["i-00000000000000000"])
+    Ec2Compute(aws).volumes(REGION, ["i-00000000000000000"])
     assert [longest(config) for config in aws.asked] == [5]
 
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.instance import GONE, RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
+from chalicelib.domain.storage import Volume
 from chalicelib.gateways import ec2_attempts
 from chalicelib.gateways.aws import DENIED, THROTTLES
 from chalicelib.gateways.ec2_launch import NO_SUCH_TEMPLATE
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-LOOKS = frozenset({"regions", "observe", "image", "volume_gib", "find_launched"})
+LOOKS = frozenset({"regions", "observe", "image", "volumes", "find_launched"})
 REFUSALS = (
     "Insufficient",
     "Invalid",
@@ -151,11 +152,11 @@ class MemoryCompute:
     def image(self, region: str, image_id: str) -> Image | None:
         return self._call("image", region, (image_id,), lambda: self.ec2.images.get(image_id), _unavailable)
 
-    def volume_gib(self, region: str, instance_ids: Collection[str]) -> Mapping[str, int]:
-        def sizes() -> dict[str, int]:
-            return {one: self.ec2.gib(one) for one in instance_ids}
+    def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
+        def disks() -> dict[str, tuple[Volume, ...]]:
+            return {one: self.ec2.volumes(one) for one in instance_ids}
 
-        return self._call("volume_gib", region, instance_ids, sizes, _unavailable)
+        return self._call("volumes", region, instance_ids, disks, _unavailable)
 
     def attempts(
         self,

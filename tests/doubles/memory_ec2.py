@@ -7,9 +7,19 @@ from typing import Any
 
 from chalicelib.domain.instance import AT_REST, GONE, RegionView
 from chalicelib.domain.lease import Attempt
+from chalicelib.domain.storage import Volume
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
-from tests.doubles.memory_records import Box, Request, fulfil, launched, tags_of, to_instance, to_request
+from tests.doubles.memory_records import (
+    Box,
+    Request,
+    fulfil,
+    launched,
+    tags_of,
+    to_instance,
+    to_request,
+    volumes_of,
+)
 
 SHOWN_AFTER_END = timedelta(hours=1)
 INTERRUPTED = "instance-stopped-no-capacity"
@@ -97,6 +107,7 @@ class MemoryEc2:
         stopped = self.boxes.get(request.instance_id or "")
         if stopped is not None and stopped.state in AT_REST:
             stopped.state, stopped.launched_at, stopped.ended_at = "running", now, None
+            stopped.was_interrupted = False
             fulfil(request, stopped)
         else:  # a relaunched box can come without any tag
             fulfil(request, self.start(request.instance_type, request.region, zone=request.zone))
@@ -105,7 +116,7 @@ class MemoryEc2:
         """EC2 takes a spot box back: one-time ends, persistent is stopped until there is capacity."""
         box = self.boxes[instance_id]
         request = self.requests[box.request_id or ""]
-        box.ended_at = self.clock.now()
+        box.ended_at, box.was_interrupted = self.clock.now(), True
         if request.type == "one-time":
             box.state = "terminated"
             request.state, request.status_code = "closed", "instance-terminated-no-capacity"
@@ -268,10 +279,10 @@ class MemoryEc2:
 
     # -- looking --------------------------------------------------------------------------------------------------
 
-    def gib(self, instance_id: str) -> int:
-        """The disks attached to an instance."""
+    def volumes(self, instance_id: str) -> tuple[Volume, ...]:
+        """The disks attached to an instance: its root, and what was attached besides."""
         box = self.boxes.get(instance_id)
-        return box.gib if box and box.state != "terminated" else 0
+        return volumes_of(box) if box and box.state != "terminated" else ()
 
     def view(self, region: str, only: str | None) -> RegionView:
         """What the Describe calls of a region show."""

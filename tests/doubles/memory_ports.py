@@ -49,6 +49,8 @@ class MemoryMetrics:
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         self.failing: set[str] = set()
         self._samples: dict[str, dict[datetime, float]] = {}
+        self._sent: dict[str, list[tuple[datetime, int]]] = {}
+        self.asked_what_was_sent: list[tuple[str, tuple[str, ...], datetime, datetime]] = []
 
     def load(
         self,
@@ -92,6 +94,22 @@ class MemoryMetrics:
             for one in instance_ids
         }
         return {one: (Series(source="GPU", samples=samples),) for one, samples in found.items() if samples}
+
+
+    def send(self, instance_id: str, sent_bytes: int, *, at: datetime) -> None:
+        """An instance sends so much to somewhere."""
+        self._sent.setdefault(instance_id, []).append((at, sent_bytes))
+
+    def network_out(
+        self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
+    ) -> Mapping[str, int]:
+        self.asked_what_was_sent.append((region, tuple(instance_ids), since, until))
+        if region in self.failing:
+            raise Unavailable(f"CloudWatch in {region}: InternalServiceFault")
+        return {
+            one: sum(sent for at, sent in self._sent.get(one, []) if since <= at < until)
+            for one in instance_ids
+        }
 
 
 class MemoryPrices:

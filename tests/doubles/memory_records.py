@@ -2,16 +2,20 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.domain.storage import Volume
 from chalicelib.ports import LaunchAnswer
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class Box:
-    """An instance. `is_hidden`: Describe calls do not show it yet, or not now."""
+    """An instance. `is_hidden`: Describe calls do not show it yet, or not now. `gib`: of its root, which goes with it;
+    `kept_disks` outlive it."""
 
     id: str
     region: str
@@ -29,6 +33,8 @@ class Box:
     client_token: str | None = None
     public_ip: str | None = "203.0.113.7"
     gib: int = 45
+    kept_disks: tuple[Volume, ...] = ()
+    was_interrupted: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     is_protected: bool = False
     is_hidden: bool = False
@@ -70,7 +76,21 @@ def to_instance(box: Box) -> Instance:
         client_token=box.client_token,
         public_ip=box.public_ip,
         tags=dict(box.tags),
+        was_interrupted=box.was_interrupted,
+        volumes={disk.id: disk.outlives_box for disk in volumes_of(box)},
     )
+
+
+def volumes_of(box: Box) -> tuple[Volume, ...]:
+    """The disks attached to a box."""
+    root = Volume(
+        id=f"vol-{box.id.removeprefix('i-')}",
+        instance_id=box.id,
+        type="gp3",
+        gib=box.gib,
+        since=box.launched_at or LONG_AGO,
+    )
+    return (root, *box.kept_disks)
 
 
 def to_request(one: Request) -> SpotRequest:
