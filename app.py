@@ -16,9 +16,11 @@ from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases import budgets, end, extend, health, launch, policies, report
+from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
 from chalicelib.web import budgets as budget_bodies
-from chalicelib.web import events, launches, logs, paging, receive, views
+from chalicelib.web import events, launches, logs, metering, paging, receive, views
+from chalicelib.web import spend as spend_view
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.models import (
     BudgetBody,
@@ -28,6 +30,7 @@ from chalicelib.web.models import (
     NoBody,
     NoQuery,
     PageQuery,
+    SpendQuery,
     SweepBody,
     WaitQuery,
     length_of,
@@ -45,17 +48,19 @@ ANY = ["*/*"]
 def sweep(event: CloudWatchEvent) -> Any:
     """Look at everything, every minute; what the event says does not matter."""
     del event
-    return _swept(sweeping.sweep(door.services(), trigger="schedule"))
+    with metering.invocation(door.services):
+        return _swept(sweeping.sweep(door.services(), trigger="schedule"))
 
 
 @app.on_sqs_message(queue="curfew-ec2-events", name="on_ec2_event", batch_size=10)
 def on_ec2_event(event: SQSEvent) -> None:
     """Look at the instances that EC2 has news of, now instead of within a minute."""
     services = door.services()
-    events.work_off(
-        [record.body for record in event],
-        lambda subject: _swept(sweeping.sweep(services, trigger="event", only=subject)),
-    )
+    with metering.invocation(door.services):
+        events.work_off(
+            [record.body for record in event],
+            lambda subject: _swept(sweeping.sweep(services, trigger="event", only=subject)),
+        )
 
 
 @app.route("/spot-requests", methods=["POST"], content_types=ANY)
@@ -177,6 +182,13 @@ def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """Remove a budget: what it held back is held back no more."""
     budgets.delete(call.services, name)
     return Answer(status=HTTPStatus.NO_CONTENT)
+
+
+@app.route("/spend", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=SpendQuery)
+def show_spend(call: Call[NoBody, SpendQuery]) -> Answer:
+    """A month's meter beside its bill, whose it is, and what is to come."""
+    return Answer(body=spend_view.spend(spending.spend(call.services, call.query.period)))
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)

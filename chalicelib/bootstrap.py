@@ -12,6 +12,7 @@ from chalicelib.gateways.cost_explorer import CostExplorerBills
 from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
+from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.gateways.slack import SlackNotifier
 from chalicelib.ports import Compute, Services
@@ -31,7 +32,8 @@ def settings() -> Settings:
 def services() -> Services:
     """Everything the use cases speak to. Raises SettingsError; calls nothing."""
     here = settings()
-    aws = Aws(here.home_region)
+    ledger = MemoryLedger(memory_mb=here.memory_mb)
+    aws = Aws(here.home_region, ledger=ledger)
     clock = SystemClock()
     compute: Compute = Ec2Compute(aws)
     store = DynamoStore(partial(_dynamodb, aws), here.table, sleep=clock.sleep)
@@ -43,6 +45,7 @@ def services() -> Services:
         bills=CostExplorerBills(aws),
         store=store,
         notifier=SlackNotifier(aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter),
+        ledger=ledger,
         regions=here.regions,
         home_region=here.home_region,
         is_armed=here.armed,

@@ -12,8 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BillAnswer, BilledDay, BillFailure
-from chalicelib.domain.budget import Budget, BudgetBook
+from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Series
+from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.notices import Notice
@@ -160,7 +162,8 @@ class Metrics(Protocol):
     def gpu_use(
         self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
     ) -> Mapping[str, tuple[Series, ...]]:
-        """The GPU duty cycle of each instance, highest per period; absent where there is none. Raises Unavailable."""
+        """The GPU duty cycle of each instance, highest per period: no series where it has no such metric, no entry where
+        CloudWatch did not say. Raises Unavailable where it said nothing at all."""
 
     def network_out(
         self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
@@ -212,7 +215,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRecord:
-    """What one sweep saw and did. `regions`: name → `ok`, `denied: …` or `failed: …`."""
+    """What one sweep saw and did. `regions`: name → `ok`, `denied: …` or `failed: …`. `unleased_hourly_usd`: the most
+    that boxes without a lease cost an hour."""
 
     id: str
     started_at: datetime
@@ -230,6 +234,7 @@ class SweepRecord:
     deferred: tuple[str, ...] = ()
     reported: tuple[Mapping[str, str], ...] = ()
     lacking: tuple[str, ...] = ()
+    unleased_hourly_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +266,15 @@ class Store(Protocol):
     def arm(self, at: datetime) -> None:
         """Arm the account; once armed it stays so since the first time."""
 
-    def budgets(self, now: datetime) -> BudgetBook:
-        """Every budget with what is left of it in the period of `now`, read consistently."""
+    def budgets(self, now: datetime, *, until: datetime | None = None) -> BudgetBook:
+        """Every budget with what is left of it in the period of `now` and in those up to `until`, 80 at most, read
+        consistently."""
+
+    def tell_thresholds(
+        self, state: BudgetState, told: Sequence[Decimal], *, notices: Sequence[Notice]
+    ) -> None:
+        """Keep, over `state`, which thresholds of its period people know to be passed, and tell them what is new of it,
+        all or nothing. Raises Stale where another writer did since."""
 
     def put_budget(
         self,
@@ -353,6 +365,28 @@ class Store(Protocol):
     def billed_days(self, since: date, until: date) -> tuple[BilledDay, ...]:
         """The days known from `since` up to, not with, `until`, ascending."""
 
+    def learned(self) -> tuple[Learned, ...]:
+        """What CloudWatch last answered, a lease each."""
+
+    def learn(self, learned: Sequence[Learned]) -> None:
+        """Keep this in place of all that was kept; of two writers the later one stands."""
+
+    def usage(self, month: str) -> Usage:
+        """What Curfew's own calls add up to in a month (`2026-11`)."""
+
+    def add_usage(self, month: str, counted: Mapping[Item, Decimal], *, since: datetime) -> None:
+        """Add to a month; `since` is kept the first time."""
+
+
+class Ledger(Protocol):
+    """What Curfew's own calls cost, counted in memory as they are made."""
+
+    def invoked(self, seconds: float, *, is_http: bool = False, log_bytes: int = 0) -> None:
+        """Count one invocation of a function, and of API Gateway where it came over HTTP."""
+
+    def hand_over(self, now: datetime, *, every: timedelta) -> Mapping[Item, Decimal]:
+        """Everything counted since the last time, at the first call and then once `every`; else nothing."""
+
 
 class Notifier(Protocol):
     """Where people read."""
@@ -376,6 +410,7 @@ class Services:
     bills: Bills
     store: Store
     notifier: Notifier
+    ledger: Ledger
     regions: tuple[str, ...] | None
     """None: all that the account can use."""
     home_region: str

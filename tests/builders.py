@@ -21,6 +21,7 @@ from chalicelib.domain.notices import Kind, Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.gateways.dry_run import DryRunCompute
+from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import budgets as budgeting
 from chalicelib.usecases.launch import launch
@@ -252,6 +253,7 @@ class Stage:
     prices: MemoryPrices = field(default_factory=MemoryPrices)
     bills: MemoryBills = field(default_factory=MemoryBills)
     notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
     is_armed: bool = True
     is_dry_run: bool = False
     regions: tuple[str, ...] | None = None
@@ -272,6 +274,7 @@ class Stage:
             bills=self.bills,
             store=self.store,
             notifier=self.notifier,
+            ledger=self.ledger,
             regions=self.regions,
             home_region=REGION,
             is_armed=self.is_armed,

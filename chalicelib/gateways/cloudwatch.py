@@ -18,6 +18,8 @@ from chalicelib.gateways.aws import AWS_ERRORS, Aws, explain, unavailable
 
 SOURCE = "GPU"
 QUERIES_A_CALL = 500
+UNANSWERED = frozenset({"InternalError", "Forbidden"})
+"""Status codes of a metric within an answer that say nothing of the metric (botocore, MetricDataResult)."""
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ class CloudWatchMetrics:
     def gpu_use(
         self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
     ) -> Mapping[str, tuple[Series, ...]]:
-        """The highest GPU duty cycle of each instance per period, absent where there is none.
+        """The highest GPU duty cycle of each instance per period: no series where it has no such metric, no entry where
+        CloudWatch did not say.
 
         What part of CloudWatch answers is returned: silence is never taken for idleness. Raises Unavailable only where
         nothing was answered.
@@ -98,18 +101,22 @@ class CloudWatchMetrics:
     def _ask(
         self, region: str, ids: Sequence[str], *, since: datetime, until: datetime
     ) -> dict[str, tuple[Series, ...]]:
-        samples: dict[str, list[tuple[datetime, float]]] = {}
+        samples: dict[str, list[tuple[datetime, float]]] = {one: [] for one in ids}
         by_query = {f"m{number}": instance_id for number, instance_id in enumerate(ids)}
+        unanswered: set[str] = set()
         queries = [_query(query_id, instance_id, GPU_USE) for query_id, instance_id in by_query.items()]
         for result in self._results(region, queries, since=since, until=until):
             instance_id = by_query.get(result.get("Id") or "")
-            if instance_id is not None:
-                pairs = zip(result.get("Timestamps") or [], result.get("Values") or [], strict=False)
-                samples.setdefault(instance_id, []).extend(pairs)
+            if instance_id is None:
+                continue
+            if result.get("StatusCode") in UNANSWERED:
+                unanswered.add(instance_id)
+            pairs = zip(result.get("Timestamps") or [], result.get("Values") or [], strict=False)
+            samples[instance_id].extend(pairs)
         return {
-            instance_id: (Series(source=SOURCE, samples=tuple(pairs)),)
+            instance_id: (Series(source=SOURCE, samples=tuple(pairs)),) if pairs else ()
             for instance_id, pairs in samples.items()
-            if pairs
+            if instance_id not in unanswered
         }
 
     def _results(

@@ -12,8 +12,10 @@ from decimal import Decimal
 
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BilledDay
-from chalicelib.domain.budget import Budget, BudgetBook
+from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import Refused
+from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt, Status
 from chalicelib.domain.notices import Notice
@@ -147,9 +149,14 @@ class ScratchStore:
     def arm(self, at: datetime) -> None:
         """Not kept."""
 
-    def budgets(self, now: datetime) -> BudgetBook:
+    def budgets(self, now: datetime, *, until: datetime | None = None) -> BudgetBook:
         """As they are, without what scratch leases would hold."""
-        return self._store.budgets(now)
+        return self._store.budgets(now, until=until)
+
+    def tell_thresholds(
+        self, state: BudgetState, told: Sequence[Decimal], *, notices: Sequence[Notice]
+    ) -> None:
+        """Not kept, and nobody is told."""
 
     def put_budget(
         self,
@@ -257,3 +264,18 @@ class ScratchStore:
     def billed_days(self, since: date, until: date) -> tuple[BilledDay, ...]:
         """As they are."""
         return self._store.billed_days(since, until)
+
+    def learned(self) -> tuple[Learned, ...]:
+        """As it is."""
+        return self._store.learned()
+
+    def learn(self, learned: Sequence[Learned]) -> None:
+        """Not kept."""
+
+    def usage(self, month: str) -> Usage:
+        """As it is."""
+        return self._store.usage(month)
+
+    def add_usage(self, month: str, counted: Mapping[Item, Decimal], *, since: datetime) -> None:
+        """Kept: a rehearsal costs what it costs."""
+        self._store.add_usage(month, counted, since=since)

@@ -13,6 +13,8 @@
 | NOTICE#id | NOTICE | that a notice was told; vanishes after 40 days |
 | BILL | day | what Cost Explorer told of a day; vanishes after 14 months |
 | BILLS | TURN | when Cost Explorer was asked last, and how that went |
+| EVIDENCE | LEARNED | what CloudWatch last answered of each lease |
+| GUARD | month | what Curfew's own calls add up to |
 | POLICY | POLICY | the policy and its version |
 | PRICES | REGION#name | list prices of a region, as the Pricing API told them |
 | ACCOUNT | ARMED, REGION#name | since when it is armed; what ran in a region at first sight |
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class DynamoStore(LeaseRecords, BillRecords, SettingRecords, PriceRecords):
-    """Implements chalicelib.ports.Store, and keeps list prices. Every call may raise Unavailable, after 20 s of trying."""
+    """Implements chalicelib.ports.Store, and keeps list prices. A call may raise Unavailable, after 20 s of trying."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from chalicelib.domain.guard import Item as Counted
 from chalicelib.domain.guard import Usage
 from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways.dynamodb_records import Records
-from chalicelib.gateways.dynamodb_table import Key, Write
+from chalicelib.gateways.dynamodb_table import HASTE_SECONDS, Key, Write
 
 EVIDENCE: Key = ("EVIDENCE", "LEARNED")
 GUARD = "GUARD"
@@ -36,7 +36,7 @@ class GuardRecords(Records):
     def learn(self, learned: Sequence[Learned]) -> None:
         """Keep this in place of all that was kept."""
         item = codec.document(_Evidence(learned=tuple(learned)))
-        self._table.commit([Write(operation="Put", key=EVIDENCE, item=item)])
+        self._table.commit([Write(operation="Put", key=EVIDENCE, item=item)], patience=HASTE_SECONDS)
 
     def usage(self, month: str) -> Usage:
         """What was counted in a month."""
@@ -61,5 +61,6 @@ class GuardRecords(Records):
                     + ", ".join(f"{one.value} :{one.value}" for one in added),
                     values={":since": codec.stamp(since), **{f":{one.value}": counted[one] for one in added}},
                 )
-            ]
+            ],
+            patience=HASTE_SECONDS,
         )

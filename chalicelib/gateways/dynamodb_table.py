@@ -32,6 +32,8 @@ Trace = tuple[Key, str]
 """The item in which a write leaves its id (attribute `write_id`), and that id."""
 
 PATIENCE_SECONDS = 20.0
+HASTE_SECONDS = 1.0
+"""For what is written for its own sake, and that nobody should wait for."""
 FIRST_WAIT_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 1.0
 PER_TRANSACTION = 100
@@ -175,9 +177,14 @@ class Table:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def commit(
-        self, writes: Sequence[Write], *, trace: Trace | None = None, sentence: str = ""
+        self,
+        writes: Sequence[Write],
+        *,
+        trace: Trace | None = None,
+        sentence: str = "",
+        patience: float = PATIENCE_SECONDS,
     ) -> frozenset[str]:
-        """Write all or nothing; the groups of optional writes that were left out.
+        """Write all or nothing; the groups of optional writes that were left out. `patience`: seconds.
 
         When a condition fails, `trace` tells whether it failed on this very write, whose answer had been lost. Raises
         the first failed write's refusal; Unavailable, with `sentence` on what that means for the money.
@@ -185,7 +192,7 @@ class Table:
         pending, dropped = list(writes), set[str]()
         while pending:
             send = partial(self._send, pending, str(uuid.uuid4()))
-            failed = self._patiently(send, sentence)
+            failed = self._patiently(send, sentence, patience)
             if not failed or (trace and self._is_left(trace, sentence)):
                 break
             for error in map(Failed.refusal, failed):
@@ -229,7 +236,7 @@ class Table:
         self._made = self._made or self._make_client()
         return self._made
 
-    def _patiently(self, call: Callable[[], T], sentence: str = "") -> T:
+    def _patiently(self, call: Callable[[], T], sentence: str = "", patience: float = PATIENCE_SECONDS) -> T:
         started = self._elapsed()
         for tries in count(1):
             try:
@@ -238,7 +245,7 @@ class Table:
                 longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(tries, 10))
                 wait = self._random.uniform(0, longest)
                 used = self._elapsed() - started
-                if not _passes(error) or used + wait > PATIENCE_SECONDS:
+                if not _passes(error) or used + wait > patience:
                     raise Unavailable(
                         f"the table {self.name} does not answer ({explain(error)}; {tries} tries in {used:.0f} s). "
                         + (sentence or "Nothing was changed; try again in a minute"),

@@ -98,7 +98,7 @@ def _of_table(
         case "BatchGetItem":
             for table, wanted in params.get("RequestItems", {}).items():
                 found = answer.get("Responses", {}).get(table, [])
-                none = [{}] * max(0, len(wanted["Keys"]) - len(found))
+                none: list[Mapping[str, Any]] = [{}] * max(0, len(wanted["Keys"]) - len(found))
                 is_consistent = wanted.get("ConsistentRead", False)
                 yield (
                     Item.TABLE_READS,
@@ -109,6 +109,8 @@ def _of_table(
         case "TransactWriteItems":
             writes = [next(iter(one.values())) for one in params.get("TransactItems", ())]
             yield Item.TABLE_WRITES, 2 * sum(map(_written, writes), Decimal(0))
+        case _:
+            return
 
 
 def _queried(params: Mapping[str, Any], answer: Mapping[str, Any]) -> Decimal:

@@ -5,29 +5,28 @@ deadline, and whatever does not answer is named in `lacking` instead of stopping
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.adoption import Unleased, obstacle, unleased
 from chalicelib.domain.budget import BudgetBook
-from chalicelib.domain.case import Case, Effect, Verdict
+from chalicelib.domain.case import Case, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, combine, of_box, unknown
-from chalicelib.domain.instance import Instance, RegionView, Sight, doubted
-from chalicelib.domain.lease import Charge, Lease, Run, Status
+from chalicelib.domain.evidence import unknown
+from chalicelib.domain.instance import RegionView, Sight, doubted
+from chalicelib.domain.lease import Charge, Lease, Run
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
+from chalicelib.domain.periods import cost_since, starts_at
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.ports import Account, FirstSight, Services
 from chalicelib.usecases import list_prices
+from chalicelib.usecases.evidence import with_evidence
 
-LATE_SAMPLES = timedelta(minutes=5)
-REGIONS_AT_ONCE = 16
 SPOT_HISTORY = timedelta(hours=1)
 LEDGER_TRIES = 3
 
@@ -69,7 +68,7 @@ def gather(
     """Look at the account, with `region` at that one alone, or with `only` (region, instance id) at one box."""
     policy, _ = services.store.policy()
     account = services.store.account()
-    stored, book = _ledger(services, now)
+    stored, book = _ledger(services, now, until=now + policy.unleased.run_for)
     alone = only[0] if only else region
     regions, lacking = ((alone,), ()) if alone else _regions(services, policy, stored, account)
     views = services.compute.observe(regions, only=only[1] if only else None)
@@ -113,52 +112,71 @@ def obstacle_of(facts: Facts, lease: Lease) -> str | None:
     return None
 
 
-def judge(services: Services, facts: Facts) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
-    """A verdict for each lease and each loose box, and the metrics that could not be asked.
+def judge(
+    services: Services, facts: Facts, *, ask: bool = True
+) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+    """A verdict for each lease and each loose box, and the metrics that could not be asked. Without `ask` nothing is paid
+    for: what the last sweep was told has to do.
 
     An event's look judges no idleness: it sees one box of several, and a thousand events would pass the cap on idle
     ends a thousand times. The next minute's sweep does.
     """
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
-    spent = spent_by_budget(facts.book, facts.leases, costs)
-    cases = [_case(facts, lease, costs[lease.id], spent) for lease in facts.leases if facts.in_focus(lease)]
-    curious = [case for case in cases if facts.only is None and _could_end_for_idleness(case)]
-    evidence, lacking = _evidence(services, facts, curious)
-    judged = [
-        replace(case, evidence=evidence[case.lease.id]) if case.lease and case.lease.id in evidence else case
-        for case in cases
-    ]
+    spent = spent_by_budget(facts.book, facts.leases, costs, facts.prices, facts.now)
+    burning = _burning_by_budget(facts.book, facts.leases, costs)
+    cases = tuple(
+        replace(_case(facts, lease, costs[lease.id], spent), burning_usd=burning)
+        for lease in facts.leases
+        if facts.in_focus(lease)
+    )
+    lacking: tuple[str, ...] = ()
+    if facts.only is None:
+        cases, lacking = with_evidence(services, cases, ask=ask)
     loose = [_loose_case(facts, box) for box in facts.loose]
-    return tuple(decide(case) for case in [*judged, *loose]), lacking
+    return tuple(decide(case) for case in [*cases, *loose]), lacking
+
+
+def _burning_by_budget(
+    book: BudgetBook, leases: Sequence[Lease], costs: Mapping[str, Cost]
+) -> dict[str, Decimal]:
+    """The most that the open leases on each budget can cost an hour."""
+    return {
+        state.budget.name: sum(
+            (costs[one.id].ceiling_usd for one in leases if any(map(state.budget.charged_by, one.charges))),
+            ZERO,
+        )
+        for state in book.states
+    }
 
 
 def spent_by_budget(
-    book: BudgetBook, leases: Sequence[Lease], costs: Mapping[str, Cost]
+    book: BudgetBook, leases: Sequence[Lease], costs: Mapping[str, Cost], prices: PriceBook, now: datetime
 ) -> dict[str, Decimal]:
-    """What each budget's period has cost: closed leases (limit − left − open holds) and the meters of open ones."""
+    """What each budget's present period has cost: what closed leases left there, and what the meters of open ones have
+    counted since it began, also of those whose hold has run out."""
     spent: dict[str, Decimal] = {}
     for state in book.states:
-        open_charges = [
-            (charge.amount_usd, costs[lease.id].accrued_usd)
-            for lease in leases
-            for charge in lease.charges
-            if state.charged_by(charge)
-        ]
-        held = sum((hold for hold, _ in open_charges), ZERO)
-        accrued = sum((cost for _, cost in open_charges), ZERO)
-        spent[state.budget.name] = state.budget.limit_usd - state.left_usd - held + accrued
+        since = starts_at(state.budget.period, now)
+        charged = [one for one in leases if any(map(state.budget.charged_by, one.charges))]
+        held = sum(
+            (each.amount_usd for one in charged for each in one.charges if state.charged_by(each)), ZERO
+        )
+        accrued = sum(
+            (cost_since(one, prices, since, accrued_usd=costs[one.id].accrued_usd) for one in charged), ZERO
+        )
+        spent[state.budget.name] = state.used_usd - held + accrued
     return spent
 
 
-def _ledger(services: Services, now: datetime) -> tuple[tuple[Lease, ...], BudgetBook]:
+def _ledger(services: Services, now: datetime, *, until: datetime) -> tuple[tuple[Lease, ...], BudgetBook]:
     """Open leases and budgets that fit together: one that opens or closes between the two reads would be counted as
-    spent, and others would be ended for it."""
-    leases, book = services.store.open_leases(), services.store.budgets(now)
+    spent, and others would be ended for it. `until`: as far as an adoption of today may reach."""
+    leases, book = services.store.open_leases(), services.store.budgets(now, until=until)
     for _ in range(LEDGER_TRIES):
         again = services.store.open_leases() if book.states else leases
         if _charged(again) == _charged(leases):
             break
-        leases, book = again, services.store.budgets(now)
+        leases, book = again, services.store.budgets(now, until=until)
     return leases, book
 
 
@@ -227,7 +245,7 @@ def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) 
         spot_requests=owned.spot_requests,
         evidence=unknown("not asked yet: it has not run long enough to be idle"),
         cost=cost,
-        budgets=tuple(s for s in facts.book.states if any(map(s.charged_by, lease.charges))),
+        budgets=tuple(s for s in facts.book.states if any(map(s.budget.charged_by, lease.charges))),
         spent_usd=spent,
         obstacle=obstacle_of(facts, lease),
     )
@@ -243,71 +261,15 @@ def _loose_case(facts: Facts, box: Unleased) -> Case:
         is_spot=instance.is_spot,
         started_at=facts.now,
     )
-    hourly = (
-        facts.prices.hourly_usd(run, facts.now) + PUBLIC_IPV4_USD_PER_HOUR if instance.is_running else ZERO
-    )
+    is_on, address = instance.is_running, PUBLIC_IPV4_USD_PER_HOUR
+    hourly = facts.prices.hourly_usd(run, facts.now) + address if is_on else ZERO
+    ceiling = facts.prices.ceiling_usd(run) + address if is_on else ZERO
     return Case(
         now=facts.now,
         policy=facts.policy,
         lease=None,
         instances=(instance,),
         evidence=unknown("not asked: no lease covers it"),
-        cost=Cost(hourly_usd=hourly, ceiling_usd=hourly),
+        cost=Cost(hourly_usd=hourly, ceiling_usd=ceiling),
         unleased_because=box.because,
-    )
-
-
-def _could_end_for_idleness(case: Case) -> bool:
-    """Whether asking CloudWatch, which costs money, could change the verdict now."""
-    if case.lease is None or not case.running or case.lease.status is not Status.ACTIVE or case.obstacle:
-        return False
-    if decide(case).effect is Effect.END:
-        return False
-    idle = case.idle_policy
-    started = max((i.launched_at for i in case.running if i.launched_at), default=case.lease.requested_at)
-    return case.now >= started + max(idle.after, idle.after_launch) - min(idle.warn_before, idle.after)
-
-
-def _evidence(
-    services: Services, facts: Facts, cases: Sequence[Case]
-) -> tuple[dict[str, Evidence], tuple[str, ...]]:
-    """What is known of each case's boxes; every region is asked at once, so that a silent one delays none."""
-    regions = sorted({instance.region for case in cases for instance in case.running})
-    if not regions:
-        return {}, ()
-    window = max(SHORTEST_WINDOW, *(case.idle_policy.after for case in cases)) + LATE_SAMPLES
-
-    def ask(region: str) -> tuple[Mapping[str, tuple[Series, ...]], str | None]:
-        ids = [i.id for case in cases for i in case.running if i.region == region]
-        try:
-            return services.metrics.gpu_use(region, ids, since=facts.now - window, until=facts.now), None
-        except Unavailable as error:
-            return {}, error.detail
-
-    with ThreadPoolExecutor(max_workers=min(len(regions), REGIONS_AT_ONCE)) as pool:
-        answers = dict(zip(regions, pool.map(ask, regions), strict=True))
-    evidence = {
-        case.lease.id: combine(
-            _of_box(facts, case, instance, *answers[instance.region]) for instance in case.running
-        )
-        for case in cases
-        if case.lease
-    }
-    return evidence, tuple(f"GetMetricData {region}: {why}" for region, (_, why) in answers.items() if why)
-
-
-def _of_box(
-    facts: Facts,
-    case: Case,
-    instance: Instance,
-    series: Mapping[str, tuple[Series, ...]],
-    silence: str | None,
-) -> Evidence:
-    if silence:
-        return unknown(f"CloudWatch could not be asked: {silence}")
-    return of_box(
-        series.get(instance.id, ()),
-        idle=case.idle_policy,
-        running_since=instance.launched_at or facts.now,
-        now=facts.now,
     )

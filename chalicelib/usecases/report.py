@@ -1,4 +1,5 @@
-"""Report: what is there, what it costs, and what would happen to it now, judged just as the sweep judges."""
+"""Report: what is there, what it costs, and what would happen to it now, judged just as the sweep judges, on the
+evidence that the last sweep had: nothing is paid for by looking."""
 
 from dataclasses import dataclass, replace
 
@@ -65,7 +66,7 @@ def lease(services: Services, lease_id: str) -> LeaseReport:
 def instances(services: Services) -> tuple[InstanceReport, ...]:
     """Every box in scope that is not gone, leased or not, the costliest first."""
     facts = gather(services, services.clock.now())
-    verdicts, _ = judge(services, facts)
+    verdicts, _ = judge(services, facts, ask=False)
     reports = [
         InstanceReport(instance=instance, lease=v.case.lease, cost=v.case.cost, verdict=v)
         for v in verdicts
@@ -99,7 +100,7 @@ def _lease_of(facts: Facts, request: SpotRequest) -> Lease | None:
 
 
 def _verdicts(services: Services, facts: Facts) -> dict[str, Verdict]:
-    verdicts, _ = judge(services, facts)
+    verdicts, _ = judge(services, facts, ask=False)
     return {verdict.case.lease.id: verdict for verdict in verdicts if verdict.case.lease}
 
 

@@ -9,11 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain import notices
-from chalicelib.domain.budget import Consequence
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
-from chalicelib.domain.meter import measure
+from chalicelib.domain.money import ZERO
 from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import list_prices, teardown
@@ -21,10 +20,12 @@ from chalicelib.usecases.adoption import adopt_loose, record_first_sights
 from chalicelib.usecases.bills import ask_for_the_bill
 from chalicelib.usecases.charge import charge_open_leases, is_owing
 from chalicelib.usecases.deliver import deliver
-from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of, spent_by_budget
+from chalicelib.usecases.evidence import remember
+from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
 from chalicelib.usecases.recover import recover_launches
 from chalicelib.usecases.rest import close_resting
 from chalicelib.usecases.tagging import tag_boxes
+from chalicelib.usecases.thresholds import tell_thresholds
 
 
 def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = None) -> SweepRecord:
@@ -40,14 +41,17 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
     facts = recover_launches(services, facts)
     facts = record_first_sights(services, facts)
     _keep_what_changed(services, facts, intent, receipts)
+    remember(services, verdicts, now)
     wanted = list_prices.that_matter(facts.leases, facts.loose) if only is None else ()
     unpriced = list_prices.renew(services, wanted, now)
     record = replace(
         _record(services, facts, intent, receipts, trigger),
         adopted=adopted.lease_ids,
+        unleased_hourly_usd=sum((v.case.cost.ceiling_usd for v in verdicts if v.case.lease is None), ZERO),
         lacking=(*facts.lacking, *lacking, *unpriced),
     )
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
+    tell_thresholds(services, facts)
     if is_owing(facts.leases, facts.book):
         charge_open_leases(services, now)
     untold = deliver(services)
@@ -153,21 +157,9 @@ def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[no
     failed = {view.region: view.error or "" for view in facts.sight.views if view.status == "failed"}
     if failed:
         told.append(notices.incomplete(failed, facts.now))
-    told += _budgets_reached(facts)
     if intent.deferred:
         told.append(notices.deferred(intent.deferred, facts.policy.limits.idle_ends_per_sweep, facts.now))
     return told
-
-
-def _budgets_reached(facts: Facts) -> list[notices.Notice]:
-    costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
-    spent = spent_by_budget(facts.book, facts.leases, costs)
-    return [
-        notices.budget(state, threshold, spent[state.budget.name], facts.now)
-        for state in facts.book.states
-        for threshold in state.budget.reached(spent[state.budget.name])
-        if Consequence.NOTIFY in threshold.do
-    ]
 
 
 def _record(

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from chalicelib.domain.errors import CurfewError, NotFound
 from chalicelib.ports import Services
 from chalicelib.settings import Settings, SettingsError
-from chalicelib.web import logs, receive
+from chalicelib.web import logs, metering, receive
 from chalicelib.web.auth import caller_of
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.problems import (
@@ -97,7 +97,8 @@ class Door:
                     )
                     return view(call, *args, **_readable(path))  # type: ignore[arg-type]
 
-                return self._respond(proceed, is_public=is_public)
+                with metering.invocation(self.services, is_http=True):
+                    return self._respond(proceed, is_public=is_public)
 
             return entered
 

@@ -14,10 +14,14 @@ _SECRETS = re.compile(r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|(?:token|se
 
 
 class _Stderr(logging.Handler):
-    """Writes to whatever stderr is at that moment."""
+    """Writes to whatever stderr is at that moment, and counts what AWS will bill."""
+
+    written = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(record.getMessage() + "\n")
+        text = record.getMessage() + "\n"
+        _Stderr.written += len(text.encode())
+        sys.stderr.write(text)
 
 
 def set_up() -> None:
@@ -26,6 +30,11 @@ def set_up() -> None:
         LOG.addHandler(_Stderr())
     LOG.propagate = False
     LOG.setLevel(logging.INFO)
+
+
+def written() -> int:
+    """Bytes written so far."""
+    return _Stderr.written
 
 
 def line(what: str, **facts: object) -> None:

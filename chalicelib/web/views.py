@@ -69,7 +69,11 @@ def charge(told: Charge) -> JsonValue:
 
 def verdict(told: Verdict) -> JsonValue:
     """What should happen, and every rule's reason."""
-    return {"effect": plain(told.effect), "findings": [finding(each) for each in told.findings]}
+    return {
+        "effect": plain(told.effect),
+        "due_at": plain(told.due_at),
+        "findings": [finding(each) for each in told.findings],
+    }
 
 
 def finding(told: Finding) -> JsonValue:

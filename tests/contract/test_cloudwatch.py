@@ -75,14 +75,14 @@ def test_one_busy_gpu_of_several_counts(world: World, metrics: CloudWatchMetrics
     assert set(samples(found, box.id)) == {91.0}
 
 
-def test_a_silent_box_is_absent(world: World, metrics: CloudWatchMetrics) -> None:
+def test_a_silent_box_has_no_series(world: World, metrics: CloudWatchMetrics) -> None:
     """No samples is no series: silence is never zero."""
     silent, loud = world.start_box(gpu=None), world.start_box(gpu=0)
     world.advance(HOUR)
     found = metrics.gpu_use(
         REGION, [silent.id, loud.id, "i-00000000000000bad"], since=world.now - HOUR, until=world.now
     )
-    assert list(found) == [loud.id]
+    assert found[silent.id] == found["i-00000000000000bad"] == ()
     assert set(samples(found, loud.id)) == {0.0}
 
 
@@ -105,7 +105,9 @@ def test_500_boxes_a_call_and_what_fails_is_left_out(stubbed: tuple[CloudWatchMe
     stubber.add_response("get_metric_data", {"MetricDataResults": [result("m7", [1.0])]})
     stubber.add_client_error("get_metric_data", "AccessDenied", http_status_code=403)
     found = metrics.gpu_use(REGION, ids, since=NOON - HOUR, until=NOON)
-    assert found == {"i-007": (Series(source="GPU", samples=((NOON, 1.0),)),)}
+    assert found["i-007"] == (Series(source="GPU", samples=((NOON, 1.0),)),)
+    assert found["i-499"] == ()
+    assert "i-500" not in found
     stubber.assert_no_pending_responses()
 
 
@@ -120,8 +122,19 @@ def test_pages_and_partial_results_are_joined(stubbed: tuple[CloudWatchMetrics, 
     asked = dict.fromkeys(("MetricDataQueries", "StartTime", "EndTime", "ScanBy"), ANY)
     stubber.add_response("get_metric_data", more, {**asked, "NextToken": "more"})
     found = metrics.gpu_use(REGION, ["i-1", "i-2"], since=NOON - HOUR, until=NOON)
-    assert list(found) == ["i-1"]
     assert samples(found, "i-1") == [1.0, 2.0]
+    assert found["i-2"] == ()
+
+
+@pytest.mark.parametrize("code", ["InternalError", "Forbidden"])
+def test_a_metric_that_was_not_answered_is_not_told_as_silent(
+    stubbed: tuple[CloudWatchMetrics, Stubber], code: str
+) -> None:
+    """It has no entry, while the one that has no samples has an empty one."""
+    metrics, stubber = stubbed
+    unanswered = {**result("m0", []), "StatusCode": code}
+    stubber.add_response("get_metric_data", {"MetricDataResults": [unanswered, result("m1", [])]})
+    assert metrics.gpu_use(REGION, ["i-1", "i-2"], since=NOON - HOUR, until=NOON) == {"i-2": ()}
 
 
 def result(query_id: str, values: list[float]) -> dict[str, Any]:
@@ -150,7 +163,7 @@ def test_the_twin_answers_as_the_gateway(world: World, make: Callable[..., Any],
     box = world.start_box(gpu=0).id
     metrics = make(world, box, gpu=42, period=period)
     found = metrics.gpu_use(REGION, [box, "i-00000000000000bad"], since=world.now - HOUR, until=world.now)
-    assert list(found) == [box]
+    assert found["i-00000000000000bad"] == ()
     (series,) = found[box]
     assert series.source == "GPU"
     assert series.samples == tuple(

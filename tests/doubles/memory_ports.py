@@ -93,8 +93,9 @@ class MemoryMetrics:
             )
             for one in instance_ids
         }
-        return {one: (Series(source="GPU", samples=samples),) for one, samples in found.items() if samples}
-
+        return {
+            one: (Series(source="GPU", samples=samples),) if samples else () for one, samples in found.items()
+        }
 
     def send(self, instance_id: str, sent_bytes: int, *, at: datetime) -> None:
         """An instance sends so much to somewhere."""

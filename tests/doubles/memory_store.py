@@ -11,10 +11,13 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import NotFound, Stale
+from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.lease import Charge, Lease, Receipt, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.notices import Notice
+from chalicelib.domain.periods import MOST_PERIODS, keys
 from chalicelib.domain.policy import Policy
 from chalicelib.gateways import dynamodb_holds as holds
 from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
@@ -44,12 +47,15 @@ class MemoryStore(MemoryBillRecords):
         self._revision = 0
         self._budgets: dict[str, Budget] = {}
         self._used: dict[holds.BudgetPeriod, Decimal] = {}
+        self._thresholds: dict[tuple[str, int, str], tuple[tuple[Decimal, ...], int]] = {}
         self._open: dict[str, str] = {}
         self._closed: dict[str, str] = {}
         self._receipts: dict[str, str] = {}
         self._sweeps: dict[str, str] = {}
         self._told: set[str] = set()
         self._outbox: dict[str, _Waiting] = {}
+        self._learned: tuple[str, ...] = ()
+        self._usage: dict[str, Usage] = {}
 
     # Policy and account
 
@@ -83,15 +89,31 @@ class MemoryStore(MemoryBillRecords):
     # Budgets
 
     @call
-    def budgets(self, now: datetime) -> BudgetBook:
-        states = tuple(
+    def budgets(self, now: datetime, *, until: datetime | None = None) -> BudgetBook:
+        states = [
             BudgetState(
-                budget=budget, period_key=key, left_usd=budget.limit_usd - self._used_usd(budget, key)
+                budget=budget,
+                period_key=key,
+                left_usd=budget.limit_usd - self._used_usd(budget, key),
+                told=self._thresholds.get((budget.name, budget.generation, key), ((), 0))[0],
+                crossings=self._thresholds.get((budget.name, budget.generation, key), ((), 0))[1],
             )
             for _, budget in sorted(self._budgets.items())
-            for key in (budget.period_key(now),)
-        )
-        return BudgetBook(revision=self._revision, states=states)
+            for key in keys(budget.period, now, until or now, at_most=MOST_PERIODS)
+        ]
+        present = tuple(one for one in states if one.period_key == one.budget.period_key(now))
+        later = tuple(one for one in states if one not in present)
+        return BudgetBook(revision=self._revision, states=present, later=later)
+
+    @call
+    def tell_thresholds(
+        self, state: BudgetState, told: Sequence[Decimal], *, notices: Sequence[Notice]
+    ) -> None:
+        where = (state.budget.name, state.budget.generation, state.period_key)
+        if self._thresholds.get(where, ((), 0))[1] != state.crossings:
+            raise holds.budgets_moved()
+        self._thresholds[where] = (tuple(told), state.crossings + 1)
+        self._tell(notices)
 
     @call
     def put_budget(
@@ -199,8 +221,7 @@ class MemoryStore(MemoryBillRecords):
         written = replace(lease, status=Status.CLOSED, version=lease.version + 1)
         self._closed[lease.id] = to_text(written)
         del self._open[lease.id]
-        moves = holds.settled(lease)
-        self._move({account: usd for account, usd in moves.items() if account in self._used})
+        self._move(holds.settled(lease))
         self._keep_receipt(receipt)
         self._tell(notices)
         return written
@@ -294,6 +315,29 @@ class MemoryStore(MemoryBillRecords):
         with self._lock:
             waiting = sorted(self._outbox.values(), key=lambda one: stamped(one.notice.at, one.notice.id))
             return tuple(one.notice for one in waiting)
+
+    # What Curfew knows of itself
+
+    @call
+    def learned(self) -> tuple[Learned, ...]:
+        return tuple(from_text(Learned, text) for text in self._learned)
+
+    @call
+    def learn(self, learned: Sequence[Learned]) -> None:
+        self._learned = tuple(map(to_text, learned))
+
+    @call
+    def usage(self, month: str) -> Usage:
+        return self._usage.get(month, Usage())
+
+    @call
+    def add_usage(self, month: str, counted: Mapping[Item, Decimal], *, since: datetime) -> None:
+        known = self._usage.get(month, Usage())
+        items = {*known.counted, *(item for item in counted if counted[item])}
+        if not any(counted.values()):
+            return
+        total = {item: known.counted.get(item, ZERO) + counted.get(item, ZERO) for item in items}
+        self._usage[month] = Usage(counted=total, since=known.since or since)
 
 
 def _all(kind: type[T], texts: Iterable[str]) -> list[T]:

@@ -14,7 +14,8 @@ from decimal import Decimal
 
 from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.case import Case
-from chalicelib.domain.evidence import Evidence, Series, Use, combine, of_box, unknown
+from chalicelib.domain.due import LATE_SAMPLES
+from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, Use, combine, of_box, unknown
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.meter import Cost, measure
@@ -23,7 +24,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
-from chalicelib.usecases.gather import LATE_SAMPLES, SHORTEST_WINDOW, spent_by_budget
+from chalicelib.usecases.gather import spent_by_budget
 from localaws.model import Box
 from tests.simulation.invariants import owned
 from tests.simulation.money import prices
@@ -57,7 +58,7 @@ def next_change(town: Town, leases: Sequence[Lease], silences: Silences) -> date
     moments = [
         now + FARTHEST,
         _midnight(now),
-        *_thresholds(budgets, leases, costs, now),
+        *_thresholds(budgets, leases, costs, book, now),
         *town.protected.values(),
         *(moment for lease in leases for moment in _of_lease(town, lease, costs[lease.id], silences)),
     ]
@@ -178,13 +179,13 @@ def _prices(town: Town, leases: Sequence[Lease]) -> PriceBook:
 
 
 def _thresholds(
-    book: BudgetBook, leases: Sequence[Lease], costs: dict[str, Cost], now: datetime
+    book: BudgetBook, leases: Sequence[Lease], costs: dict[str, Cost], prices: PriceBook, now: datetime
 ) -> Iterator[datetime]:
     """When each budget's spending reaches its next threshold at today's rate."""
-    spent = spent_by_budget(book, leases, costs)
+    spent = spent_by_budget(book, leases, costs, prices, now)
     for state in book.states:
         rate = sum(
-            (costs[lease.id].hourly_usd for lease in leases if any(map(state.charged_by, lease.charges))),
+            (costs[one.id].hourly_usd for one in leases if any(map(state.budget.charged_by, one.charges))),
             Decimal(0),
         )
         for threshold in state.budget.thresholds:

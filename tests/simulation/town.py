@@ -26,6 +26,7 @@ from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.cost_explorer import CostExplorerBills
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
+from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import budgets, end, extend, launch
@@ -77,7 +78,8 @@ class Town:
         create_table(world, Template(ROOT).table_properties(), TABLE)
         inner: Any = session._session
         self.mortality = Mortality(session)
-        aws = Aws(world.home_region, session=inner)
+        self.ledger = MemoryLedger()
+        aws = Aws(world.home_region, session=inner, ledger=self.ledger)
         self.mailbox = Mailbox()
         services = Services(
             clock=SystemClock(),
@@ -87,6 +89,7 @@ class Town:
             bills=CostExplorerBills(aws),
             store=DynamoStore(lambda: aws.client("dynamodb", aws.home_region), TABLE, sleep=lambda _: None),
             notifier=self.mailbox,
+            ledger=self.ledger,
             regions=world.regions,
             home_region=world.home_region,
             is_armed=True,

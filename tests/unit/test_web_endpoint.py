@@ -16,10 +16,13 @@ from chalice.test import Client
 from pydantic import Field
 
 from chalicelib.domain.errors import BudgetExceeded, Unavailable
+from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.ports import Services
 from chalicelib.settings import SettingsError
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.models import NoBody, NoQuery, PageQuery, Sent
+from tests.doubles.memory_ports import MemoryClock
+from tests.doubles.memory_store import MemoryStore
 from tests.unit.web_kit import ADMIN, TOKEN, is_problem, logged, settings
 
 ANY = ["*/*"]
@@ -34,7 +37,8 @@ class Wish(Sent):
 def small_app() -> tuple[Chalice, Door]:
     """An app with a view for each way to answer and to fail."""
     app = Chalice(app_name="small", configure_logs=False)
-    door = Door(app, services=lambda: cast("Services", SimpleNamespace()), settings=settings)
+    parts = SimpleNamespace(clock=MemoryClock(), ledger=MemoryLedger(), store=MemoryStore())
+    door = Door(app, services=lambda: cast("Services", parts), settings=settings)
 
     @app.route("/wishes", methods=["POST"], content_types=ANY)
     @door.endpoint(body=Wish, query=NoQuery)

@@ -12,6 +12,7 @@ import pytest
 from chalice.test import Client
 
 import app as curfew
+from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.ports import Services
 from chalicelib.settings import Settings
 from chalicelib.web.logs import LOG
@@ -82,6 +83,7 @@ def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
         bills=MemoryBills(),
         store=store,
         notifier=MemoryNotifier(),
+        ledger=MemoryLedger(),
         regions=None,
         home_region="us-east-1",
         is_armed=True,
