@@ -1,29 +1,24 @@
 """Whether a launch may start: its worst case is put on every budget first, the way a hotel puts a hold on a card."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.budget import BudgetState, Consequence
+from chalicelib.domain.budget import Budget, BudgetState, Consequence
 from chalicelib.domain.errors import BudgetExceeded, CurfewError, Refused
 from chalicelib.domain.lease import Charge, Hold, LaunchOrder, Lease, Origin
-from chalicelib.domain.money import (
-    EGRESS_USD_PER_GB,
-    PUBLIC_IPV4_USD_PER_HOUR,
-    ZERO,
-    hours,
-    show,
-    storage_usd,
-    up_to_cent,
-)
+from chalicelib.domain.money import ZERO, hours, show, to_micro, up_to_cent
+from chalicelib.domain.periods import MOST_PERIODS, Spent, keys, most_by_period, share_out
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+
+HOUR = timedelta(hours=1)
 
 
 def price_cap_usd(order: LaunchOrder, instance_type: str, prices: PriceBook) -> Decimal:
     """The price cap sent for a type: the caller's, else the on-demand price that the hold assumes."""
-    return order.max_price_usd_per_hour or prices.on_demand_usd(instance_type)
+    return order.max_price_usd_per_hour or prices.on_demand_usd(instance_type, order.region)
 
 
 def worst_case(order: LaunchOrder, *, storage_gib: int, prices: PriceBook, margin: timedelta) -> Hold:
@@ -32,14 +27,31 @@ def worst_case(order: LaunchOrder, *, storage_gib: int, prices: PriceBook, margi
     A `budget_usd` below that caps it: the egress allowance gives way first, then the time the money lasts.
     """
     cap = max(price_cap_usd(order, name, prices) for name in order.instance_types)
-    length = order.lasts_for + margin
+    length, boxes = order.lasts_for + margin, order.target_capacity
+    rates = prices.rates_in(order.region)
     hold = Hold(
-        compute_usd=up_to_cent(cap * order.target_capacity * hours(length)),
-        storage_usd=up_to_cent(storage_usd(storage_gib * order.target_capacity, length)),
-        public_ipv4_usd=up_to_cent(PUBLIC_IPV4_USD_PER_HOUR * order.target_capacity * hours(length)),
-        egress_usd=up_to_cent(EGRESS_USD_PER_GB * order.egress_gb),
+        compute_usd=up_to_cent(cap * boxes * hours(length)),
+        storage_usd=up_to_cent(rates.volume_usd(storage_gib * boxes, length)),
+        public_ipv4_usd=up_to_cent(rates.public_ipv4_usd(length) * boxes),
+        egress_usd=up_to_cent(rates.egress_usd(order.egress_gb)),
+        hourly_usd=to_micro(
+            (cap + rates.public_ipv4_usd(HOUR)) * boxes + rates.volume_usd(storage_gib * boxes, HOUR)
+        ),
     )
     return hold if order.budget_usd is None else capped(hold, order.budget_usd)
+
+
+def worst_case_of_box(
+    ceiling_usd: Decimal, region: str, storage_gib: int, length: timedelta, prices: PriceBook
+) -> Hold:
+    """What a box that was found can cost over a time, at `ceiling_usd` an hour: its compute, disks and address."""
+    rates = prices.rates_in(region)
+    return Hold(
+        compute_usd=up_to_cent(ceiling_usd * hours(length)),
+        storage_usd=up_to_cent(rates.volume_usd(storage_gib, length)),
+        public_ipv4_usd=up_to_cent(rates.public_ipv4_usd(length)),
+        hourly_usd=to_micro(ceiling_usd + rates.volume_usd(storage_gib, HOUR) + rates.public_ipv4_usd(HOUR)),
+    )
 
 
 def capped(hold: Hold, limit_usd: Decimal) -> Hold:
@@ -54,22 +66,70 @@ def capped(hold: Hold, limit_usd: Decimal) -> Hold:
     return hold
 
 
-def charges_for(hold_usd: Decimal, states: Iterable[BudgetState]) -> tuple[Charge, ...]:
-    """The hold on each budget's current period."""
+Room = Mapping[tuple[str, str], Decimal]
+"""What may be charged, by budget and period."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """The time that a hold pays for: a launch's with its margin, an adopted box's without."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+    def charges(self, budgets: Iterable[Budget]) -> int:
+        """On how many budgets and periods a hold for it stands, as far as they are worth counting."""
+        beyond = MOST_PERIODS + 1
+        return sum(len(keys(one.period, self.starts_at, self.ends_at, at_most=beyond)) for one in budgets)
+
+
+def term_of(lease: Lease, policy: Policy) -> Term:
+    """The time that a lease's hold pays for."""
+    margin = timedelta(0) if lease.is_adopted else lease.margin(policy.teardown.margin)
+    return Term(starts_at=lease.requested_at, ends_at=max(lease.expires_at + margin, lease.requested_at))
+
+
+def charges_for(
+    hold: Hold,
+    budgets: Iterable[Budget],
+    term: Term,
+    *,
+    most: Hold | None = None,
+    room: Room | None = None,
+    spent: Spent | None = None,
+) -> tuple[Charge, ...]:
+    """A hold on each budget, split by the periods that its seconds fall in.
+
+    `most` is the hold before anything cut it; `room` limits what is charged to a budget's period; what is known to be
+    `spent` is not held any more, so that later periods may have what it left.
+    """
+    whole = most or hold
     return tuple(
         Charge(
-            budget=state.budget.name,
-            period_key=state.period_key,
-            amount_usd=hold_usd,
-            generation=state.budget.generation,
+            budget=budget.name,
+            period_key=part.key,
+            amount_usd=part.amount_usd,
+            generation=budget.generation,
+            is_short=part.is_short,
         )
-        for state in states
+        for budget in budgets
+        for part in share_out(
+            hold,
+            most_by_period(whole, budget.period, term.starts_at, term.ends_at, spent),
+            None if room is None else {key: usd for (name, key), usd in room.items() if name == budget.name},
+        )
     )
 
 
-def without_room(hold_usd: Decimal, states: Iterable[BudgetState]) -> tuple[BudgetState, ...]:
-    """The budgets that can't hold it."""
-    return tuple(state for state in states if state.left_usd < hold_usd)
+def without_room(
+    charges: Iterable[Charge], states: Iterable[BudgetState]
+) -> tuple[tuple[BudgetState, Decimal], ...]:
+    """The budgets and periods that can't hold their charges, each with what it would have to."""
+    sums = [
+        (state, sum((charge.amount_usd for charge in charges if state.charged_by(charge)), ZERO))
+        for state in states
+    ]
+    return tuple((state, usd) for state, usd in sums if state.left_usd < usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,43 +151,87 @@ def admit(
     open_leases: Sequence[Lease],
     policy: Policy,
     prices: PriceBook,
+    now: datetime,
+    hourly_usd: Decimal = ZERO,
 ) -> Admission:
     """Judge a launch against prices, policy and the budgets in its scope. Pure: nothing is reserved here.
 
-    `spent_usd` by budget name: what its period has really cost so far.
+    `states`: each budget in every period that the launch touches. `spent_usd` by budget name: what its present period
+    has really cost so far. `hourly_usd`: the most that everything else costs an hour.
     """
     hold = worst_case(order, storage_gib=storage_gib, prices=prices, margin=policy.teardown.margin)
+    term = Term(starts_at=now, ends_at=now + order.lasts_for + policy.teardown.margin)
+    budgets = tuple({state.budget.name: state.budget for state in states}.values())
     objections: list[CurfewError] = [*_unpriced(order, prices), *_too_long(order, policy)]
     objections += _too_small(order, prices, policy)
     objections += _too_many(owner, open_leases, policy)
-    objections += [no_room(state, hold.total_usd) for state in without_room(hold.total_usd, states)]
+    objections += _too_dear(hold, hourly_usd, policy)
+    charges: tuple[Charge, ...] = ()
+    if term.charges(budgets) > MOST_PERIODS:
+        objections.append(too_many_periods(term, budgets))
+    else:
+        charges = charges_for(hold, budgets, term)
+    objections += [no_room(state, usd) for state, usd in without_room(charges, states)]
     objections += [
         BudgetExceeded(
             f"budget {state.budget.name!r} has spent {show(spent_usd[state.budget.name])} of "
             f"{show(state.budget.limit_usd)} and stops launches there; raise its limit or wait for its next period",
             slug="launches-stopped",
             budget=state.budget.name,
+            period_key=state.period_key,
         )
         for state in states
-        if Consequence.STOP_LAUNCHES in state.budget.crossed(spent_usd.get(state.budget.name, ZERO))
+        if state.period_key == state.budget.period_key(now)
+        and Consequence.STOP_LAUNCHES in state.budget.crossed(spent_usd.get(state.budget.name, ZERO))
     ]
-    return Admission(hold=hold, charges=charges_for(hold.total_usd, states), objections=tuple(objections))
+    return Admission(hold=hold, charges=charges, objections=tuple(objections))
 
 
 def no_room(state: BudgetState, hold_usd: Decimal) -> BudgetExceeded:
-    """The refusal that names the budget, what is left, and what would fit."""
+    """The refusal that names the budget, the period, what is left in it, and what would fit."""
     return BudgetExceeded(
         f"budget {state.budget.name!r} has {show(max(state.left_usd, ZERO))} left of {show(state.budget.limit_usd)} in "
-        f"{state.period_key}, the launch could cost {show(hold_usd)}; nothing was launched. Ask for fewer hours, a "
-        "smaller type, a lower max_price_usd_per_hour, or a budget_usd that fits",
+        f"{state.period_key}, the launch could cost {show(hold_usd)} there; nothing was launched. Ask for fewer hours, "
+        "a smaller type, a lower max_price_usd_per_hour, or a budget_usd that fits",
         budget=state.budget.name,
+        period_key=state.period_key,
         left_usd=str(state.left_usd),
         hold_usd=str(hold_usd),
     )
 
 
+def too_many_periods(term: Term, budgets: Sequence[Budget]) -> Refused:
+    """The refusal of a time that touches more budgets and periods than one transaction can charge."""
+    return Refused(
+        f"from {term.starts_at:%Y-%m-%d} to {term.ends_at:%Y-%m-%d} it would be held on more than {MOST_PERIODS} "
+        f"budgets and periods ({', '.join(f'{one.name}: {one.period}' for one in budgets)}), more than one transaction "
+        "takes; nothing was changed. Ask for fewer hours, or make the budgets monthly",
+        slug="too-many-periods",
+    )
+
+
+def _too_dear(hold: Hold, hourly_usd: Decimal, policy: Policy) -> list[CurfewError]:
+    limit = policy.limits.hourly_usd
+    if limit is None or hourly_usd + hold.hourly_usd <= limit:
+        return []
+    return [hourly_limit(hold.hourly_usd, others_usd=hourly_usd, limit_usd=limit)]
+
+
+def hourly_limit(asked_usd: Decimal, *, others_usd: Decimal, limit_usd: Decimal) -> Refused:
+    """The refusal of a launch that could cost too much an hour together with what runs or may run."""
+    return Refused(
+        f"what runs or may run in the account can cost {show(others_usd)} an hour, the launch {show(asked_usd)} more, "
+        f"and limits.hourly_usd is {show(limit_usd)}; nothing was launched. End something first, or ask for a smaller "
+        "type or a lower max_price_usd_per_hour",
+        slug="hourly-limit",
+        limit_usd=str(limit_usd),
+        hourly_usd=str(others_usd),
+        asked_usd=str(asked_usd),
+    )
+
+
 def _unpriced(order: LaunchOrder, prices: PriceBook) -> list[CurfewError]:
-    unknown = [name for name in order.instance_types if not prices.knows(name)]
+    unknown = [name for name in order.instance_types if not prices.knows(name, order.region)]
     if not unknown:
         return []
     return [
@@ -153,10 +257,11 @@ def _too_long(order: LaunchOrder, policy: Policy) -> list[CurfewError]:
 
 
 def _too_small(order: LaunchOrder, prices: PriceBook, policy: Policy) -> list[CurfewError]:
-    if order.budget_usd is None or not all(prices.knows(name) for name in order.instance_types):
+    if order.budget_usd is None or not all(prices.knows(name, order.region) for name in order.instance_types):
         return []
     dearest = max(price_cap_usd(order, name, prices) for name in order.instance_types)
-    ending = (dearest + PUBLIC_IPV4_USD_PER_HOUR) * order.target_capacity * hours(policy.teardown.margin)
+    address = prices.rates_in(order.region).public_ipv4_usd(HOUR)
+    ending = (dearest + address) * order.target_capacity * hours(policy.teardown.margin)
     if order.budget_usd > ending:
         return []
     return [

@@ -9,17 +9,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 
-from chalicelib.domain.admission import charges_for
-from chalicelib.domain.budget import BudgetState
+from chalicelib.domain.admission import Term, capped, charges_for, worst_case_of_box
+from chalicelib.domain.budget import Budget, BudgetState
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
-from chalicelib.domain.lease import Hold, Lease, Origin, RequestType, Run, Status
-from chalicelib.domain.money import (
-    PUBLIC_IPV4_USD_PER_HOUR,
-    ZERO,
-    hours,
-    storage_usd,
-    up_to_cent,
-)
+from chalicelib.domain.lease import Charge, Hold, Lease, Origin, RequestType, Run, Status
+from chalicelib.domain.money import ZERO
+from chalicelib.domain.periods import MOST_PERIODS
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.scope import in_scope
@@ -29,6 +24,7 @@ from chalicelib.domain.tracking import is_being_launched, owned_by
 OWNER_TAG = "curfew:owner"
 PROJECT_TAG = "curfew:project"
 NOBODY = "unleased"
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +114,11 @@ def adopt(
     )
     owner, project = instance.tags.get(OWNER_TAG, NOBODY), instance.tags.get(PROJECT_TAG)
     covering = [state for state in states if state.budget.covers(owner=owner, project=project)]
-    length = policy.unleased.run_for
-    compute = up_to_cent(prices.ceiling_usd(run) * hours(length))
-    storage = up_to_cent(storage_usd(storage_gib, length))
-    address = up_to_cent(PUBLIC_IPV4_USD_PER_HOUR * hours(length))
-    room = min([compute + storage + address, *(max(state.left_usd, ZERO) for state in covering)])
-    hold = Hold(
-        storage_usd=min(storage, room),
-        public_ipv4_usd=min(address, max(room - storage, ZERO)),
-        compute_usd=max(room - storage - address, ZERO),
-    )
+    budgets = tuple({state.budget.name: state.budget for state in covering}.values())
+    term = _term(policy.unleased.run_for, budgets, now)
+    length = term.ends_at - now
+    whole = worst_case_of_box(prices.ceiling_usd(run), instance.region, storage_gib, length, prices)
+    hold, charges = within_room(whole, budgets, term, covering)
     return Lease(
         id=adoption_id(instance, closed_before=closed_before),
         owner=owner,
@@ -140,7 +131,7 @@ def adopt(
         launched_at=instance.launched_at,
         expires_at=now + length,
         hold=hold,
-        charges=charges_for(hold.total_usd, covering),
+        charges=charges,
         storage_gib=storage_gib,
         instance_ids=(instance.id,),
         spot_request_ids=(instance.spot_request_id,) if instance.spot_request_id else (),
@@ -149,6 +140,29 @@ def adopt(
         if instance.launched_at
         else timedelta(0),
     )
+
+
+def _term(length: timedelta, budgets: Sequence[Budget], now: datetime) -> Term:
+    """The time of an adoption: `unleased.for`, or as much of it as one transaction can charge. Never longer: a lease
+    that ends too early is told, one that can't be written guards nothing."""
+    term = Term(starts_at=now, ends_at=now + length)
+    while term.charges(budgets) > MOST_PERIODS and term.ends_at - now > HOUR:
+        term = Term(starts_at=now, ends_at=now + (term.ends_at - now) / 2)
+    return term
+
+
+def within_room(
+    whole: Hold, budgets: Sequence[Budget], term: Term, states: Sequence[BudgetState]
+) -> tuple[Hold, tuple[Charge, ...]]:
+    """A hold cut down to what each of its budgets has left in each of its periods, and its charges."""
+    room = {(state.budget.name, state.period_key): state.left_usd for state in states}
+    charges = charges_for(whole, budgets, term, room=room)
+    fits = [
+        sum((charge.amount_usd for charge in charges if budget.charged_by(charge)), ZERO)
+        for budget in budgets
+    ]
+    hold = capped(whole, min([whole.total_usd, *fits]))
+    return hold, charges_for(hold, budgets, term, most=whole, room=room)
 
 
 def obstacle(instance: Instance, fleet_type: str | None, *, own_fleet_id: str | None) -> str | None:

@@ -15,6 +15,16 @@ class Period(StrEnum):
     DAILY = "daily"
     TOTAL = "total"
 
+    def key(self, at: datetime) -> str:
+        """The period that a moment falls in: `2026-11`, `2026-11-23` or `total`."""
+        match self:
+            case Period.MONTHLY:
+                return f"{at:%Y-%m}"
+            case Period.DAILY:
+                return f"{at:%Y-%m-%d}"
+            case Period.TOTAL:
+                return "total"
+
 
 class ScopeKind(StrEnum):
     """Whose leases a budget counts."""
@@ -83,13 +93,7 @@ class Budget:
 
     def period_key(self, at: datetime) -> str:
         """The period a moment falls in: `2026-11`, `2026-11-23` or `total`."""
-        match self.period:
-            case Period.MONTHLY:
-                return f"{at:%Y-%m}"
-            case Period.DAILY:
-                return f"{at:%Y-%m-%d}"
-            case Period.TOTAL:
-                return "total"
+        return self.period.key(at)
 
     def reached(self, spent_usd: Decimal) -> tuple[Threshold, ...]:
         """The thresholds that spending has reached; nothing spent reaches none of a limit of zero."""
@@ -104,11 +108,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
-    """A budget and what is left of it in one period: limit less holds of open leases and costs of closed ones."""
+    """A budget and what is left of it in one period: limit less holds of open leases and costs of closed ones.
+
+    `told`: the thresholds, in percent, that people were told of and that spending has not fallen below since;
+    `crossings` counts the times that these changed.
+    """
 
     budget: Budget
     period_key: str
     left_usd: Decimal
+    told: tuple[Decimal, ...] = ()
+    crossings: int = 0
 
     @property
     def used_usd(self) -> Decimal:
@@ -122,12 +132,20 @@ class BudgetState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetBook:
-    """All budgets at one moment. `revision` moves with every change of a definition, so that a launch can tell that
-    the budgets it was admitted against are still all there are."""
+    """All budgets at one moment, each in its present period (`states`) and in those that were asked for beyond it
+    (`later`). `revision` moves with every change of a definition, so that a launch can tell that the budgets it was
+    admitted against are still all there are."""
 
     revision: int
     states: tuple[BudgetState, ...]
+    later: tuple[BudgetState, ...] = ()
 
     def covering(self, *, owner: str, project: str | None) -> tuple[BudgetState, ...]:
-        """The budgets a lease of this owner and project falls in."""
-        return tuple(state for state in self.states if state.budget.covers(owner=owner, project=project))
+        """The budgets a lease of this owner and project falls in, in all periods that are known."""
+        known = (*self.states, *self.later)
+        return tuple(state for state in known if state.budget.covers(owner=owner, project=project))
+
+    def budgets_covering(self, *, owner: str, project: str | None) -> tuple[Budget, ...]:
+        """The same budgets, each once."""
+        budgets = (state.budget for state in self.states)
+        return tuple(budget for budget in budgets if budget.covers(owner=owner, project=project))

@@ -213,14 +213,15 @@ def deferred(verdicts: tuple[Verdict, ...], cap: int, now: datetime) -> Notice:
 
 
 def budget(state: BudgetState, threshold: Threshold, spent_usd: Decimal, now: datetime) -> Notice:
-    """A budget's threshold was reached; told once a period and limit."""
+    """A budget's threshold was passed; told once, and again when spending fell below it and passed it again."""
     limit = state.budget.limit_usd
     what = {
         Consequence.STOP_LAUNCHES: "No launch that counts against it starts until its next period or a higher limit.",
         Consequence.END: "What counts against it is ended.",
     }
     return Notice(
-        id=f"budget:{state.budget.name}:{state.period_key}:{limit}:{threshold.at_percent}",
+        id=f"budget:{state.budget.name}:{state.budget.generation}:{state.period_key}:{threshold.at_percent}"
+        f":{state.crossings + 1}",
         kind=Kind.BUDGET,
         at=now,
         title=f"Budget {state.budget.name!r} has spent {show(spent_usd)} of {show(limit)} in {state.period_key}, "

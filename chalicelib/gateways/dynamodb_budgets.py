@@ -15,10 +15,13 @@ from decimal import Decimal
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.errors import BudgetExceeded, NotFound
 from chalicelib.domain.money import ZERO
+from chalicelib.domain.notices import Notice
+from chalicelib.domain.periods import MOST_PERIODS, keys
 from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways import dynamodb_holds as holds
 from chalicelib.gateways.dynamodb_codec import Item
-from chalicelib.gateways.dynamodb_records import Records, new_write_id
+from chalicelib.gateways.dynamodb_outbox import OutboxRecords
+from chalicelib.gateways.dynamodb_records import new_write_id
 from chalicelib.gateways.dynamodb_table import Key, Write
 
 CATALOGUE: Key = ("BUDGETS", "CATALOGUE")
@@ -36,30 +39,49 @@ class Catalogue:
         return next((budget for budget in self.budgets if budget.name == name), None)
 
 
-class BudgetRecords(Records):
+class BudgetRecords(OutboxRecords):
     """Definitions, and what is used of them."""
 
-    def budgets(self, now: datetime) -> BudgetBook:
-        """Every budget with what is left in the period of `now`; read again while a definition changes in between."""
+    def budgets(self, now: datetime, *, until: datetime | None = None) -> BudgetBook:
+        """Every budget with what is left in the period of `now`, and in those up to `until`; read again while a
+        definition changes in between."""
         catalogue = self._catalogue()
         while True:
-            states = self._states(catalogue, now)
+            states = self._states(catalogue, now, until or now)
             latest = self._catalogue() if states else catalogue
             if latest.revision == catalogue.revision:
-                return BudgetBook(revision=catalogue.revision, states=states)
+                present = tuple(one for one in states if one.period_key == one.budget.period_key(now))
+                later = tuple(one for one in states if one not in present)
+                return BudgetBook(revision=catalogue.revision, states=present, later=later)
             catalogue = latest
 
-    def _states(self, catalogue: Catalogue, now: datetime) -> tuple[BudgetState, ...]:
-        periods = [(budget, budget.period_key(now)) for budget in catalogue.budgets]
+    def _states(self, catalogue: Catalogue, now: datetime, until: datetime) -> tuple[BudgetState, ...]:
+        periods = [
+            (budget, key)
+            for budget in catalogue.budgets
+            for key in keys(budget.period, now, until, at_most=MOST_PERIODS)
+        ]
         items = self._table.get_many(_of(budget, key) for budget, key in periods)
-        return tuple(
-            BudgetState(
-                budget=budget,
-                period_key=key,
-                left_usd=budget.limit_usd - used_usd(items.get(_of(budget, key), {})),
-            )
-            for budget, key in periods
+        return tuple(_state(budget, key, items.get(_of(budget, key), {})) for budget, key in periods)
+
+    def tell_thresholds(
+        self, state: BudgetState, told: Sequence[Decimal], *, notices: Sequence[Notice]
+    ) -> None:
+        """Keep which thresholds people know to be passed, with what they are told. Raises Stale."""
+        is_first = state.crossings == 0
+        write = Write(
+            operation="Update",
+            key=_of(state.budget, state.period_key),
+            update="SET told = :told, crossings = :next",
+            condition="attribute_not_exists(crossings)" if is_first else "crossings = :crossings",
+            values={
+                ":told": " ".join(map(str, told)),
+                ":next": state.crossings + 1,
+                **({} if is_first else {":crossings": state.crossings}),
+            },
+            refusal=holds.budgets_moved(),
         )
+        self._commit([write], notices)
 
     def put_budget(
         self,
@@ -146,7 +168,7 @@ class BudgetRecords(Records):
         ]
         for period, amount in moves.items():
             if amount < 0:
-                writes.append(give_back(period, amount))
+                writes.append(settle(period, amount))
             elif allow_overdraft:
                 writes.append(_take(period, amount))
             else:
@@ -164,19 +186,30 @@ def _of(budget: Budget, key: str) -> Key:
     return period_key(holds.BudgetPeriod(budget.name, key, budget.generation))
 
 
+def _state(budget: Budget, key: str, item: Item) -> BudgetState:
+    return BudgetState(
+        budget=budget,
+        period_key=key,
+        left_usd=budget.limit_usd - used_usd(item),
+        told=tuple(map(Decimal, str(item.get("told", "")).split())),
+        crossings=int(str(item.get("crossings", 0))),
+    )
+
+
 def used_usd(item: Item) -> Decimal:
     """What a period item carries; nothing where there is no item."""
     return Decimal(str(item.get("used_usd", ZERO)))
 
 
-def give_back(period: holds.BudgetPeriod, amount: Decimal) -> Write:
-    """Move a period that exists, down only as far as it carries the amount."""
-    room = "used_usd >= :back" if amount < 0 else "attribute_exists(used_usd)"
+def settle(period: holds.BudgetPeriod, amount: Decimal) -> Write:
+    """Move a period by what a lease that closes leaves there or gives back, down only as far as it carries that."""
+    if amount >= 0:
+        return _take(period, amount)
     return Write(
         operation="Update",
         key=period_key(period),
         update="SET used_usd = used_usd - :back",
-        condition=room,
+        condition="used_usd >= :back",
         values={":back": -amount},
         group=f"{period.budget} {period.generation} {period.period_key}",
     )

@@ -14,6 +14,7 @@ from chalicelib.domain.budget import Budget, BudgetState
 from chalicelib.domain.errors import BudgetExceeded, Stale
 from chalicelib.domain.lease import Charge, Lease
 from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.periods import cost_by_period
 
 MICRO = Decimal("0.000001")
 
@@ -51,22 +52,31 @@ def changed(*, before: Iterable[Charge], after: Iterable[Charge]) -> dict[Budget
     return {account: move for account, move in moves.items() if move}
 
 
-def settled(lease: Lease) -> dict[BudgetPeriod, Decimal]:
-    """By how much each budget and period moves when a lease closes: its final cost stays, the rest is given back.
-
-    On a budget where the hold was split over periods the cost fills the earliest first, and whatever it exceeds them by
-    stands on the last.
+def kept(lease: Lease) -> dict[BudgetPeriod, Decimal]:
+    """What a lease that closes leaves on each budget it was charged to: what it cost in each period, also in one that
+    its hold did not reach. Where its days are not known the cost fills the earliest period first, and whatever it
+    exceeds them by stands on the last.
     """
-    moves: dict[BudgetPeriod, Decimal] = {}
+    sums: dict[BudgetPeriod, Decimal] = {}
     by_budget: dict[tuple[str, int], list[tuple[BudgetPeriod, Decimal]]] = {}
     for account, held in sorted(taken(lease.charges).items()):
         by_budget.setdefault((account.budget, account.generation), []).append((account, held))
-    for parts in by_budget.values():
+    for (name, generation), parts in by_budget.items():
+        if lease.final_by_day:
+            costs = cost_by_period(parts[0][0].period_key, lease.final_by_day)
+            sums |= {BudgetPeriod(name, key, generation): rounded(usd) for key, usd in costs.items()}
+            continue
         cost = rounded(lease.final_usd or ZERO)
         for account, held in parts:
-            kept = cost if account is parts[-1][0] else min(cost, held)
-            moves[account] = kept - held
-            cost -= kept
+            sums[account] = cost if account is parts[-1][0] else min(cost, held)
+            cost -= sums[account]
+    return sums
+
+
+def settled(lease: Lease) -> dict[BudgetPeriod, Decimal]:
+    """By how much each budget and period moves when a lease closes: what it cost there stays, the rest goes back."""
+    held, left = taken(lease.charges), kept(lease)
+    moves = {one: left.get(one, ZERO) - held.get(one, ZERO) for one in sorted({*held, *left})}
     return {account: move for account, move in moves.items() if move}
 
 
@@ -86,6 +96,7 @@ def too_much(
         f"budget {budget.name!r} has {show(max(left, ZERO))} left of {show(budget.limit_usd)} in "
         f"{account.period_key}, the change could cost {show(asked)} more; nothing was changed",
         budget=budget.name,
+        period_key=account.period_key,
         left_usd=str(left),
         hold_usd=str(asked),
     )

@@ -10,9 +10,10 @@ from datetime import datetime
 
 from chalicelib.domain.lease import Charge, Lease, Receipt, Status
 from chalicelib.domain.notices import Notice
+from chalicelib.domain.periods import MOST_PERIODS
 from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways import dynamodb_holds as holds
-from chalicelib.gateways.dynamodb_budgets import BudgetRecords, give_back
+from chalicelib.gateways.dynamodb_budgets import BudgetRecords, settle
 from chalicelib.gateways.dynamodb_codec import Item
 from chalicelib.gateways.dynamodb_logs import LogRecords, receipt_put
 from chalicelib.gateways.dynamodb_records import VIEW, new_write_id
@@ -98,13 +99,15 @@ class LeaseRecords(BudgetRecords, LogRecords):
             key=(CLOSED, codec.stamped(lease.closed_at, lease.id)),
             item={"lease_id": lease.id},
         )
-        settled = [give_back(period, amount) for period, amount in holds.settled(lease).items()]
+        settled = [settle(period, amount) for period, amount in holds.settled(lease).items()]
         self._commit(
-            [leave, arrive, listed, *receipt_put(receipt), *settled],
+            [leave, arrive, listed, *receipt_put(receipt), *settled[:MOST_PERIODS]],
             notices,
             trace=(_closed(lease.id), write_id),
             sentence=GOES_ON,
         )
+        for start in range(MOST_PERIODS, len(settled), MOST_PERIODS):  # rare, and never a reason not to close
+            self._commit(settled[start : start + MOST_PERIODS], ())
         return closed
 
     def lease(self, lease_id: str) -> Lease | None:

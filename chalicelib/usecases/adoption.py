@@ -82,7 +82,7 @@ def _adopt(
             instance,
             spot_requests=facts.sight.spot_requests,
             storage_gib=ASSUMED_GIB if disks is None else sum(disk.gib for disk in disks),
-            states=book.states,
+            states=(*book.states, *book.later),
             policy=facts.policy,
             prices=facts.prices,
             now=facts.now,
@@ -101,7 +101,7 @@ def _adopt(
             if known and known.is_open:
                 return None
             closed_before += known is not None
-            book = services.store.budgets(facts.now)
+            book = services.store.budgets(facts.now, until=facts.now + facts.policy.unleased.run_for)
         except Unavailable:
             return None
     return None

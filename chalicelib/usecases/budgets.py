@@ -1,42 +1,62 @@
 """Budgets: what is spent, held and left; new limits, and what ends when a forced one is too low."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.admission import term_of
+from chalicelib.domain.budget import Budget, BudgetBook, BudgetState, Period
 from chalicelib.domain.case import Effect, Finding, Verdict
 from chalicelib.domain.cut import Cut, cut_to_fit
 from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Stale
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.meter import measure
+from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.periods import MOST_PERIODS, cost_by_day, cost_in, ends_at, keys
 from chalicelib.domain.shields import spare
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
-from chalicelib.usecases.charge import charge_open_leases, closed_uncharged
+from chalicelib.usecases.charge import charge_open_leases, closed_uncharged, missing_charges
 from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
 
 TRIES = 10
+FOREVER_HOURS = 24 * 365 * 100
 ENDED_FOR_MONEY = Finding(rule="over_budget", effect=Effect.END, reason="a limit was lowered by force")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NextPeriod:
+    """What open leases hold in the period after the present one already."""
+
+    period_key: str
+    held_usd: Decimal
+    left_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetReport:
-    """A budget in its present period; `ending`: the leases that end because a forced limit is too low for them."""
+    """A budget in its present period.
+
+    `exhausted_at`: when its limit is spent at what its leases cost an hour now; None where that is not in this period.
+    `next_period`: None for a budget that has one period only. `ending`: the leases that end because a forced limit is
+    too low for them.
+    """
 
     budget: Budget
     period_key: str
     spent_usd: Decimal
     held_usd: Decimal
     left_usd: Decimal
+    exhausted_at: datetime | None = None
+    next_period: NextPeriod | None = None
     ending: tuple[str, ...] = field(default=())
 
 
 def all_budgets(services: Services) -> tuple[BudgetReport, ...]:
     """Every budget, by name."""
     facts = gather(services, services.clock.now())
-    return tuple(sorted(_reports(facts, facts.book), key=lambda report: report.budget.name))
+    return tuple(sorted(_reports(services, facts), key=lambda report: report.budget.name))
 
 
 def one(services: Services, name: str) -> BudgetReport:
@@ -61,17 +81,13 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
         facts = gather(services, services.clock.now())
         _refuse_other_scope(facts.book, budget)
         verdicts, _ = judge(services, facts)
-        cut = _cut(services, facts, budget, verdicts)
-        if cut.used_usd > budget.limit_usd and not force:
+        used = _used_usd(services, facts, budget)
+        cut = _cut(facts, budget, used, verdicts)
+        if cut.is_over and not force:
             if is_made:
                 delete(services, budget.name)
-            raise BudgetExceeded(
-                f"limit_usd {show(budget.limit_usd)} is below what is spent and held ({show(cut.used_usd)}); nothing "
-                f"was changed. With ?force=true these leases end, in this order: {', '.join(cut.leases) or 'none'}",
-                budget=budget.name,
-                ending=list(cut.leases),
-            )
-        most = {budget.period_key(facts.now): max(budget.limit_usd, cut.used_usd)}
+            raise _too_low(budget, cut)
+        most = {key: max(budget.limit_usd, used.get(key, ZERO)) for key in _judged(facts, budget, used)}
         try:
             services.store.put_budget(
                 _defined(facts.book, budget, cut), at_most=most, revision=facts.book.revision
@@ -79,12 +95,23 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
         except Stale:
             continue
         charge_open_leases(services, facts.now)
-        if _was_overtaken(services, facts, budget, cut):
+        if _was_overtaken(services, facts, budget, most):
             is_made = True
             continue
         _end(services, facts, cut, budget)
         return replace(one(services, budget.name), ending=cut.leases)
     raise Stale("the budgets kept changing; nothing was changed, ask again")
+
+
+def _too_low(budget: Budget, cut: Cut) -> BudgetExceeded:
+    period = f" in {cut.period_key}" if cut.period_key != "total" else ""
+    return BudgetExceeded(
+        f"limit_usd {show(budget.limit_usd)} is below what is spent and held{period} ({show(cut.used_usd)}); nothing "
+        f"was changed. With ?force=true these leases end, in this order: {', '.join(cut.leases) or 'none'}",
+        budget=budget.name,
+        period_key=cut.period_key,
+        ending=list(cut.leases),
+    )
 
 
 def delete(services: Services, name: str) -> None:
@@ -98,9 +125,11 @@ def delete(services: Services, name: str) -> None:
     raise Stale("the budgets kept changing; nothing was changed, ask again")
 
 
-def _reports(facts: Facts, book: BudgetBook) -> list[BudgetReport]:
+def _reports(services: Services, facts: Facts) -> list[BudgetReport]:
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
-    spent = spent_by_budget(book, facts.leases, costs)
+    spent = spent_by_budget(facts.book, facts.leases, costs, facts.prices, facts.now)
+    after = max((_after(state, facts.now) for state in facts.book.states), default=facts.now)
+    later = services.store.budgets(facts.now, until=after).later if after > facts.now else ()
     return [
         BudgetReport(
             budget=state.budget,
@@ -110,14 +139,49 @@ def _reports(facts: Facts, book: BudgetBook) -> list[BudgetReport]:
             left_usd=state.budget.limit_usd
             - spent[state.budget.name]
             - _held(state, spent[state.budget.name]),
+            exhausted_at=_exhausted_at(facts, state, spent[state.budget.name], costs),
+            next_period=_next(state, later, facts.now),
         )
-        for state in book.states
+        for state in facts.book.states
     ]
 
 
 def _held(state: BudgetState, spent_usd: Decimal) -> Decimal:
     """What open leases may still cost; nothing where they have cost more than their holds already."""
     return max(state.used_usd - spent_usd, ZERO)
+
+
+def _after(state: BudgetState, now: datetime) -> datetime:
+    """When a budget's next period begins; now for one that has no other."""
+    return now if state.budget.period is Period.TOTAL else ends_at(state.budget.period, now)
+
+
+def _next(state: BudgetState, later: Sequence[BudgetState], now: datetime) -> NextPeriod | None:
+    key = state.budget.period_key(_after(state, now))
+    found = [one for one in later if (one.budget, one.period_key) == (state.budget, key)]
+    if not found:
+        return None
+    return NextPeriod(period_key=key, held_usd=found[0].used_usd, left_usd=found[0].left_usd)
+
+
+def _exhausted_at(
+    facts: Facts, state: BudgetState, spent_usd: Decimal, costs: Mapping[str, Cost]
+) -> datetime | None:
+    room = state.budget.limit_usd - spent_usd
+    rate = sum(
+        (
+            costs[lease.id].hourly_usd
+            for lease in facts.leases
+            if any(map(state.budget.charged_by, lease.charges))
+        ),
+        ZERO,
+    )
+    if room <= 0:
+        return facts.now
+    if rate <= 0 or room / rate > FOREVER_HOURS:
+        return None
+    at = facts.now + timedelta(seconds=int(room / rate * 3600))
+    return at if at < ends_at(state.budget.period, facts.now) else None
 
 
 def _state(book: BudgetBook, name: str) -> BudgetState | None:
@@ -147,33 +211,55 @@ def _defined(book: BudgetBook, budget: Budget, cut: Cut) -> Budget:
     return replace(budget, generation=of, is_filling=is_filling, cut=cut.leases)
 
 
-def _was_overtaken(services: Services, facts: Facts, budget: Budget, cut: Cut) -> bool:
+def _was_overtaken(services: Services, facts: Facts, budget: Budget, most: Mapping[str, Decimal]) -> bool:
     """Whether a new budget turned out to carry more than it was judged by: a launch came first."""
     if _state(facts.book, budget.name):
         return False
-    made = _state(services.store.budgets(facts.now), budget.name)
-    return made is not None and made.used_usd > max(budget.limit_usd, cut.used_usd)
+    book = services.store.budgets(facts.now, until=_horizon(facts))
+    made = [state for state in (*book.states, *book.later) if state.budget.name == budget.name]
+    return any(state.used_usd > most.get(state.period_key, budget.limit_usd) for state in made)
 
 
-def _used_usd(services: Services, facts: Facts, budget: Budget) -> Decimal:
-    """What the present period carries, or will once filled: costs of closed leases, holds of open ones."""
+def _horizon(facts: Facts) -> datetime:
+    """As far as holds may reach: what is open, and what may be launched or adopted at this moment."""
+    policy = facts.policy
+    longest = max(policy.lease.max_for + policy.teardown.margin, policy.unleased.run_for)
+    return max([facts.now + longest, *(term_of(lease, policy).ends_at for lease in facts.leases)])
+
+
+def _judged(facts: Facts, budget: Budget, used: Mapping[str, Decimal]) -> list[str]:
+    """The periods that a limit is judged by: the present one, and those that holds reach into or may by now."""
+    reached = keys(budget.period, facts.now, _horizon(facts), at_most=MOST_PERIODS)
+    return list(dict.fromkeys([*reached, *used]))[:MOST_PERIODS]
+
+
+def _used_usd(services: Services, facts: Facts, budget: Budget) -> dict[str, Decimal]:
+    """What the present period and those after it carry, or will once filled: costs of closed leases, holds of open
+    ones."""
     known = _state(facts.book, budget.name)
+    present = budget.period_key(facts.now)
+    book = services.store.budgets(facts.now, until=_horizon(facts))
+    used = {
+        state.period_key: state.used_usd
+        for state in (*book.states, *book.later)
+        if known and (state.budget.name, state.budget.generation) == (budget.name, known.budget.generation)
+    }
     if known and not known.budget.is_filling:
-        return known.used_usd
+        return used
     of = known.budget if known else replace(budget, generation=facts.book.revision + 1)
-    uncharged = [
-        lease.hold.total_usd
-        for lease in facts.leases
-        if budget.covers(owner=lease.owner, project=lease.project)
-        and not any(map(of.charged_by, lease.charges))
-    ]
-    carried = known.used_usd if known else ZERO
-    return sum(uncharged, carried + closed_uncharged(services, of, facts.now))
+    for lease in facts.leases:
+        covered = budget.covers(owner=lease.owner, project=lease.project)
+        if not covered or any(map(of.charged_by, lease.charges)):
+            continue
+        for charge in missing_charges(lease, [of], facts.policy, facts.now):
+            if charge.period_key >= present:
+                used[charge.period_key] = used.get(charge.period_key, ZERO) + charge.amount_usd
+    used[present] = used.get(present, ZERO) + closed_uncharged(services, of, facts.now)
+    return used
 
 
-def _cut(services: Services, facts: Facts, budget: Budget, verdicts: Sequence[Verdict]) -> Cut:
-    """Which leases would have to end for the limit to hold what is spent and held."""
-    used = _used_usd(services, facts, budget)
+def _cut(facts: Facts, budget: Budget, used: Mapping[str, Decimal], verdicts: Sequence[Verdict]) -> Cut:
+    """Which leases would have to end for the limit to hold what is spent and held in every period."""
     covered = [
         v
         for v in verdicts
@@ -181,7 +267,18 @@ def _cut(services: Services, facts: Facts, budget: Budget, verdicts: Sequence[Ve
         and budget.covers(owner=v.case.lease.owner, project=v.case.lease.project)
         and spare(v.case, ENDED_FOR_MONEY) is ENDED_FOR_MONEY
     ]
-    return cut_to_fit(covered, used_usd=used, limit_usd=budget.limit_usd)
+    known = _state(facts.book, budget.name)
+    of = known.budget if known else budget
+    frees = {v.case.lease.id: _frees(facts, of, v.case.lease) for v in covered if v.case.lease}
+    return cut_to_fit(covered, frees_usd=frees, used_usd=used, limit_usd=budget.limit_usd)
+
+
+def _frees(facts: Facts, budget: Budget, lease: Lease) -> dict[str, Decimal]:
+    """What the end of a lease gives back, by period: of its hold, what it has not cost by now."""
+    charges = [charge for charge in lease.charges if budget.charged_by(charge)]
+    held = charges or missing_charges(lease, [budget], facts.policy, facts.now)
+    days = cost_by_day(lease, facts.prices, facts.now)
+    return {one.period_key: max(one.amount_usd - cost_in(one.period_key, days), ZERO) for one in held}
 
 
 def _end(services: Services, facts: Facts, cut: Cut, budget: Budget) -> None:

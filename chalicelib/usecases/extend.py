@@ -1,15 +1,24 @@
 """Extend or shorten a lease: its hold moves on every budget before its time does."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.admission import capped, charges_for, worst_case
+from chalicelib.domain.admission import (
+    capped,
+    charges_for,
+    term_of,
+    too_many_periods,
+    worst_case,
+    worst_case_of_box,
+)
 from chalicelib.domain.errors import NotFound, Refused, Stale
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Status
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, hours, show, storage_usd, up_to_cent
+from chalicelib.domain.money import hours, show
+from chalicelib.domain.periods import MOST_PERIODS, Spent, cost_by_day
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.prices import PriceBook
 from chalicelib.ports import Services
 
 TRIES = 10
@@ -62,46 +71,46 @@ def _extend(
             f"{hours(policy.lease.max_for):f}; nothing was changed",
             slug="lease-limit",
         )
-    hold, order = _new_hold(services, lease, length, budget_usd, policy)
-    spent = measure(lease, services.prices.on_demand(), now).accrued_usd
+    prices = services.prices.on_demand()
+    hold, order = _new_hold(prices, lease, length, budget_usd, policy)
+    spent = measure(lease, prices, now).accrued_usd
     if budget_usd is not None and budget_usd < spent and budget_usd < lease.hold.total_usd:
         raise Refused(
             f"budget_usd {show(budget_usd)} is less than what the lease may have cost already ({show(spent)}); nothing "
             f"was changed. To end it now: DELETE /leases/{lease.id}",
             slug="budget-too-small",
         )
-    book = services.store.budgets(now)
-    periods = {(charge.budget, charge.generation): charge.period_key for charge in lease.charges}
-    covering = book.covering(owner=lease.owner, project=lease.project)
-    charges = tuple(
-        replace(new, period_key=periods.get((new.budget, new.generation), new.period_key))
-        for new in charges_for(hold.total_usd, covering)
-    )
     changed = replace(
-        lease,
-        expires_at=expires_at,
-        hold=hold,
-        charges=charges,
-        order=order,
-        budget_usd=budget_usd or lease.budget_usd,
+        lease, expires_at=expires_at, hold=hold, order=order, budget_usd=budget_usd or lease.budget_usd
     )
-    return services.store.rehold(changed, before=lease.charges, revision=book.revision)
+    return _rehold(services, lease, changed, policy, now)
+
+
+def _rehold(services: Services, lease: Lease, changed: Lease, policy: Policy, now: datetime) -> Lease:
+    """Write the change with its hold split anew; of periods that are over a hold that is cut keeps what they cost."""
+    book = services.store.budgets(now)
+    budgets = book.budgets_covering(owner=lease.owner, project=lease.project)
+    term = term_of(changed, policy)
+    if term.charges(budgets) > MOST_PERIODS:
+        raise too_many_periods(term, budgets)
+    charges = charges_for(changed.hold, budgets, term)
+    if any(charge.is_short for charge in charges):
+        spent = Spent(at=now, by_day=cost_by_day(lease, services.prices.on_demand(), now))
+        charges = charges_for(changed.hold, budgets, term, spent=spent)
+    return services.store.rehold(
+        replace(changed, charges=charges), before=lease.charges, revision=book.revision
+    )
 
 
 def _new_hold(
-    services: Services, lease: Lease, length: timedelta, budget_usd: Decimal | None, policy: Policy
+    prices: PriceBook, lease: Lease, length: timedelta, budget_usd: Decimal | None, policy: Policy
 ) -> tuple[Hold, LaunchOrder | None]:
     """The worst case of the new length; an adopted box is held for what it costs until its end, or its cap."""
-    prices = services.prices.on_demand()
     if lease.order is not None:
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
         margin = lease.margin(policy.teardown.margin)
         return worst_case(order, storage_gib=lease.storage_gib, prices=prices, margin=margin), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
-    hold = Hold(
-        compute_usd=up_to_cent(ceiling * hours(length)),
-        storage_usd=up_to_cent(storage_usd(lease.storage_gib, length)),
-        public_ipv4_usd=up_to_cent(PUBLIC_IPV4_USD_PER_HOUR * hours(length)),
-    )
+    hold = worst_case_of_box(ceiling, lease.region, lease.storage_gib, length, prices)
     cap_usd = budget_usd or lease.budget_usd
     return (hold if cap_usd is None else capped(hold, cap_usd)), None

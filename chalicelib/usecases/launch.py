@@ -19,6 +19,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import list_prices
 from chalicelib.usecases.gather import spent_by_budget
+from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.recover import give_up, launched, nothing_started
 
 ADMISSION_TRIES = 10
@@ -128,19 +129,22 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
             f"volume_gib {order.volume_gib} is smaller than the image's root volume of {image.root_gib} GiB",
             slug="volume-too-small",
         )
-    book = services.store.budgets(now)
+    book = services.store.budgets(now, until=now + order.lasts_for + policy.teardown.margin)
     leases = services.store.open_leases()
     services.prices.refresh(list_prices.of_order(order), now=now)
     prices = services.prices.on_demand()
+    costs = {one.id: measure(one, prices, now) for one in leases}
     admission = admit(
         order,
         owner=owner,
         storage_gib=(order.volume_gib or image.root_gib) + image.other_gib,
         states=book.covering(owner=owner, project=order.project),
-        spent_usd=spent_by_budget(book, leases, {one.id: measure(one, prices, now) for one in leases}),
+        spent_usd=spent_by_budget(book, leases, costs, prices, now),
         open_leases=leases,
         policy=policy,
         prices=prices,
+        now=now,
+        hourly_usd=most_per_hour(services, leases, policy, prices, now),
     )
     return _Terms(policy=policy, image=image, prices=prices, admission=admission, revision=book.revision)
 
@@ -171,11 +175,16 @@ def _hold(
             teardown_margin=terms.policy.teardown.margin,
         )
         try:
-            return services.store.open_lease(lease, revision=terms.revision), terms
+            lease = services.store.open_lease(lease, revision=terms.revision)
         except Stale:
             known = services.store.lease(lease_id)
             if known:
                 return _answer_again(known, body_hash), None
+            continue
+        if refusal := passed_limit(services, lease, terms.policy, terms.prices):
+            give_up(services, lease, refusal)
+            raise refusal
+        return lease, terms
     raise Stale("the budgets kept changing while the launch was admitted; nothing was launched, ask again")
 
 

@@ -13,7 +13,7 @@ from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.lease import Ending, Lease, Status
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import to_micro
+from chalicelib.domain.periods import with_final_cost
 from chalicelib.domain.receipts import receipt_of
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
@@ -47,7 +47,7 @@ def _close(services: Services, facts: Facts, lease: Lease) -> bool:
     )
     closed = replace(lease, status=Status.CLOSED, ending=ending, closed_at=now)
     cost = measure(closed, facts.prices, now)
-    closed = replace(closed, final_usd=to_micro(cost.accrued_usd))
+    closed = with_final_cost(closed, facts.prices, now)
     receipt = receipt_of(closed, cost, status="done", ended_at=_stopped_at(lease) or now)
     told: Sequence[notices.Notice] = [notices.rested(receipt, now)]
     try:

@@ -16,7 +16,8 @@ from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import Sight
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status, Step
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import ZERO, to_micro
+from chalicelib.domain.money import ZERO
+from chalicelib.domain.periods import with_final_cost
 from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
@@ -220,7 +221,7 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     ended_at = max((run.ended_at for run in lease.runs if run.ended_at), default=now)
     closed = replace(lease, status=Status.CLOSED, closed_at=now)
     cost = measure(closed, prices, now)
-    closed = replace(closed, final_usd=to_micro(cost.accrued_usd))
+    closed = with_final_cost(closed, prices, now)
     receipt = receipt_of(closed, cost, status="done", ended_at=ended_at)
     try:
         services.store.close_lease(closed, receipt=receipt, notices=[notices.ended(receipt, now)])

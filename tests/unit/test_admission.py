@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.admission import Admission, admit, capped, charges_for, worst_case
+from chalicelib.domain.admission import Admission, admit, capped, worst_case
 from chalicelib.domain.lease import Hold, LaunchOrder, Status
 from chalicelib.domain.money import (
     EGRESS_USD_PER_GB,
@@ -20,6 +20,7 @@ from tests.builders import (
     HOUR,
     PRICE,
     adopted,
+    at,
     budget,
     lease,
     minutes,
@@ -98,6 +99,7 @@ def answer(wish: LaunchOrder, **facts: Any) -> Admission:
             "open_leases": (),
             "policy": Policy(),
             "prices": prices(),
+            "now": at("09:00"),
             **facts,
         },
     )
@@ -115,7 +117,7 @@ def test_a_launch_that_fits_has_no_objections_and_its_charges() -> None:
         ("team", "2026-11", said.hold.total_usd),
         ("a", "2026-11", said.hold.total_usd),
     }
-    assert charges_for(usd(1), ()) == ()
+    assert answer(order()).charges == ()
 
 
 def test_a_hold_that_just_fits_is_admitted_and_a_cent_more_is_not() -> None:
@@ -126,6 +128,7 @@ def test_a_hold_that_just_fits_is_admitted_and_a_cent_more_is_not() -> None:
     assert slugs(refused) == ["budget-exceeded"]
     assert refused.objections[0].extra == {
         "budget": "team",
+        "period_key": "2026-11",
         "left_usd": str(total - usd("0.01")),
         "hold_usd": str(total),
     }

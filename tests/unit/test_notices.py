@@ -62,7 +62,7 @@ def test_ids_are_made_of_what_happened() -> None:
     half = budget().thresholds[0]
     first = notices.budget(state(), half, usd(50), at("09:00"))
     assert first.id == notices.budget(state(), half, usd(60), at("10:00")).id
-    assert first.id != notices.budget(state(budget(limit=200)), half, usd(100), at("10:00")).id
+    assert first.id != notices.budget(replace(state(), crossings=2), half, usd(60), at("10:00")).id
 
 
 def test_a_receipt_s_notice_tells_the_cost_the_hold_and_every_step() -> None:

@@ -25,7 +25,13 @@ def test_a_document_names_its_fields() -> None:
     """A person can read an item in the console: money as strings, times and lengths as ISO 8601."""
     written = json.loads(codec.to_text(lease("lease-1", charge("1.10"))))
     assert written["charges"] == [
-        {"budget": "account", "period_key": "2026-11", "amount_usd": "1.10", "generation": 0}
+        {
+            "budget": "account",
+            "period_key": "2026-11",
+            "amount_usd": "1.10",
+            "generation": 0,
+            "is_short": False,
+        }
     ]
     assert written["requested_at"] == "2026-11-23T10:00:00Z"
     assert written["order"]["lasts_for"] == "PT8H"

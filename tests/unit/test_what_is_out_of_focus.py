@@ -1,8 +1,6 @@
 """What a look, a change or a page leaves alone: other boxes, paid questions without a use, periods that are settled."""
 
-from chalicelib.domain.budget import Period
 from chalicelib.domain.lease import Status
-from chalicelib.usecases.extend import extend
 from chalicelib.usecases.health import health
 from tests.builders import HOUR, MINUTE, REGION, Stage, at, minutes
 
@@ -62,19 +60,3 @@ def test_no_metrics_are_bought_of_a_box_that_its_controller_would_replace() -> N
     stage.box(lease.instance_ids[0]).group = None
     stage.after(MINUTE)
     assert stage.metrics.calls == [(REGION, lease.instance_ids)]
-
-
-def test_a_lease_that_is_extended_the_next_day_stays_on_the_day_it_began() -> None:
-    """Its hold lies wholly on one period; a budget that was made meanwhile takes it on its own."""
-    stage = Stage()
-    stage.put_budget(period=Period.DAILY)
-    lease = stage.launch(lasts_for=20 * HOUR)
-    stage.clock.at = at("00:30", day=1)
-    stage.put_budget("later", period=Period.DAILY)
-    later = extend(stage.services, lease.id, lasts_for=22 * HOUR, budget_usd=None, by="ada")
-    assert {charge.budget: charge.period_key for charge in later.charges} == {
-        "team": "2026-11-23",
-        "later": "2026-11-24",
-    }
-    assert stage.left("team") == 100
-    assert stage.left("later") == 100 - later.hold.total_usd

@@ -1,0 +1,202 @@
+"""Calendar periods: which of them a stretch of time touches, what of a hold falls in each, and what of a cost.
+
+All in UTC. A lease's cost is kept by days, of which every longer period consists: a day's key (`2026-11-23`) begins
+with that of its month (`2026-11`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+
+from chalicelib.domain.budget import Period
+from chalicelib.domain.lease import Hold, Lease, Run
+from chalicelib.domain.meter import is_free, measure
+from chalicelib.domain.money import ZERO, hours, to_micro
+from chalicelib.domain.prices import PriceBook
+
+BEFORE_EC2 = datetime(2006, 1, 1, tzinfo=UTC)
+FOREVER = datetime.max.replace(tzinfo=UTC)
+MOST_PERIODS = 80
+"""So many charges a lease may have: with them and its other writes a transaction stays below DynamoDB's 100."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """What of a stretch of time falls in one period."""
+
+    key: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What had been spent by a moment, by days."""
+
+    at: datetime
+    by_day: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What of a hold falls in one period; `is_short`: it may cost more there."""
+
+    key: str
+    amount_usd: Decimal
+    is_short: bool
+
+
+def starts_at(kind: Period, at: datetime) -> datetime:
+    """When the period of a moment began."""
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    match kind:
+        case Period.MONTHLY:
+            return midnight.replace(day=1)
+        case Period.DAILY:
+            return midnight
+        case Period.TOTAL:
+            return BEFORE_EC2
+
+
+def ends_at(kind: Period, at: datetime) -> datetime:
+    """When the next period begins; `total` never ends."""
+    match kind:
+        case Period.MONTHLY:
+            return starts_at(kind, starts_at(kind, at) + timedelta(days=31))
+        case Period.DAILY:
+            return starts_at(kind, at) + timedelta(days=1)
+        case Period.TOTAL:
+            return FOREVER
+
+
+def spans(kind: Period, start: datetime, end: datetime) -> Iterator[Span]:
+    """A stretch of time cut at the ends of periods; one of no length lies in the period of its start."""
+    while True:
+        turn = min(ends_at(kind, start), end)
+        yield Span(key=kind.key(start), starts_at=start, ends_at=max(turn, start))
+        if turn >= end:
+            return
+        start = turn
+
+
+def keys(kind: Period, start: datetime, end: datetime, *, at_most: int) -> tuple[str, ...]:
+    """The periods that a stretch of time touches, the first so many of them."""
+    return tuple(span.key for span in islice(spans(kind, start, end), at_most))
+
+
+def most_by_period(
+    hold: Hold, kind: Period, start: datetime, end: datetime, spent: Spent | None = None
+) -> dict[str, Decimal]:
+    """The most that what bills by the second can cost in each period of a hold's time, never less than is held.
+
+    With `spent` it is known for the past, and for what of the present period is over.
+    """
+    timed = hold.total_usd - hold.egress_usd
+    length = hours(end - start)
+    rate = hold.hourly_usd or (timed / length if length else ZERO)
+    most: dict[str, Decimal] = {}
+    before = ZERO
+    for span in spans(kind, start, end):
+        until = to_micro(rate * hours(span.ends_at - start))
+        most[span.key] = until - before
+        before = until
+        if spent and span.starts_at <= spent.at:
+            rest = rate * hours(max(span.ends_at - spent.at, timedelta(0)))
+            known = cost_in(span.key, spent.by_day) + to_micro(rest)
+            most[span.key] = min(most[span.key], known)
+    if spent is None:
+        most[span.key] += max(timed - before, ZERO)  # what the rounding of its parts has added
+    return most
+
+
+def share_out(
+    hold: Hold, most: Mapping[str, Decimal], room: Mapping[str, Decimal] | None = None
+) -> tuple[Part, ...]:
+    """A hold by periods, each as far as its seconds can cost (`most`) and, with `room`, as far as there is room in it.
+
+    The earliest are filled first, so that a hold which a cap cuts runs as far as its money reaches. The egress
+    allowance, which may be used up at once, stands on the first. Together they are the hold, unless `room` or `most` is
+    too small for it.
+    """
+    parts: list[Part] = []
+    once, timed = hold.egress_usd, hold.total_usd - hold.egress_usd
+    for key, worst in most.items():
+        free = max(room.get(key, hold.total_usd), ZERO) if room is not None else hold.total_usd
+        allowance = min(once, free)
+        amount = min(timed, worst, free - allowance)
+        parts.append(Part(key=key, amount_usd=amount + allowance, is_short=amount < worst))
+        once, timed = ZERO, timed - amount
+    return tuple(parts)
+
+
+def cost_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, Decimal]:
+    """What a lease has cost so far by the UTC days on which it was spent, each in micro-dollars; together they are its
+    meter, rounded up. What is not metered by time counts on its first day."""
+    final = to_micro(measure(lease, prices, now).accrued_usd)
+    start = min([lease.requested_at, *(run.started_at for run in lease.runs)])
+    days: dict[str, Decimal] = {}
+    before = ZERO
+    for day in spans(Period.DAILY, start, max(now, start)):
+        is_last = day.ends_at >= now
+        until = final if is_last else min(final, _until(lease, prices, day.ends_at))
+        if until > before:
+            days[day.key] = until - before
+            before = until
+    return days
+
+
+def with_final_cost(lease: Lease, prices: PriceBook, now: datetime) -> Lease:
+    """The lease with what it has cost in the end, by days, as it is written when it closes."""
+    days = cost_by_day(lease, prices, now)
+    return replace(lease, final_usd=sum(days.values(), ZERO), final_by_day=days)
+
+
+def cost_in(key: str, by_day: Mapping[str, Decimal]) -> Decimal:
+    """What of a cost by days falls in a day, a month, or `total`."""
+    return sum((usd for day, usd in by_day.items() if key in {"total", day[: len(key)]}), ZERO)
+
+
+def cost_by_period(key: str, by_day: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """A cost by days as one by periods of the same kind as that of a key."""
+    sums: dict[str, Decimal] = {}
+    for day, usd in by_day.items():
+        period = key if key == "total" else day[: len(key)]
+        sums[period] = sums.get(period, ZERO) + usd
+    return sums
+
+
+def cost_since(lease: Lease, prices: PriceBook, since: datetime, *, accrued_usd: Decimal) -> Decimal:
+    """What of a lease's meter, which stands at `accrued_usd`, has accrued since a period began."""
+    if since <= min([lease.requested_at, *(run.started_at for run in lease.runs)]):
+        return accrued_usd
+    return max(accrued_usd - _until(lease, prices, since), ZERO)
+
+
+def _until(lease: Lease, prices: PriceBook, at: datetime) -> Decimal:
+    """What a lease had cost at an earlier moment."""
+    return to_micro(measure(as_of(lease, at), prices, at).accrued_usd)
+
+
+def as_of(lease: Lease, at: datetime) -> Lease:
+    """What is known of a lease now as far as it had happened at an earlier moment."""
+    return replace(
+        lease,
+        runs=tuple(_as_of(run, at) for run in lease.runs if run.started_at < at),
+        volumes=tuple(
+            replace(one, until=None if one.until and one.until > at else one.until)
+            for one in lease.volumes
+            if one.since < at
+        ),
+        closed_at=None if lease.closed_at and lease.closed_at > at else lease.closed_at,
+    )
+
+
+def _as_of(run: Run, at: datetime) -> Run:
+    """A run up to a moment. What EC2 gives back of one that it interrupts soon, it gives back of each of its days."""
+    if run.ended_at is None or run.ended_at <= at:
+        disk_ended_at = run.disk_ended_at if run.disk_ended_at and run.disk_ended_at <= at else None
+        return replace(run, disk_ended_at=disk_ended_at)
+    lost_at = run.ip_lost_at if run.ip_lost_at and run.ip_lost_at <= at else None
+    return replace(run, ended_at=at, disk_ended_at=None, is_interrupted=is_free(run), ip_lost_at=lost_at)
