@@ -11,7 +11,7 @@ from decimal import Decimal
 from chalicelib.domain.bills import DAY, Part, begin_of, billing_region, bucket, end_of
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import is_free, measure
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, hours
 from chalicelib.domain.prices import PriceBook
 
 Days = Mapping[date, Mapping[str, Decimal]]
@@ -110,7 +110,7 @@ def _sent_by(lease: Lease, at: datetime) -> int:
     if until is None or at >= until:
         return lease.egress_bytes
     whole, past = _ran_for(lease, until), _ran_for(lease, at)
-    return int(lease.egress_bytes * past / whole) if whole else lease.egress_bytes
+    return int(lease.egress_bytes * hours(past) / hours(whole)) if whole else lease.egress_bytes
 
 
 def _ran_for(lease: Lease, until: datetime) -> timedelta:

@@ -93,6 +93,16 @@ class WaitQuery(Sent):
     wait: int = Field(default=0, ge=0, le=25, description="whole seconds, 0 to 25")
 
 
+class SpendQuery(Sent):
+    """Which month."""
+
+    period: str | None = Field(
+        default=None,
+        pattern=r"^20\d\d-(0[1-9]|1[0-2])$",
+        description="a month such as 2026-11, in UTC; the present one when absent",
+    )
+
+
 class ForceQuery(Sent):
     """Whether leases may be ended to fit a lower limit."""
 

@@ -1,0 +1,162 @@
+"""Spend: a month's meter beside its bill, day by day, whose it is, and what the rest of the month will add."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.bill_turn import BillTurn
+from chalicelib.domain.bills import DAY, begin_of
+from chalicelib.domain.daily_meter import LeaseDays, by_bucket
+from chalicelib.domain.lease import Lease, Status
+from chalicelib.domain.meter import measure
+from chalicelib.domain.money import ZERO, hours
+from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.reconcile import DaySpend, reconcile
+from chalicelib.ports import Services
+from chalicelib.usecases.metered import metered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How the bill stands: `status` is `ok`, `not asked yet`, or why it could not be had. `data_age_for`: how far it is
+    behind."""
+
+    status: str
+    detail: str
+    answered_at: datetime | None
+    newest_day: date | None
+    data_age_for: timedelta | None
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """To the end of the month: what runs, at its present price, until it expires, and no further than its hold."""
+
+    until: datetime
+    leases: Mapping[str, Decimal]
+    total_usd: Decimal
+    """With what is spent so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendReport:
+    """One month. `spent_usd`: of the whole account, by the greater of bill and meter; `accelerators_usd`: of GPU boxes.
+
+    `not_metered`: what the bill has that the meter does not model, by service.
+    """
+
+    period: str
+    spent_usd: Decimal
+    accelerators_usd: Decimal
+    metered_usd: Decimal
+    billed_usd: Decimal
+    days: tuple[DaySpend, ...]
+    leases: tuple[LeaseDays, ...]
+    not_metered: Mapping[str, Decimal]
+    forecast: Forecast
+    cost_explorer: Freshness
+
+    def by(self, name_of: Callable[[Lease], str | None]) -> tuple[tuple[str | None, Decimal], ...]:
+        """The meter by something of a lease, dearest first."""
+        sums: dict[str | None, Decimal] = {}
+        for one in self.leases:
+            name = name_of(one.lease)
+            sums[name] = sums.get(name, ZERO) + one.usd()
+        return tuple(sorted(sums.items(), key=lambda item: (-item[1], item[0] or "")))
+
+
+def spend(services: Services, period: str | None) -> SpendReport:
+    """A month (`2026-11`), the present one if none is named. Asks EC2 and Cost Explorer nothing."""
+    now = services.clock.now()
+    since = date.fromisoformat(f"{period or f'{now:%Y-%m}'}-01")
+    until = (since + timedelta(days=31)).replace(day=1)
+    last = min(until, now.date() + DAY)
+    open_leases = services.store.open_leases()
+    leases, prices = metered(services, open_leases, since=since, until=last, now=now)
+    meter = by_bucket(leases)
+    billed = {day.day: day for day in services.store.billed_days(since, until)}
+    days = tuple(reconcile(day, billed.get(day), meter.get(day, {})) for day in _days(since, last))
+    spent = sum((day.spent_usd for day in days), ZERO)
+    return SpendReport(
+        period=f"{since:%Y-%m}",
+        spent_usd=spent,
+        accelerators_usd=sum((day.accelerators_usd for day in days), ZERO),
+        metered_usd=sum((day.metered_usd for day in days), ZERO),
+        billed_usd=sum((day.billed_usd for day in days), ZERO),
+        days=days,
+        leases=tuple(sorted(leases, key=lambda one: (-one.usd(), one.lease.id))),
+        not_metered=_summed(day.outside for day in days),
+        forecast=_forecast(
+            open_leases,
+            prices,
+            spent_usd=spent,
+            starts_at=begin_of(since),
+            ends_at=begin_of(until),
+            now=now,
+        ),
+        cost_explorer=_freshness(services, now),
+    )
+
+
+def _days(since: date, until: date) -> list[date]:
+    return [since + DAY * number for number in range((until - since).days)]
+
+
+def _summed(parts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for part in parts:
+        for name, usd in part.items():
+            sums[name] = sums.get(name, ZERO) + usd
+    return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _forecast(
+    leases: Iterable[Lease],
+    prices: PriceBook,
+    *,
+    spent_usd: Decimal,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> Forecast:
+    coming = {
+        lease.id: usd
+        for lease in leases
+        if lease.status is not Status.ENDING
+        and (usd := _still_to_come(lease, prices, max(now, starts_at), min(lease.expires_at, ends_at), now))
+        > 0
+    }
+    return Forecast(until=ends_at, leases=coming, total_usd=spent_usd + sum(coming.values(), ZERO))
+
+
+def _still_to_come(
+    lease: Lease, prices: PriceBook, since: datetime, until: datetime, now: datetime
+) -> Decimal:
+    """What a lease will cost in a stretch of time ahead; whatever it costs until then uses up its hold first."""
+    cost = measure(lease, prices, now)
+    left = lease.hold.total_usd - cost.accrued_usd - cost.hourly_usd * hours(since - now)
+    return max(min(cost.hourly_usd * hours(until - since), left), ZERO) if until > since else ZERO
+
+
+def _freshness(services: Services, now: datetime) -> Freshness:
+    policy, _ = services.store.policy()
+    turn: BillTurn | None = services.store.bill_turn()
+    if turn is None:
+        return Freshness(
+            status="not asked yet",
+            detail="",
+            answered_at=None,
+            newest_day=None,
+            data_age_for=None,
+            next_at=now,
+        )
+    return Freshness(
+        status=turn.trouble or "ok",
+        detail=turn.detail,
+        answered_at=turn.answered_at,
+        newest_day=turn.newest_day,
+        data_age_for=turn.data_age(now),
+        next_at=max(turn.next_at(policy.bills.cost_explorer_every), now),
+    )
