@@ -15,11 +15,12 @@ from chalicelib.domain.errors import Stale
 from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import SweepRecord
-from chalicelib.usecases import budgets, end, extend, health, launch, policies, report
+from chalicelib.usecases import budgets, end, extend, health, launch, policies, quotes, report
 from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
 from chalicelib.web import budgets as budget_bodies
 from chalicelib.web import events, launches, logs, metering, paging, receive, views
+from chalicelib.web import quotes as quote_answers
 from chalicelib.web import spend as spend_view
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.models import (
@@ -30,6 +31,7 @@ from chalicelib.web.models import (
     NoBody,
     NoQuery,
     PageQuery,
+    QuoteQuery,
     SpendQuery,
     SweepBody,
     WaitQuery,
@@ -189,6 +191,14 @@ def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
 def show_spend(call: Call[NoBody, SpendQuery]) -> Answer:
     """A month's meter beside its bill, whose it is, and what is to come."""
     return Answer(body=spend_view.spend(spending.spend(call.services, call.query.period)))
+
+
+@app.route("/quotes", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=QuoteQuery)
+def show_quote(call: Call[NoBody, QuoteQuery]) -> Answer:
+    """What a type costs, and what a launch of it would hold."""
+    wish = quote_answers.wish_of(call.query, home_region=call.services.home_region)
+    return Answer(body=quote_answers.view(quotes.quote(call.services, wish)))
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)

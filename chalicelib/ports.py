@@ -184,6 +184,12 @@ class Prices(Protocol):
         """Learn the list prices of each (region, type), and the region's rates, where what is known is a day old; with
         `only_unknown` where nothing is. Under a deadline, never raises: answers what is lacking, for people."""
 
+    def spot_history(
+        self, region: str, instance_type: str, *, since: datetime, now: datetime
+    ) -> Mapping[str, tuple[tuple[datetime, Decimal], ...]]:
+        """By zone, how a type's spot price moved: (from when, USD per hour), ascending, first the one in force at
+        `since`. Raises Unavailable."""
+
     def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
         """With the spot history of each (zone, type) since a moment. Never raises: what is not known by the deadline
         is left out, and the meter then assumes the cap."""

@@ -162,7 +162,7 @@ def admit(
     hold = worst_case(order, storage_gib=storage_gib, prices=prices, margin=policy.teardown.margin)
     term = Term(starts_at=now, ends_at=now + order.lasts_for + policy.teardown.margin)
     budgets = tuple({state.budget.name: state.budget for state in states}.values())
-    objections: list[CurfewError] = [*_unpriced(order, prices), *_too_long(order, policy)]
+    objections: list[CurfewError] = [*unpriced(order, prices), *_too_long(order, policy)]
     objections += _too_small(order, prices, policy)
     objections += _too_many(owner, open_leases, policy)
     objections += _too_dear(hold, hourly_usd, policy)
@@ -230,7 +230,8 @@ def hourly_limit(asked_usd: Decimal, *, others_usd: Decimal, limit_usd: Decimal)
     )
 
 
-def _unpriced(order: LaunchOrder, prices: PriceBook) -> list[CurfewError]:
+def unpriced(order: LaunchOrder, prices: PriceBook) -> list[CurfewError]:
+    """The refusal of an order one of whose types has no known price; none where all have."""
     unknown = [name for name in order.instance_types if not prices.knows(name, order.region)]
     if not unknown:
         return []

@@ -202,4 +202,4 @@ def _decimal(text: str) -> Decimal:
         usd = Decimal(text)
     except InvalidOperation:
         return Decimal(0)
-    return usd if usd.is_finite() else Decimal(0)
+    return usd.normalize() if usd.is_finite() else Decimal(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,12 +16,15 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.prices import PriceBook, region_of
 from chalicelib.gateways import price_list
-from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, explain
+from chalicelib.gateways.aws import ASKING, AWS_ERRORS, HURRIED, Aws, explain, unavailable
 from chalicelib.gateways.price_list import PriceCache, PriceList
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
 
 DEADLINE_SECONDS = 4.0
 REGIONS_AT_ONCE = 8
@@ -84,6 +87,19 @@ class Ec2Prices:
         """Learn the list prices of each (region, type) under a deadline. Never raises."""
         return self._list.refresh(wanted, now=now, only_unknown=only_unknown)
 
+    def spot_history(
+        self, region: str, instance_type: str, *, since: datetime, now: datetime
+    ) -> Mapping[str, tuple[tuple[datetime, Decimal], ...]]:
+        """By zone, how a type's spot price moved since a moment, asked anew. Raises Unavailable."""
+        try:
+            told = _told(self._aws.ec2(region, ASKING), [instance_type], since=since, now=now)
+        except AWS_ERRORS as error:
+            raise unavailable(f"asking for spot prices of {region}", error) from error
+        paths = {
+            zone: _path(points, since, now) for (zone, name), points in told.items() if name == instance_type
+        }
+        return {zone: path for zone, path in paths.items() if path}
+
     def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
         """With the spot history of each pool since a moment. Never raises."""
         wanted = self._wanted(zones, since, now)
@@ -127,25 +143,11 @@ class Ec2Prices:
     def _history(
         self, region: str, wanted: Mapping[Key, datetime], now: datetime
     ) -> dict[Key, dict[datetime, Decimal]]:
-        """Price changes, and the price in force at the start, which AWS includes."""
-        found: dict[Key, dict[datetime, Decimal]] = {}
-        question: Any = {
-            "InstanceTypes": sorted({key[1] for key in wanted}),
-            "Filters": [{"Name": "availability-zone", "Values": sorted({key[0] for key in wanted})}],
-            "ProductDescriptions": [PRODUCT],
-            "StartTime": min(wanted.values()),
-            "EndTime": now,
-        }
-        pages = (
-            self._aws.ec2(region, HURRIED).get_paginator("describe_spot_price_history").paginate(**question)
-        )
-        for page in pages:
-            for raw in page.get("SpotPriceHistory") or []:
-                key = (raw.get("AvailabilityZone") or "", str(raw.get("InstanceType") or ""))
-                usd = _usd(raw.get("SpotPrice"))
-                if key in wanted and usd is not None and raw.get("Timestamp"):
-                    found.setdefault(key, {})[raw["Timestamp"]] = usd
-        return found
+        """What moved in the pools that are wanted."""
+        zones = [{"Name": "availability-zone", "Values": sorted({key[0] for key in wanted})}]
+        ec2, types = self._aws.ec2(region, HURRIED), sorted({key[1] for key in wanted})
+        found = _told(ec2, types, since=min(wanted.values()), now=now, filters=zones)
+        return {key: points for key, points in found.items() if key in wanted}
 
     def _known(
         self, zones: Collection[Key], since: datetime, now: datetime
@@ -154,6 +156,27 @@ class Ec2Prices:
             known = {key: dict(self._pools[key].points) for key in zones if key in self._pools}
         paths = {key: _path(points, since, now) for key, points in known.items()}
         return {key: path for key, path in paths.items() if path}
+
+
+def _told(
+    ec2: EC2Client, types: Sequence[str], *, since: datetime, now: datetime, filters: Any = ()
+) -> dict[Key, dict[datetime, Decimal]]:
+    """Price changes by pool, and the price in force at the start, which AWS includes."""
+    found: dict[Key, dict[datetime, Decimal]] = {}
+    question: Any = {
+        "InstanceTypes": list(types),
+        "Filters": list(filters),
+        "ProductDescriptions": [PRODUCT],
+        "StartTime": since,
+        "EndTime": now,
+    }
+    for page in ec2.get_paginator("describe_spot_price_history").paginate(**question):
+        for raw in page.get("SpotPriceHistory") or []:
+            key = (raw.get("AvailabilityZone") or "", str(raw.get("InstanceType") or ""))
+            usd = _usd(raw.get("SpotPrice"))
+            if usd is not None and raw.get("Timestamp"):
+                found.setdefault(key, {})[raw["Timestamp"]] = usd
+    return found
 
 
 def _path(

@@ -60,7 +60,7 @@ def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
         hold=terms.admission.hold,
         price_caps=_caps(order, terms.prices),
         objections=terms.admission.objections,
-        prices_as_of=terms.prices.as_of,
+        prices_as_of=min(terms.prices.origin(name, order.region).as_of for name in order.instance_types),
     )
 
 

@@ -109,6 +109,29 @@ class ForceQuery(Sent):
     force: bool = Field(default=False, description="true or false")
 
 
+class QuoteQuery(Sent):
+    """GET /quotes."""
+
+    instance_type: InstanceType = Field(description="one type, such as g4dn.xlarge")
+    hours: Hours | None = Field(
+        default=None,
+        description="how long it would run, more than 0; the policy's lease.default_for when absent",
+    )
+    region: str | None = Field(
+        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
+    )
+    target_capacity: int = Field(default=1, ge=1, le=100, description="how many boxes, 1 to 100")
+    volume_gib: int = Field(
+        default=100, ge=1, le=65_536, description="GiB of all disks of a box, 100 when absent"
+    )
+    egress_gb: int = Field(
+        default=50, ge=0, le=1_000_000, description="GB of data transfer out that the hold covers"
+    )
+    max_price_usd_per_hour: SomeUsd | None = Field(
+        default=None, description="the most to pay for an hour, such as 0.40; the on-demand price when absent"
+    )
+
+
 class IdleBody(Sent):
     """A lease's own idle window."""
 

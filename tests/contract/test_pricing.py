@@ -10,6 +10,7 @@ import pytest
 from botocore.session import Session
 from botocore.stub import Stubber
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Run
 from chalicelib.domain.prices import region_of
 from chalicelib.gateways.aws import HURRIED, Aws
@@ -154,6 +155,25 @@ def test_a_price_of_zero_is_no_price() -> None:
         rows = [{**row, "SpotPrice": "0.0000"}, {**row, "SpotPrice": "n/a"}, {**row, "SpotPrice": "NaN"}, {}]
         stubber.add_response("describe_spot_price_history", {"SpotPriceHistory": rows})
         assert Ec2Prices(aws).book([POOL], since=START - HOUR, now=START).spot == {}
+
+
+def test_a_type_s_history_is_told_zone_by_zone(world: World) -> None:
+    """Every zone of the region and no other, from the price in force at the start."""
+    world.advance(30 * HOUR)
+    since = world.now - 24 * HOUR
+    told = Ec2Prices(aws_of(world)).spot_history(REGION, "g5.xlarge", since=since, now=world.now)
+    assert POOL[0] in told
+    assert {region_of(zone) for zone in told} == {REGION}
+    book = Ec2Prices(aws_of(world)).book([POOL], since=since, now=world.now)
+    assert told[POOL[0]] == book.spot[POOL]
+    assert told[POOL[0]][0][0] <= since
+
+
+def test_a_history_that_can_t_be_asked_is_unavailable(world: World) -> None:
+    """Whoever asks for it has to say so."""
+    world.fault(service="ec2", operation="DescribeSpotPriceHistory", code="UnauthorizedOperation")
+    with pytest.raises(Unavailable, match="UnauthorizedOperation"):
+        Ec2Prices(aws_of(world)).spot_history(REGION, "g5.xlarge", since=world.now - HOUR, now=world.now)
 
 
 def test_the_twin_answers_as_the_gateway(world: World) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.notices import Notice
-from chalicelib.domain.prices import ListPrices, PriceBook
+from chalicelib.domain.prices import ListPrices, PriceBook, region_of
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -145,6 +145,18 @@ class MemoryPrices:
             if not (only_unknown and region in self._listed):
                 self._listed[region] = self.told[region]
         return ()
+
+    def spot_history(
+        self, region: str, instance_type: str, *, since: datetime, now: datetime
+    ) -> Mapping[str, tuple[tuple[datetime, Decimal], ...]]:
+        if self.is_down:
+            raise Unavailable(f"spot prices of {region}: InternalError")
+        found = {
+            zone: _in_force(points, since, now)
+            for (zone, name), points in self._spot.items()
+            if name == instance_type and region_of(zone) == region
+        }
+        return {zone: path for zone, path in found.items() if path}
 
     def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
         self.calls.append(tuple(zones))
