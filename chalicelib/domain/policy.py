@@ -203,7 +203,6 @@ NOT_ENFORCED = (
     "stopped.warn_after",
     "stopped.end_after",
     "limits.hourly_usd",
-    "bills.cost_explorer_every",
     "bills.own_usd_per_month",
     "notify.time_zone",
     "notify.digest_at",
