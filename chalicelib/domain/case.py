@@ -40,7 +40,7 @@ class Finding:
 class Case:
     """The facts of one subject at one moment. `instances` are those not gone; `obstacle` names a controller that
     would start a replacement and that can't be disarmed yet. `burning_usd`: the most that all leases on a budget can
-    cost it an hour."""
+    cost it an hour. `accrued_in_usd`: what the lease itself has cost in the present day, month and `total`."""
 
     now: datetime
     policy: Policy
@@ -52,6 +52,7 @@ class Case:
     budgets: tuple[BudgetState, ...] = ()
     spent_usd: Mapping[str, Decimal] = field(default_factory=dict)
     burning_usd: Mapping[str, Decimal] = field(default_factory=dict)
+    accrued_in_usd: Mapping[str, Decimal] = field(default_factory=dict)
     obstacle: str | None = None
     unleased_because: str | None = None
 

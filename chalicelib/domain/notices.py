@@ -89,6 +89,7 @@ def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
     remedy = {
         "idle": "any work on its GPUs takes this back",
         "expired": f"PATCH /leases/{lease.id} with more hours keeps it",
+        "over_share": "a higher limit of that budget keeps it",
         "over_budget": f"PATCH /leases/{lease.id} with a higher budget_usd keeps it",
     }.get(finding.rule, "see its lease")
     return Notice(

@@ -41,7 +41,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What of a hold falls in one period; `is_short`: it may cost more there."""
+    """What of a hold falls in one of several periods; `is_short`: it may cost more there."""
 
     key: str
     amount_usd: Decimal
@@ -126,7 +126,7 @@ def share_out(
         free = max(room.get(key, hold.total_usd), ZERO) if room is not None else hold.total_usd
         allowance = min(once, free)
         amount = min(timed, worst, free - allowance)
-        parts.append(Part(key=key, amount_usd=amount + allowance, is_short=amount < worst))
+        parts.append(Part(key=key, amount_usd=amount + allowance, is_short=len(most) > 1 and amount < worst))
         once, timed = ZERO, timed - amount
     return tuple(parts)
 

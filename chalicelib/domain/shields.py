@@ -77,11 +77,14 @@ def protection(case: Case, finding: Finding) -> str | None:
 
 
 def _is_for_adoption(case: Case, finding: Finding) -> bool:
-    """An end that only the adoption asks for: its hour, or its hold while each budget has room for what lies beyond."""
+    """An end that only the adoption asks for: its hour, or its hold or share of one while each budget has room for what
+    lies beyond."""
     if case.lease is None or not case.lease.is_adopted:
         return False
     if finding.rule == "expired":
         return True
+    if finding.rule == "over_share":
+        return "budget" not in finding.figures
     beyond = case.cost.accrued_usd - case.lease.hold.total_usd
     is_budgets = "budget" in finding.figures or any(state.left_usd < beyond for state in case.budgets)
     return finding.rule == "over_budget" and not is_budgets

@@ -247,8 +247,20 @@ def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) 
         cost=cost,
         budgets=tuple(s for s in facts.book.states if any(map(s.budget.charged_by, lease.charges))),
         spent_usd=spent,
+        accrued_in_usd=_accrued_in(facts, lease, cost),
         obstacle=obstacle_of(facts, lease),
     )
+
+
+def _accrued_in(facts: Facts, lease: Lease, cost: Cost) -> dict[str, Decimal]:
+    """What a lease has cost in each present period of which it holds only a part."""
+    return {
+        state.period_key: cost_since(
+            lease, facts.prices, starts_at(state.budget.period, facts.now), accrued_usd=cost.accrued_usd
+        )
+        for state in facts.book.states
+        if any(charge.is_short and state.charged_by(charge) for charge in lease.charges)
+    }
 
 
 def _loose_case(facts: Facts, box: Unleased) -> Case:

@@ -10,6 +10,7 @@ from chalicelib.domain.case import Case, Finding
 from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
+from chalicelib.domain.rules.over_share import over_share
 from chalicelib.domain.rules.unleased import unleased
 
 Rule = Callable[[Case], Finding | None]
@@ -17,6 +18,7 @@ Rule = Callable[[Case], Finding | None]
 RULES: tuple[Rule, ...] = (
     expired,  # time is certain, so it speaks first
     over_budget,  # money is metered to the second
+    over_share,  # the same within one day or month of a budget
     idle,  # rests on evidence, and is spared where that is unknown
     unleased,  # says what becomes of a box that nobody launched through Curfew
 )

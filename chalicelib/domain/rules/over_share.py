@@ -1,0 +1,90 @@
+"""over_share: a lease that a budget could not hold in full in some day or month ends before it costs more there."""
+
+from decimal import Decimal
+
+from chalicelib.domain.budget import BudgetState, Period
+from chalicelib.domain.case import Case, Effect, Finding
+from chalicelib.domain.due import spent_at
+from chalicelib.domain.lease import Charge, Lease
+from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.periods import ends_at, starts_at
+
+
+def over_share(case: Case) -> Finding | None:
+    """End when the meter reaches, in the present period, the share that is held there, less what ending costs; an
+    adopted box when it reaches it. A launch ends within its period if the next one could not even pay for its end."""
+    if case.lease is None:
+        return None
+    findings = [
+        finding
+        for state in case.budgets
+        for finding in (_share_used(case, case.lease, state), _no_share_next(case, case.lease, state))
+        if finding
+    ]
+    return max(findings, key=lambda finding: finding.effect, default=None)
+
+
+def _share_used(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
+    held = _short(lease, state, state.period_key)
+    if held is None:
+        return None
+    accrued = case.accrued_in_usd.get(state.period_key, ZERO)
+    limit = held if lease.is_adopted else held - case.ending_usd - _allowance(case, lease, state)
+    where = f"budget {state.budget.name!r} in {state.period_key}"
+    figures = {
+        "share_of": state.budget.name,
+        "period_key": state.period_key,
+        "share_usd": str(held),
+        "accrued_usd": str(accrued),
+    }
+    if state.left_usd < accrued - held:
+        figures["budget"] = state.budget.name
+    if accrued >= limit:
+        effect = Effect.END
+        reason = f"it has cost {show(accrued)} of the {show(held)} that {where} could hold for it and its end"
+    else:
+        effect, reason = Effect.KEEP, f"it has cost {show(accrued)} of its {show(held)} on {where}"
+    return Finding(
+        rule="over_share",
+        effect=effect,
+        reason=reason,
+        figures=figures,
+        due_at=spent_at(case, limit - accrued),
+    )
+
+
+def _no_share_next(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
+    """A launch can't be ended at the stroke of midnight: its end begins while this period still pays for it."""
+    if lease.is_adopted or state.budget.period is Period.TOTAL:
+        return None
+    turn = ends_at(state.budget.period, case.now)
+    key = state.budget.period_key(turn)
+    held = _short(lease, state, key)
+    if held is None or held >= case.ending_usd:
+        return None
+    ends = turn - lease.margin(case.policy.teardown.margin)
+    return Finding(
+        rule="over_share",
+        effect=Effect.END if case.now >= ends else Effect.KEEP,
+        reason=f"budget {state.budget.name!r} holds {show(held)} for it in {key}, which does not pay for its end",
+        figures={"share_of": state.budget.name, "period_key": key, "share_usd": str(held)},
+        ends_at=ends,
+        due_at=ends,
+    )
+
+
+def _short(lease: Lease, state: BudgetState, key: str) -> Decimal | None:
+    """What is held on a budget in a period, where it may cost more there."""
+
+    def is_there(charge: Charge) -> bool:
+        return state.budget.charged_by(charge) and charge.period_key == key
+
+    charges = [charge for charge in lease.charges if is_there(charge)]
+    if not any(charge.is_short for charge in charges):
+        return None
+    return sum((charge.amount_usd for charge in charges), ZERO)
+
+
+def _allowance(case: Case, lease: Lease, state: BudgetState) -> Decimal:
+    """The egress allowance, which stands on the period of the start."""
+    return lease.hold.egress_usd if lease.requested_at >= starts_at(state.budget.period, case.now) else ZERO

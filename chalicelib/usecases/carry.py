@@ -1,0 +1,79 @@
+"""Give a lease whose hold was cut what it did not spend in earlier periods, where the later ones have room for it.
+
+A hold that a cap or a full budget cuts is short somewhere: it stands on the earliest periods as the most that they can
+cost, and the later ones get what remains. What turns out cheaper is moved on before it is needed, so that the lease
+ends by its money and not by the calendar.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.admission import charges_for, term_of
+from chalicelib.domain.budget import BudgetBook
+from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
+from chalicelib.domain.lease import Charge, Lease, Status
+from chalicelib.domain.money import CENT, ZERO
+from chalicelib.domain.periods import Spent, cost_by_day
+from chalicelib.domain.policy import Policy
+from chalicelib.ports import Services
+from chalicelib.usecases.gather import Facts
+
+BEFOREHAND = timedelta(minutes=10)
+
+
+def carry_over(services: Services, facts: Facts) -> None:
+    """Move what is left over wherever a period that runs, or soon will, gains a cent by it. What the table does not
+    take is for the next sweep."""
+    for lease in facts.leases:
+        if lease.status is Status.ACTIVE and any(charge.is_short for charge in lease.charges):
+            _carry(services, facts, lease.id)
+
+
+def _carry(services: Services, facts: Facts, lease_id: str) -> None:
+    now, policy = facts.now, facts.policy
+    try:
+        lease = services.store.lease(lease_id)
+        if lease is None or lease.status is not Status.ACTIVE:
+            return
+        book = services.store.budgets(now, until=term_of(lease, policy).ends_at)
+        spent = Spent(at=now, by_day=cost_by_day(lease, facts.prices, now))
+        charges = _charges(lease, book, policy, spent)
+        if _gains(lease, charges, book, now + lease.margin(policy.teardown.margin) + BEFOREHAND, now):
+            carried = replace(lease, charges=charges)
+            services.store.rehold(carried, before=lease.charges, revision=book.revision)
+    except (BudgetExceeded, Stale, Unavailable):
+        return
+
+
+def _charges(lease: Lease, book: BudgetBook, policy: Policy, spent: Spent) -> tuple[Charge, ...]:
+    """Its charges anew, by what is known now; those of budgets that are not there any more stay as they are."""
+    budgets = [
+        budget
+        for budget in book.budgets_covering(owner=lease.owner, project=lease.project)
+        if any(map(budget.charged_by, lease.charges))
+    ]
+    room = {
+        (state.budget.name, state.period_key): state.left_usd
+        + sum((each.amount_usd for each in lease.charges if state.charged_by(each)), ZERO)
+        for state in (*book.states, *book.later)
+    }
+    others = [one for one in lease.charges if not any(budget.charged_by(one) for budget in budgets)]
+    anew = charges_for(lease.hold, budgets, term_of(lease, policy), room=room, spent=spent)
+    return (*others, *anew)
+
+
+def _gains(
+    lease: Lease, charges: tuple[Charge, ...], book: BudgetBook, soon: datetime, now: datetime
+) -> bool:
+    """Whether a period that runs now or `soon` has a cent more than before."""
+    return any(
+        _amount(charges, name, key) - _amount(lease.charges, name, key) >= CENT
+        for name, key in {
+            (state.budget.name, state.budget.period_key(at)) for state in book.states for at in (now, soon)
+        }
+    )
+
+
+def _amount(charges: tuple[Charge, ...], name: str, key: str) -> Decimal:
+    return sum((one.amount_usd for one in charges if (one.budget, one.period_key) == (name, key)), ZERO)
