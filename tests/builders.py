@@ -20,6 +20,7 @@ from chalicelib.domain.meter import Cost
 from chalicelib.domain.notices import Kind, Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.rates import US_EAST_1
 from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.ports import Services, SweepRecord
@@ -215,6 +216,15 @@ def samples(
 ) -> Series:
     """A metric, a value a period."""
     return Series(source=source, samples=tuple((begin + n * every, value) for n, value in enumerate(values)))
+
+
+PUBLIC_IPV4_USD_PER_HOUR = US_EAST_1.public_ipv4_usd_per_hour
+EGRESS_USD_PER_GB = US_EAST_1.egress_usd_per_gb
+
+
+def storage_usd(gib: int, length: timedelta) -> Decimal:
+    """What that much gp3 costs over a time."""
+    return US_EAST_1.volume_usd(gib, length)
 
 
 def prices(*moves: tuple[datetime, str], **table: Decimal) -> PriceBook:

@@ -1,7 +1,7 @@
 """What bills beside compute, in one region: disks, snapshots, public addresses and outgoing data.
 
-Sources of the defaults: the EBS, VPC and EC2 data transfer pricing pages, us-east-1. A month is 730 hours, as on AWS's
-own bills. What is included in a volume's price (gp3: 3,000 IOPS and 125 MiB/s) is where its first step begins.
+Sources of the defaults: the EBS, VPC and EC2 data transfer pricing pages, us-east-1. What is included in a volume's
+price (gp3: 3,000 IOPS and 125 MiB/s) is where its first step begins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
-from chalicelib.domain.money import (
-    EGRESS_USD_PER_GB,
-    GP3_USD_PER_GIB_MONTH,
-    HOURS_PER_MONTH,
-    PUBLIC_IPV4_USD_PER_HOUR,
-    ZERO,
-    hours,
-)
+from chalicelib.domain.money import HOURS_PER_MONTH, ZERO, hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +96,7 @@ def _steps(*rows: tuple[int, str]) -> tuple[Step, ...]:
 US_EAST_1 = Rates(
     volumes={
         "gp3": VolumeRate(
-            gib_usd=GP3_USD_PER_GIB_MONTH, iops=_steps((3_000, "0.005")), mibps=_steps((125, "0.04"))
+            gib_usd=Decimal("0.08"), iops=_steps((3_000, "0.005")), mibps=_steps((125, "0.04"))
         ),
         "gp2": VolumeRate(gib_usd=Decimal("0.10")),
         "io1": VolumeRate(gib_usd=Decimal("0.125"), iops=_steps((0, "0.065"))),
@@ -115,7 +108,7 @@ US_EAST_1 = Rates(
         "standard": VolumeRate(gib_usd=Decimal("0.05")),
     },
     snapshot_usd_per_gib_month=Decimal("0.05"),
-    public_ipv4_usd_per_hour=PUBLIC_IPV4_USD_PER_HOUR,
-    egress_usd_per_gb=EGRESS_USD_PER_GB,
+    public_ipv4_usd_per_hour=Decimal("0.005"),
+    egress_usd_per_gb=Decimal("0.09"),
 )
 """List prices of 2026-07-20."""

@@ -18,7 +18,7 @@ from chalicelib.domain.evidence import unknown
 from chalicelib.domain.instance import RegionView, Sight, doubted
 from chalicelib.domain.lease import Charge, Lease, Run
 from chalicelib.domain.meter import Cost, measure
-from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, ZERO
+from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import cost_since, starts_at
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
@@ -273,7 +273,8 @@ def _loose_case(facts: Facts, box: Unleased) -> Case:
         is_spot=instance.is_spot,
         started_at=facts.now,
     )
-    is_on, address = instance.is_running, PUBLIC_IPV4_USD_PER_HOUR
+    is_on = instance.is_running
+    address = facts.prices.rates_in(instance.region).public_ipv4_usd_per_hour
     hourly = facts.prices.hourly_usd(run, facts.now) + address if is_on else ZERO
     ceiling = facts.prices.ceiling_usd(run) + address if is_on else ZERO
     return Case(

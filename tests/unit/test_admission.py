@@ -8,17 +8,13 @@ import pytest
 
 from chalicelib.domain.admission import Admission, admit, capped, worst_case
 from chalicelib.domain.lease import Hold, LaunchOrder, Status
-from chalicelib.domain.money import (
-    EGRESS_USD_PER_GB,
-    PUBLIC_IPV4_USD_PER_HOUR,
-    hours,
-    storage_usd,
-    up_to_cent,
-)
+from chalicelib.domain.money import hours, up_to_cent
 from chalicelib.domain.policy import Policy
 from tests.builders import (
+    EGRESS_USD_PER_GB,
     HOUR,
     PRICE,
+    PUBLIC_IPV4_USD_PER_HOUR,
     adopted,
     at,
     budget,
@@ -29,6 +25,7 @@ from tests.builders import (
     policy,
     prices,
     state,
+    storage_usd,
     usd,
 )
 from tests.doubles.memory_ports import ON_DEMAND

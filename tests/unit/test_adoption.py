@@ -8,12 +8,13 @@ from chalicelib.domain.accelerators import FAMILIES, is_accelerator
 from chalicelib.domain.adoption import adopt, adoption_id, in_scope, obstacle, unleased
 from chalicelib.domain.instance import Instance, Sight
 from chalicelib.domain.lease import Lease, RequestType, Status
-from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, storage_usd, up_to_cent
+from chalicelib.domain.money import up_to_cent
 from chalicelib.domain.policy import Policy, ScopePolicy
 from tests.builders import (
     BOX,
     HOUR,
     PRICE,
+    PUBLIC_IPV4_USD_PER_HOUR,
     REGION,
     REQUEST,
     at,
@@ -26,6 +27,7 @@ from tests.builders import (
     request,
     sight,
     state,
+    storage_usd,
     usd,
 )
 

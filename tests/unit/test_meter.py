@@ -5,9 +5,22 @@ from decimal import Decimal
 
 from chalicelib.domain.lease import Run
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, hours, storage_usd
+from chalicelib.domain.money import hours
 from chalicelib.domain.prices import PriceBook
-from tests.builders import DAY, HOUR, MINUTE, PRICE, SECOND, at, lease, prices, run, usd
+from tests.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    PRICE,
+    PUBLIC_IPV4_USD_PER_HOUR,
+    SECOND,
+    at,
+    lease,
+    prices,
+    run,
+    storage_usd,
+    usd,
+)
 from tests.doubles.memory_ports import ON_DEMAND
 
 

@@ -9,11 +9,23 @@ import pytest
 
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import Cost, leftovers, measure
-from chalicelib.domain.money import PUBLIC_IPV4_USD_PER_HOUR, hours, storage_usd
+from chalicelib.domain.money import hours
 from chalicelib.domain.rates import US_EAST_1
 from chalicelib.domain.storage import Volume, merged
 from chalicelib.gateways import dynamodb_codec as codec
-from tests.builders import BOX, HOUR, MINUTE, PRICE, at, lease, prices, run, usd
+from tests.builders import (
+    BOX,
+    HOUR,
+    MINUTE,
+    PRICE,
+    PUBLIC_IPV4_USD_PER_HOUR,
+    at,
+    lease,
+    prices,
+    run,
+    storage_usd,
+    usd,
+)
 
 OTHER = "i-0aaaaaaaaaaaaaaa2"
 MONTH = timedelta(hours=730)
