@@ -59,7 +59,7 @@ def lease(report: LeaseReport) -> JsonValue:
 
 def hold(told: Hold) -> JsonValue:
     """The worst case in its parts."""
-    return plain(told)
+    return {part: usd for part, usd in plain(told).items() if part != "hourly_usd"}
 
 
 def charge(told: Charge) -> JsonValue:
@@ -169,6 +169,8 @@ def budget(report: BudgetReport) -> JsonValue:
                 "spent_usd": report.spent_usd,
                 "held_usd": report.held_usd,
                 "left_usd": report.left_usd,
+                "exhausted_at": report.exhausted_at,
+                "next_period": report.next_period,
                 "ending": report.ending,
             }
         ),
