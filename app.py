@@ -61,7 +61,7 @@ def on_ec2_event(event: SQSEvent) -> None:
     with metering.invocation(door.services):
         events.work_off(
             [record.body for record in event],
-            lambda subject: _swept(sweeping.sweep(services, trigger="event", only=subject)),
+            lambda subject, news: _swept(sweeping.sweep(services, trigger="event", only=subject, news=news)),
         )
 
 

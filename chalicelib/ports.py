@@ -190,9 +190,11 @@ class Prices(Protocol):
         """By zone, how a type's spot price moved: (from when, USD per hour), ascending, first the one in force at
         `since`. Raises Unavailable."""
 
-    def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
-        """With the spot history of each (zone, type) since a moment. Never raises: what is not known by the deadline
-        is left out, and the meter then assumes the cap."""
+    def book(
+        self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime, fresh: bool = False
+    ) -> PriceBook:
+        """With the spot history of each (zone, type) since a moment, not older than some minutes, or with `fresh` asked
+        anew. Never raises: what is not known by the deadline is left out, and the meter then assumes the cap."""
 
 
 class Bills(Protocol):

@@ -34,6 +34,8 @@ class Cost:
     egress_usd: Decimal = ZERO
     hourly_usd: Decimal = ZERO
     ceiling_usd: Decimal = ZERO
+    leftovers: tuple[Leftover, ...] = ()
+    """The volumes that go on billing although what they belong to does not run."""
 
     @property
     def accrued_usd(self) -> Decimal:
@@ -71,6 +73,7 @@ def measure(lease: Lease, prices: PriceBook, now: datetime) -> Cost:
         egress_usd=rates.egress_usd(Decimal(lease.egress_bytes) / GB),
         hourly_usd=hourly + bill_on,
         ceiling_usd=ceiling + bill_on,
+        leftovers=leftovers(lease, prices),
     )
 
 

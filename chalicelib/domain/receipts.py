@@ -30,4 +30,10 @@ def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | No
         steps=ending.steps,
         cost_usd=lease.final_usd if lease.final_usd is not None else cost.accrued_usd,
         hold_usd=lease.hold.total_usd,
+        compute_usd=cost.compute_usd,
+        storage_usd=cost.storage_usd,
+        public_ipv4_usd=cost.public_ipv4_usd,
+        egress_usd=cost.egress_usd,
+        egress_until=lease.egress_until,
+        leftovers=cost.leftovers,
     )

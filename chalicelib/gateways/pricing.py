@@ -55,11 +55,11 @@ class _Pool:
     asked_at: datetime
     points: dict[datetime, Decimal] = field(default_factory=dict)
 
-    def wanted_from(self, since: datetime, now: datetime) -> datetime | None:
+    def wanted_from(self, since: datetime, now: datetime, *, fresh: bool) -> datetime | None:
         """From when it must be asked, or None while what is known will do."""
         if since < self.since:
             return since
-        if now - self.asked_at < ASKED_EVERY:
+        if now - self.asked_at < (timedelta(0) if fresh else ASKED_EVERY):
             return None
         return max(self.points, default=since)
 
@@ -100,9 +100,11 @@ class Ec2Prices:
         }
         return {zone: path for zone, path in paths.items() if path}
 
-    def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
+    def book(
+        self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime, fresh: bool = False
+    ) -> PriceBook:
         """With the spot history of each pool since a moment. Never raises."""
-        wanted = self._wanted(zones, since, now)
+        wanted = self._wanted(zones, since, now, fresh=fresh)
         if wanted:
             pool = ThreadPoolExecutor(max_workers=REGIONS_AT_ONCE, thread_name_prefix="prices")
             asked = [pool.submit(self._refresh, region, some, now) for region, some in wanted.items()]
@@ -113,7 +115,7 @@ class Ec2Prices:
         return replace(self.on_demand(), spot=self._known(zones, since, now))
 
     def _wanted(
-        self, zones: Collection[Key], since: datetime, now: datetime
+        self, zones: Collection[Key], since: datetime, now: datetime, *, fresh: bool
     ) -> dict[str, dict[Key, datetime]]:
         """By region, the pools to ask about and from when."""
         wanted: dict[str, dict[Key, datetime]] = {}
@@ -121,7 +123,7 @@ class Ec2Prices:
             for key in dict.fromkeys(zones):
                 region = region_of(key[0])
                 known = self._pools.get(key)
-                start = since if known is None else known.wanted_from(since, now)
+                start = since if known is None else known.wanted_from(since, now, fresh=fresh)
                 if region is not None and start is not None:
                     wanted.setdefault(region, {})[key] = start
         return wanted

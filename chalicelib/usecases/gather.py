@@ -15,7 +15,7 @@ from chalicelib.domain.case import Case, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import unknown
-from chalicelib.domain.instance import RegionView, Sight, doubted
+from chalicelib.domain.instance import RegionView, Sight, StateChange, doubted
 from chalicelib.domain.lease import Charge, Lease, Run
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import ZERO
@@ -63,16 +63,23 @@ class Facts:
 
 
 def gather(
-    services: Services, now: datetime, *, only: tuple[str, str] | None = None, region: str | None = None
+    services: Services,
+    now: datetime,
+    *,
+    only: tuple[str, str] | None = None,
+    region: str | None = None,
+    news: Sequence[StateChange] = (),
 ) -> Facts:
-    """Look at the account, with `region` at that one alone, or with `only` (region, instance id) at one box."""
+    """Look at the account, with `region` at that one alone, or with `only` (region, instance id) at one box, of which
+    events told `news`."""
     policy, _ = services.store.policy()
     account = services.store.account()
     stored, book = _ledger(services, now, until=now + policy.unleased.run_for)
     alone = only[0] if only else region
     regions, lacking = ((alone,), ()) if alone else _regions(services, policy, stored, account)
     views = services.compute.observe(regions, only=only[1] if only else None)
-    sight = Sight(doubted(views, {*account.first_sights, *(lease.region for lease in stored)}))
+    known = {*account.first_sights, *(lease.region for lease in stored)}
+    sight = Sight(doubted(views, known), tuple(news))
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
     ran_before = _ran_before(services, account, sight)
     found = unleased(sight, tracked, policy=policy, ran_before=ran_before, now=now)
@@ -222,9 +229,14 @@ def _first_sight_ids(view: RegionView, first: FirstSight) -> frozenset[str]:
 
 
 def price_book(
-    services: Services, leases: Sequence[Lease], loose: Sequence[Unleased], now: datetime
+    services: Services,
+    leases: Sequence[Lease],
+    loose: Sequence[Unleased],
+    now: datetime,
+    *,
+    fresh: bool = False,
 ) -> PriceBook:
-    """Prices as far as these leases and boxes need them, since their first start."""
+    """Prices as far as these leases and boxes need them, since their first start; spot's asked anew with `fresh`."""
     runs = [run for lease in leases for run in lease.runs if run.is_spot and run.zone]
     zones = {(run.zone, run.instance_type) for run in runs if run.zone}
     zones |= {(b.instance.zone, b.instance.type) for b in loose if b.instance.is_spot and b.instance.zone}
@@ -232,7 +244,7 @@ def price_book(
     if not zones:
         return services.prices.on_demand()
     since = min([now - SPOT_HISTORY, *(run.started_at for run in runs)])
-    return services.prices.book(zones, since=since, now=now)
+    return services.prices.book(zones, since=since, now=now, fresh=fresh)
 
 
 def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) -> Case:

@@ -2,8 +2,10 @@
 evidence that the last sweep had: nothing is paid for by looking."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from chalicelib.domain.case import Verdict
+from chalicelib.domain.egress import unknown_since
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease, Receipt
@@ -15,13 +17,17 @@ from chalicelib.usecases.gather import Facts, gather, judge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseReport:
-    """A lease with its meter, its verdict (None once it is closed), its boxes and its receipt."""
+    """A lease with its meter, its verdict (None once it is closed), its boxes and its receipt.
+
+    `egress_unknown_since`: what it sends is not known since then, for longer than it takes to ask.
+    """
 
     lease: Lease
     cost: Cost
     verdict: Verdict | None
     instances: tuple[Instance, ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    egress_unknown_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +117,32 @@ def _report(services: Services, facts: Facts, verdicts: dict[str, Verdict], leas
     boxes = tuple(instance for instance in facts.sight.instances if owned_by(lease, instance))
     tracked = verdict.case.lease if verdict and verdict.case.lease else lease
     cost = verdict.case.cost if verdict else measure(lease, facts.prices, facts.now)
-    return LeaseReport(lease=tracked, cost=cost, verdict=verdict, instances=boxes)
+    return LeaseReport(
+        lease=tracked,
+        cost=cost,
+        verdict=verdict,
+        instances=boxes,
+        egress_unknown_since=unknown_since(tracked, facts.now),
+    )
+
+
+def _final_cost(lease: Lease, receipt: Receipt | None) -> Cost:
+    """What a closed lease has cost, by the parts that its receipt names; older ones name none."""
+    if lease.final_usd is None:
+        return Cost()
+    told = Cost()
+    if receipt is not None:
+        told = Cost(
+            compute_usd=receipt.compute_usd,
+            storage_usd=receipt.storage_usd,
+            public_ipv4_usd=receipt.public_ipv4_usd,
+            egress_usd=receipt.egress_usd,
+            leftovers=receipt.leftovers,
+        )
+    return told if told.accrued_usd > 0 else Cost(compute_usd=lease.final_usd)
 
 
 def _closed(services: Services, lease: Lease) -> LeaseReport:
     receipt = services.store.receipt(lease.id)
-    cost = Cost(compute_usd=lease.final_usd) if lease.final_usd is not None else Cost()
+    cost = _final_cost(lease, receipt)
     return LeaseReport(lease=lease, cost=cost, verdict=None, receipts=(receipt,) if receipt else ())

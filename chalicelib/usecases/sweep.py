@@ -11,6 +11,7 @@ from datetime import datetime
 from chalicelib.domain import notices
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.errors import Stale, Unavailable
+from chalicelib.domain.instance import StateChange
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.plan import Plan, plan
@@ -23,16 +24,24 @@ from chalicelib.usecases.charge import charge_open_leases, is_owing
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.evidence import remember
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
+from chalicelib.usecases.metering import learn
 from chalicelib.usecases.recover import recover_launches
 from chalicelib.usecases.rest import close_resting
 from chalicelib.usecases.tagging import tag_boxes
 from chalicelib.usecases.thresholds import tell_thresholds
 
 
-def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = None) -> SweepRecord:
-    """One pass over the account, or over one box (`only`: region, instance id). Answers what was seen and done."""
+def sweep(
+    services: Services,
+    *,
+    trigger: str,
+    only: tuple[str, str] | None = None,
+    news: Sequence[StateChange] = (),
+) -> SweepRecord:
+    """One pass over the account, or over one box (`only`: region, instance id), of which events told `news`. Answers
+    what was seen and done."""
     now = services.clock.now()
-    facts = gather(services, now, only=only)
+    facts = gather(services, now, only=only, news=news)
     facts = close_resting(services, facts)
     adopted = adopt_loose(services, facts)
     facts = adopted.facts
@@ -41,6 +50,7 @@ def sweep(services: Services, *, trigger: str, only: tuple[str, str] | None = No
     receipts = _end(services, facts, intent)
     facts = recover_launches(services, facts)
     facts = record_first_sights(services, facts)
+    facts = learn(services, facts)
     _keep_what_changed(services, facts, intent, receipts)
     remember(services, verdicts, now)
     wanted = list_prices.that_matter(facts.leases, facts.loose) if only is None else ()

@@ -26,6 +26,7 @@ from chalicelib.domain.shields import REHEARSED
 from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.gather import Facts
+from chalicelib.usecases.metering import last_figures
 from chalicelib.usecases.recover import is_unanswered, with_what_started
 
 DRY_RUN = "dry-run"
@@ -86,7 +87,10 @@ def carry_out(
     def end_region(region: str) -> list[Receipt]:
         acted = _act(services, facts, region, regions[region])
         seen = _verify(services, region)
-        return [_conclude(services, lease, seen, facts.prices, facts.now) for lease in acted]
+        over = [lease for lease in acted if _looks_over(lease, seen, facts.now)]
+        told, prices = last_figures(services, over, facts.prices, facts.now)
+        figures = {lease.id: lease for lease in told}
+        return [_conclude(services, figures.get(lease.id, lease), seen, prices, facts.now) for lease in acted]
 
     pool = ThreadPoolExecutor(min(len(regions), MAX_REGIONS_AT_ONCE), thread_name_prefix="end")
     try:
@@ -229,6 +233,12 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
         return services.store.receipt(lease.id) or replace(receipt, status="ending")
     _sweep_up(services, closed)
     return receipt
+
+
+def _looks_over(lease: Lease, sight: Sight, now: datetime) -> bool:
+    """Whether nothing of it runs any more, in a region that answered: its last figures are worth asking for."""
+    seen = track(lease, sight, now)
+    return lease.region in sight.seen_regions and holdings(seen, sight, now).is_empty and not _is_dry(lease)
 
 
 def _is_settled(lease: Lease, owned: Holdings, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from chalicelib.usecases.budgets import BudgetReport
 from chalicelib.usecases.health import Health
 from chalicelib.usecases.launch import Quote
 from chalicelib.usecases.report import InstanceReport, LeaseReport, SpotRequestReport
-from chalicelib.web.encode import JsonValue, number, plain
+from chalicelib.web.encode import JsonValue, moment, number, plain
 from chalicelib.web.problems import problem_of
 
 SSH_USER = "ec2-user"
@@ -48,6 +48,12 @@ def lease(report: LeaseReport) -> JsonValue:
             "hold": hold(told.hold),
             "accrued_usd": accrued,
             "hourly_usd": cost.hourly_usd,
+            "compute_usd": cost.compute_usd,
+            "storage_usd": cost.storage_usd,
+            "public_ipv4_usd": cost.public_ipv4_usd,
+            "egress_usd": cost.egress_usd,
+            "egress": egress(report),
+            "leftovers": cost.leftovers,
             "budgets": [charge(each) for each in told.charges],
             "verdict": report.verdict and verdict(report.verdict),
             "ssh": ssh(told, report.instances),
@@ -55,6 +61,13 @@ def lease(report: LeaseReport) -> JsonValue:
             "receipts": [receipt(each) for each in report.receipts],
         }
     )
+
+
+def egress(report: LeaseReport) -> str | None:
+    """How much of what was sent is known: up to when, or since when it is not. None before anything ran."""
+    if report.egress_unknown_since:
+        return f"unknown since {moment(report.egress_unknown_since)}"
+    return f"known until {moment(report.lease.egress_until)}" if report.lease.egress_until else None
 
 
 def hold(told: Hold) -> JsonValue:

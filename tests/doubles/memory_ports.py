@@ -158,7 +158,10 @@ class MemoryPrices:
         }
         return {zone: path for zone, path in found.items() if path}
 
-    def book(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> PriceBook:
+    def book(
+        self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime, fresh: bool = False
+    ) -> PriceBook:
+        del fresh
         self.calls.append(tuple(zones))
         known = (
             {}

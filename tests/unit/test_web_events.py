@@ -1,12 +1,14 @@
 """EC2's events on their way to a sweep of one instance."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from chalicelib.web.events import EventsFailed, Subject, subject_of, work_off
+from chalicelib.domain.instance import StateChange
+from chalicelib.web.events import EventsFailed, Subject, changes_of, subject_of, work_off
 from tests.unit.web_kit import logged
 
 BOX = "i-0123456789abcdef0"
@@ -79,7 +81,7 @@ def test_one_failure_hides_no_other(lines: list[dict[str, Any]]) -> None:
     """All are tried, then the batch is handed back."""
     seen: list[Subject] = []
 
-    def look_at(subject: Subject) -> None:
+    def look_at(subject: Subject, _news: Sequence[StateChange]) -> None:
         seen.append(subject)
         if subject[1] == "i-0a":
             raise OSError("no answer")
@@ -95,5 +97,23 @@ def test_an_instance_told_of_twice_is_looked_at_once() -> None:
     """The order of first mention is kept; the same id in another region is another box."""
     seen: list[Subject] = []
     bodies = [event("x", {"instance-id": BOX}, region) for region in ("us-west-2", "eu-west-1", "us-west-2")]
-    assert work_off(bodies, seen.append) == 2
+    assert work_off(bodies, lambda subject, _: seen.append(subject)) == 2
     assert seen == [("us-west-2", BOX), ("eu-west-1", BOX)]
+
+
+def test_what_events_tell_of_an_instance_comes_with_it() -> None:
+    """All its changes of state, each with its own time; other events tell none."""
+    told: dict[Subject, Sequence[StateChange]] = {}
+    changes = [event("x", {"instance-id": BOX, "state": state}) for state in ("pending", "running")]
+    work_off([*changes, event("x", {"instance-id": BOX})], told.__setitem__)
+    (news,) = told.values()
+    at = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    assert news == [StateChange(instance_id=BOX, state=one, at=at) for one in ("pending", "running")]
+
+
+@pytest.mark.parametrize("time", ["soon", "2026-11-23T09:00:00", "", None, 5])
+def test_a_change_without_a_time_tells_nothing(time: object) -> None:
+    """It names its instance all the same."""
+    body = {**json.loads(event("x", {"instance-id": BOX, "state": "running"})), "time": time}
+    assert changes_of(json.dumps(body)) == ()
+    assert subject_of(json.dumps(body)) == ("us-west-2", BOX)

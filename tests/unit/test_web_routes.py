@@ -78,6 +78,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
             "hourly_usd",
         ),
         *("budgets", "verdict", "ssh", "receipts"),
+        *("compute_usd", "storage_usd", "public_ipv4_usd", "egress_usd", "egress", "leftovers"),
         *("hold", "origin", "requested_at", "closed_at", "failure"),
     }
     assert (lease["status"], lease["owner"], lease["project"], lease["request_type"]) == (

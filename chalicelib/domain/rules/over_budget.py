@@ -14,7 +14,9 @@ def over_budget(case: Case) -> Finding | None:
     if case.lease is None:
         return None
     accrued, hold = case.cost.accrued_usd, case.lease.hold
-    limit = hold.total_usd if case.lease.is_adopted else hold.total_usd - hold.egress_usd - case.ending_usd
+    # What was sent is paid for by its allowance first; the rest of the allowance is for nothing else.
+    allowance = max(hold.egress_usd - case.cost.egress_usd, ZERO)
+    limit = hold.total_usd if case.lease.is_adopted else hold.total_usd - allowance - case.ending_usd
     figures = {
         "accrued_usd": str(accrued),
         "hold_usd": str(hold.total_usd),
