@@ -7,6 +7,7 @@ from decimal import Decimal
 from chalicelib.domain.admission import (
     capped,
     charges_for,
+    price_cap_usd,
     term_of,
     too_many_periods,
     worst_case,
@@ -102,6 +103,12 @@ def _rehold(services: Services, lease: Lease, changed: Lease, policy: Policy, no
     )
 
 
+def _dearest_cap(lease: Lease, order: LaunchOrder, prices: PriceBook) -> Decimal:
+    """The most an hour may cost: the cap that EC2 was sent stays, even if the list price has come down since."""
+    sent = [run.max_price_usd for run in lease.runs if run.max_price_usd is not None]
+    return max([*sent, *(price_cap_usd(order, name, prices) for name in order.instance_types)])
+
+
 def _new_hold(
     prices: PriceBook, lease: Lease, length: timedelta, budget_usd: Decimal | None, policy: Policy
 ) -> tuple[Hold, LaunchOrder | None]:
@@ -109,7 +116,8 @@ def _new_hold(
     if lease.order is not None:
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
         margin = lease.margin(policy.teardown.margin)
-        return worst_case(order, storage_gib=lease.storage_gib, prices=prices, margin=margin), order
+        capped_order = replace(order, max_price_usd_per_hour=_dearest_cap(lease, order, prices))
+        return worst_case(capped_order, storage_gib=lease.storage_gib, prices=prices, margin=margin), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
     hold = worst_case_of_box(ceiling, lease.region, lease.storage_gib, length, prices)
     cap_usd = budget_usd or lease.budget_usd

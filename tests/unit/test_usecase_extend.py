@@ -47,6 +47,16 @@ def test_fewer_hours_give_money_back_and_end_sooner() -> None:
     assert stage.alive == []
 
 
+def test_a_list_price_that_came_down_lowers_no_hold_below_the_cap_that_was_sent() -> None:
+    """Spot may still cost up to that cap: an hour more holds an hour of it more."""
+    stage = Stage()
+    lease = stage.launch(lasts_for=HOUR)
+    stage.until(at("09:30"))
+    stage.prices.table["g5.xlarge"] = usd("0.5")
+    longer = to(stage, lease, 2)
+    assert longer.hold.compute_usd - lease.hold.compute_usd == usd("1.01")  # 1.006, each hold up to its cent
+
+
 def test_a_budget_without_room_refuses_and_changes_nothing() -> None:
     """409 that names it."""
     stage = Stage()
