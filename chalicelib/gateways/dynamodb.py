@@ -34,6 +34,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chalicelib.gateways.dynamodb_bills import BillRecords
+from chalicelib.gateways.dynamodb_guard import GuardRecords
 from chalicelib.gateways.dynamodb_leases import LeaseRecords
 from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class DynamoStore(LeaseRecords, BillRecords, SettingRecords, PriceRecords):
+class DynamoStore(LeaseRecords, BillRecords, GuardRecords, SettingRecords, PriceRecords):
     """Implements chalicelib.ports.Store, and keeps list prices. A call may raise Unavailable, after 20 s of trying."""
 
     def __init__(
