@@ -11,6 +11,7 @@ from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.lease import Run
 from chalicelib.domain.prices import ListPrices, Told, assumed_rates
 from chalicelib.domain.rates import US_EAST_1
 from chalicelib.gateways.aws import HURRIED, Aws
@@ -256,3 +257,19 @@ def test_prices_are_kept_in_the_table_as_they_were_told(dynamo_store: DynamoStor
     for each in (stale, other, prices):
         dynamo_store.keep_list_prices(each)
     assert dynamo_store.list_prices() == (prices, other)
+
+
+def test_a_box_abroad_is_metered_as_aws_bills_it(world: World) -> None:
+    """Compute and address of an on-demand box in another region, to the micro-dollar."""
+    box = world.start_box("g5.xlarge", market="on-demand", region=DUBLIN)
+    world.advance(30 * HOUR)
+    one = Lambda(world)
+    one.refresh([(DUBLIN, box.type)])
+    book = one.prices.on_demand()
+    run = Run(
+        instance_id=box.id, instance_type=box.type, zone=box.zone, is_spot=False, started_at=box.runs[0].start
+    )
+    billed = world.bill(box)
+    assert abs(book.compute_usd(run, world.now) - billed.compute_usd) < Decimal("0.000001")
+    length = world.now - box.runs[0].start
+    assert abs(book.rates_in(DUBLIN).public_ipv4_usd(length) - billed.ipv4_usd) < Decimal("0.001")
