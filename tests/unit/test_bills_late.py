@@ -1,0 +1,60 @@
+"""A budget holds whatever the bill says, and however late it says it."""
+
+from contextlib import suppress
+from datetime import date
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.domain.budget import Period
+from chalicelib.domain.errors import BudgetExceeded
+from chalicelib.usecases.spend import spend
+from tests.builders import HOUR, MINUTE, TYPE, Stage, at, usd
+
+EC2 = "Amazon Elastic Compute Cloud - Compute"
+
+
+def keeps_launching(stage: Stage, *, hours: int) -> None:
+    """Somebody launches a box each hour, as long as the budget lets them, and sweeps come every ten minutes."""
+    for number in range(hours * 6):
+        if number % 6 == 0:
+            with suppress(BudgetExceeded):
+                stage.launch(lasts_for=3 * HOUR, egress_gb=0)
+        stage.after(10 * MINUTE)
+
+
+def test_a_budget_of_ten_dollars_holds_while_the_bill_shows_nothing() -> None:
+    """Cost Explorer is late and credits pay for everything: it answers zeros. The meter and the holds need no bill."""
+    stage = Stage()
+    stage.put_budget(limit=10, period=Period.TOTAL)
+    keeps_launching(stage, hours=24)
+    assert len(stage.bills.calls) == 3
+    assert stage.alive == []
+    found = spend(stage.services, None)
+    assert found.billed_usd == 0
+    assert 6 < found.metered_usd == found.spent_usd <= 10
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    amounts=st.lists(st.decimals(min_value=0, max_value=50, places=2), min_size=2, max_size=2),
+    trouble=st.sampled_from([None, "denied", "not-enabled", "throttled", "failed"]),
+)
+def test_whatever_the_bill_says_no_box_lives_longer_or_shorter(
+    amounts: list[object], trouble: str | None
+) -> None:
+    """Ends and admission go by the meter: the same boxes end at the same minute as without any bill."""
+    ends = []
+    for has_bill in (False, True):
+        stage = Stage()
+        stage.put_budget(limit=10, period=Period.TOTAL)
+        if has_bill:
+            for number, amount in enumerate(amounts):
+                stage.bills.bill(date(2026, 11, 23 + number), EC2, f"SpotUsage:{TYPE}", str(amount))
+        if trouble:
+            stage.bills.fail(trouble)
+        keeps_launching(stage, hours=12)
+        leases = stage.store.closed_leases(since=at("00:00"))
+        ends.append([(lease.requested_at, lease.closed_at, lease.final_usd) for lease in leases])
+    assert ends[0] == ends[1] != []
+    assert sum((final or usd(0) for _, _, final in ends[0]), usd(0)) <= 10
