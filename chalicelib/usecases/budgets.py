@@ -129,7 +129,7 @@ def _reports(services: Services, facts: Facts) -> list[BudgetReport]:
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
     spent = spent_by_budget(facts.book, facts.leases, costs, facts.prices, facts.now)
     after = max((_after(state, facts.now) for state in facts.book.states), default=facts.now)
-    later = services.store.budgets(facts.now, until=after).later if after > facts.now else ()
+    later = services.store.budgets(facts.now, until=after + timedelta(seconds=1)).later
     return [
         BudgetReport(
             budget=state.budget,
