@@ -10,8 +10,9 @@ from decimal import Decimal
 
 from chalicelib.domain.bills import DAY, Part, begin_of, billing_region, bucket, end_of
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.meter import is_free, measure
+from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, hours
+from chalicelib.domain.periods import as_of
 from chalicelib.domain.prices import PriceBook
 
 Days = Mapping[date, Mapping[str, Decimal]]
@@ -64,48 +65,21 @@ def by_bucket(leases: Iterable[LeaseDays]) -> dict[date, dict[str, Decimal]]:
 def _meter(lease: Lease, prices: PriceBook, at: datetime) -> dict[str, Decimal]:
     """What had been metered by a moment, by bucket."""
     region = billing_region(lease.region)
-    past = _as_of(lease, at)
+    past = replace(as_of(lease, at), egress_bytes=_sent_by(lease, at))
     cost = measure(past, prices, at)
     sums = {
         bucket(Part.STORAGE, region): cost.storage_usd,
         bucket(Part.ADDRESSES, region): cost.public_ipv4_usd,
         bucket(Part.EGRESS, region): cost.egress_usd,
     }
-    free = {(run.instance_id, run.started_at) for run in lease.runs if is_free(run)}
     for run in past.runs:
-        if (run.instance_id, run.started_at) not in free:
-            key = bucket(Part.COMPUTE, billing_region(run.zone or lease.region), run.instance_type)
-            sums[key] = sums.get(key, ZERO) + measure(replace(past, runs=(run,)), prices, at).compute_usd
+        key = bucket(Part.COMPUTE, billing_region(run.zone or lease.region), run.instance_type)
+        sums[key] = sums.get(key, ZERO) + measure(replace(past, runs=(run,)), prices, at).compute_usd
     return sums
 
 
-def _as_of(lease: Lease, at: datetime) -> Lease:
-    """The lease as it was at a moment: what began or ended later has not yet. What it sent is spread over its runs."""
-
-    def by_then(moment: datetime | None) -> datetime | None:
-        return moment if moment is not None and moment <= at else None
-
-    runs = tuple(
-        replace(
-            run,
-            ended_at=by_then(run.ended_at),
-            disk_ended_at=by_then(run.disk_ended_at),
-            ip_lost_at=by_then(run.ip_lost_at),
-        )
-        for run in lease.runs
-        if run.started_at < at
-    )
-    volumes = tuple(replace(one, until=by_then(one.until)) for one in lease.volumes if one.since < at)
-    return replace(
-        lease,
-        runs=runs,
-        volumes=volumes,
-        closed_at=by_then(lease.closed_at),
-        egress_bytes=_sent_by(lease, at),
-    )
-
-
 def _sent_by(lease: Lease, at: datetime) -> int:
+    """What it had sent by then, if it sent evenly while it ran: only the sum is known."""
     until = lease.egress_until
     if until is None or at >= until:
         return lease.egress_bytes
