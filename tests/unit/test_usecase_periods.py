@@ -1,6 +1,7 @@
 """Budgets by periods: what runs over midnight, or over a month's end, is held and counted where its seconds fall."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -267,10 +268,13 @@ def test_the_books_balance_in_every_period(happens: list[tuple[str, int]], hour:
         stage.put_budget(kind.value, 10**6, period=kind)
     stage.put_budget("ada", 10**6, period=DAILY, scope_kind=ScopeKind.OWNER, scope_value="ada")
     for what, number in happens:
-        _happen(stage, what, number)
-    stage.sweep()
+        with suppress(Crash):
+            _happen(stage, what, number)
+        _balanced(stage)
+    with suppress(Crash):
+        stage.sweep()
     _balanced(stage)
-    stage.until(stage.clock.now() + minutes(2))
+    stage.after(minutes(2))
     _balanced(stage)
 
 
@@ -287,8 +291,7 @@ def _happen(stage: Stage, what: str, number: int) -> None:
             stage.after(number * 20 * MINUTE)
         case "crash" if of:
             stage.store.inject("close_lease", Crash(), after=bool(number % 2))
-            with pytest.raises(Crash):
-                end_lease(stage.services, of, by="ada")
+            end_lease(stage.services, of, by="ada")
         case "close" if of:
             end_lease(stage.services, of, by="ada")
         case "extend" | "shorten" | "cap" if of:
