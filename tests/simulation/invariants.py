@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Literal
 
 from chalicelib.domain.lease import Lease, Origin, Status
+from chalicelib.gateways.dynamodb_holds import BudgetPeriod, kept, taken
 from localaws.model import Box
 from tests.simulation.money import billed_between, dearest_hourly
 from tests.simulation.town import MINUTE, Town, runs
@@ -230,16 +231,15 @@ def every_end_has_one_receipt_and_is_told(town: Town, leases: Leases) -> Iterato
 
 
 def the_books_balance(town: Town, leases: Leases) -> Iterator[Violation]:
-    """What is left of a budget is its limit less open holds and closed costs, to the cent; `leases` are all there are."""
+    """What is left of a budget in a period is its limit less what open leases hold there and closed ones cost there, to
+    the cent; `leases` are all there are."""
+    carried: dict[BudgetPeriod, Decimal] = {}
+    for lease in leases:
+        for period, usd in (taken(lease.charges) if lease.is_open else kept(lease)).items():
+            carried[period] = carried.get(period, Decimal(0)) + usd
     for state in town.services.store.budgets(town.now).states:
-        used = sum(
-            (
-                charge.amount_usd if lease.is_open else lease.final_usd or Decimal(0)
-                for lease in leases
-                for charge in lease.charges
-                if state.charged_by(charge)
-            ),
-            Decimal(0),
+        used = carried.get(
+            BudgetPeriod(state.budget.name, state.period_key, state.budget.generation), Decimal(0)
         )
         gap = state.budget.limit_usd - state.left_usd - used
         if abs(gap) >= CENT:
