@@ -34,6 +34,7 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("PUT", "/budgets/{name}"),
         ("DELETE", "/budgets/{name}"),
         ("GET", "/quotes"),
+        ("GET", "/spend"),
         ("GET", "/policy"),
         ("PUT", "/policy"),
         ("POST", "/sweeps"),
