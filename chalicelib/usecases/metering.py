@@ -22,7 +22,7 @@ from chalicelib.domain.storage import Volume, attached, merged
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, price_book
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
 LAST_FIGURES_SECONDS = 3.0
 """The close of a lease waits so long for its last price and for what it sent at last; its boxes are ended by then."""
 REGIONS_AT_ONCE = 16

@@ -68,7 +68,7 @@ def replay_prices(folder: Path, *, days: float = 14, say: Say = print) -> Figure
     A new lease a zone every other day; a daily budget that one of them after the other runs into.
     """
     histories = {
-        place: prices for place, prices in _read_prices(folder / PRICES).items() if _is_launchable(place)
+        place: prices for place, prices in read_prices(folder / PRICES).items() if _is_launchable(place)
     }
     regions = tuple(sorted({zone[:-1] for zone, _ in histories}))
     with World(regions=regions, seed=1) as world:
@@ -137,7 +137,7 @@ def _read_duty(path: Path) -> list[Duty]:
     return [pods[name] for name in sorted(pods)]
 
 
-def _read_prices(path: Path) -> dict[tuple[str, str], History]:
+def read_prices(path: Path) -> dict[tuple[str, str], History]:
     found: dict[tuple[str, str], History] = defaultdict(list)
     for row in _rows(path):
         at = datetime.fromisoformat(row["timestamp"]).astimezone(UTC)

@@ -6,6 +6,7 @@ or come late, regions fail, Lambdas die at their k-th call, sweeps are skipped.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import budgets, end, extend, launch
 from chalicelib.usecases.sweep import sweep
+from chalicelib.web.events import changes_of
 from localaws.errors import LocalAwsError
 from localaws.model import Box
 from localaws.mortality import Mortality
@@ -200,8 +202,9 @@ class Town:
                 self.events_lost += 1
             elif instance_id:
                 self.events_heard += 1
+                news = changes_of(json.dumps(event))
                 with self.mortality.life():
-                    sweep(self.services, trigger="event", only=(event["region"], instance_id))
+                    sweep(self.services, trigger="event", only=(event["region"], instance_id), news=news)
         return heard
 
     def pass_until(self, when: datetime) -> int:
