@@ -34,8 +34,10 @@ LINUX = {
     "marketoption": "OnDemand",
 }
 """What tells the plain row of a type from those of other systems, software, hardware and reservations."""
-IOPS_STEPS = {"gp3": 3_000, "tier2": 32_000, "tier3": 64_000}
-"""Where a price of IOPS begins, by the end of its usage type; all others at 0."""
+OTHER_UNITS = {"GB-month": "GB-Mo"}
+"""How some products, io2 among them, call what the others call otherwise."""
+IOPS_STEPS = {"gp3": 3_000, "piops": 0, "io2": 0, "io2.tier2": 32_000, "io2.tier3": 64_000}
+"""Where a price of IOPS begins, by the end of its usage type."""
 
 
 class _Dimension(BaseModel):
@@ -85,7 +87,7 @@ def ask(aws: Aws, service: str, filters: Mapping[str, str]) -> list[Product]:
         {"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in filters.items()
     ]
     answer = client.get_products(ServiceCode=service, Filters=matched, FormatVersion="aws_v1")
-    return [product for text in answer.get("PriceList") or [] if (product := _product(text))]
+    return [product for text in answer.get("PriceList") or [] if (product := read(text))]
 
 
 def instance_filters(region: str, instance_type: str) -> Mapping[str, str]:
@@ -105,11 +107,13 @@ def instance_usd(
 
 
 def rate_questions(region: str) -> tuple[tuple[str, Mapping[str, str]], ...]:
-    """By service, the filters that together find everything that bills beside compute."""
+    """By service, the filters that together find everything that bills beside compute; each further step of io2's IOPS is
+    a group of its own."""
     there = {"regionCode": region}
     return (
         ("AmazonEC2", {**there, "productFamily": "Storage", "locationType": "AWS Region"}),
         ("AmazonEC2", {**there, "group": "EBS IOPS"}),
+        ("AmazonEC2", {**there, "volumeApiName": "io2"}),
         ("AmazonEC2", {**there, "group": "EBS Throughput"}),
         ("AmazonEC2", {**there, "productFamily": "Storage Snapshot"}),
         ("AmazonVPC", {**there, "group": "VPCPublicIPv4Address"}),
@@ -152,8 +156,10 @@ def _volume_with(kind: str, rate: VolumeRate, product: Product) -> VolumeRate:
     home, usd, group = US_EAST_1.volumes[kind], product.usd, product.attributes.get("group", "")
     if product.family == "Storage":
         return replace(rate, gib_usd=_plausible(usd.get("GB-Mo"), home.gib_usd) or rate.gib_usd)
-    if group == "EBS IOPS" and "IOPS-Mo" in usd:
-        above = next((at for end, at in IOPS_STEPS.items() if product.usage_ends(f".{end}")), 0)
+    if group.startswith("EBS IOPS") and "IOPS-Mo" in usd:
+        above = next(
+            (at for end, at in IOPS_STEPS.items() if product.usage_ends(f"VolumeP-IOPS.{end}")), None
+        )
         return replace(rate, iops=_steps_with(rate.iops, home.iops, above, usd["IOPS-Mo"]))
     if group == "EBS Throughput" and "GiBps-mo" in usd:
         above = home.mibps[0].above if home.mibps else 0
@@ -164,7 +170,7 @@ def _volume_with(kind: str, rate: VolumeRate, product: Product) -> VolumeRate:
 
 
 def _steps_with(
-    steps: tuple[Step, ...], home: tuple[Step, ...], above: int, usd: Decimal
+    steps: tuple[Step, ...], home: tuple[Step, ...], above: int | None, usd: Decimal
 ) -> tuple[Step, ...]:
     """The steps with one price told; a step that the table does not have is not understood, and passed over."""
     listed = {step.above: step.usd for step in home}
@@ -183,7 +189,8 @@ def _plausible(usd: Decimal | None, at_home: Decimal | None) -> Decimal | None:
     return None
 
 
-def _product(text: str) -> Product | None:
+def read(text: str) -> Product | None:
+    """One item of an answer; None where it is nonsense."""
     try:
         row = _Row.model_validate_json(text)
     except ValidationError:
@@ -193,7 +200,8 @@ def _product(text: str) -> Product | None:
         for dimension in term.dimensions.values():
             price = _decimal(dimension.usd.get("USD", ""))
             if price > 0:
-                usd[dimension.unit] = max(price, usd.get(dimension.unit, price))
+                unit = OTHER_UNITS.get(dimension.unit, dimension.unit)
+                usd[unit] = max(price, usd.get(unit, price))
     return Product(row.product.family, row.product.attributes, usd)
 
 

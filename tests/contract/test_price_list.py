@@ -16,7 +16,7 @@ from chalicelib.domain.prices import ListPrices, Told, assumed_rates
 from chalicelib.domain.rates import US_EAST_1
 from chalicelib.gateways.aws import HURRIED, Aws
 from chalicelib.gateways.dynamodb import DynamoStore
-from chalicelib.gateways.get_products import HOME, LINUX
+from chalicelib.gateways.get_products import HOME, LINUX, rates_of, read
 from chalicelib.gateways.pricing import Ec2Prices
 from localaws.world import World
 from tests.contract.compute_labs import REGION, let_finish
@@ -66,8 +66,8 @@ class Lambda:
         aws = Aws(REGION, session=session)
         self.prices = Ec2Prices(aws, cache=kept, deadline_seconds=deadline_seconds)
 
-    def _note(self, *, params: Any, **_: Any) -> None:
-        filters = {one["Field"]: one["Value"] for one in json.loads(params["body"])["Filters"]}
+    def _note(self, **event: Any) -> None:
+        filters = {one["Field"]: one["Value"] for one in json.loads(event["params"]["body"])["Filters"]}
         self.asked.append(filters.get("instanceType", "rates"))
 
     def refresh(
@@ -92,17 +92,17 @@ def test_tells_what_a_region_bills(world: World) -> None:
 
 
 def test_asks_once_a_day_and_only_for_what_matters(world: World) -> None:
-    """A question for each type and six for the region's rates; the next day the same again."""
+    """A question for each type and seven for the region's rates; the next day the same again."""
     one = Lambda(world)
     one.refresh()
     assert sorted(set(one.asked)) == ["g4dn.xlarge", "g5.xlarge", "rates"]
-    assert len(one.asked) == 8
+    assert len(one.asked) == 9
     world.advance(DAY - HOUR)
     one.refresh()
-    assert len(one.asked) == 8
+    assert len(one.asked) == 9
     world.advance(HOUR)
     one.refresh()
-    assert len(one.asked) == 16
+    assert len(one.asked) == 18
 
 
 def test_a_new_type_is_asked_alone(world: World) -> None:
@@ -191,12 +191,15 @@ def test_silence_is_waited_for_no_longer_than_the_deadline(world: World) -> None
     assert one.usd() == TABLE_USD * Decimal("1.11")
 
 
-def row(usd: str, *, unit: str = "Hrs", currency: str = "USD", **attributes: str) -> str:
+def row(usd: str, *, unit: str = "Hrs", currency: str = "USD", family: str = "", **attributes: str) -> str:
     """A product as GetProducts writes it."""
     dimension = {"unit": unit, "pricePerUnit": {currency: usd}, "beginRange": "0", "endRange": "Inf"}
     return json.dumps(
         {
-            "product": {"attributes": {"instanceType": "g5.xlarge", **LINUX, **attributes}},
+            "product": {
+                "productFamily": family,
+                "attributes": {"instanceType": "g5.xlarge", **LINUX, **attributes},
+            },
             "terms": {"OnDemand": {"A.B": {"priceDimensions": {"A.B.C": dimension}}}},
         }
     )
@@ -209,7 +212,7 @@ def told(rows: Sequence[str]) -> Decimal:
     aws = Aws(REGION, session=session)
     prices = Ec2Prices(aws)
     with Stubber(aws.client("pricing", HOME, HURRIED)) as stubber:
-        for _ in range(7):
+        for _ in range(8):
             stubber.add_response("get_products", {"FormatVersion": "aws_v1", "PriceList": list(rows)})
         assert prices.refresh([(DUBLIN, "g5.xlarge")], now=START) == ()
     book = prices.on_demand()
@@ -236,6 +239,47 @@ def told(rows: Sequence[str]) -> Decimal:
 def test_an_answer_without_a_price_is_none(rows: list[str]) -> None:
     """Nothing, nonsense, nothing to pay, another currency, another thing, ten times off: then it is assumed."""
     assert told(rows) == 2 * TABLE_USD
+
+
+def test_rates_are_read_as_aws_writes_them() -> None:
+    """io2's size has a unit of its own, its dearer steps a group each, and throughput is told by the GiB/s."""
+    io2 = {"volumeApiName": "io2", "instanceType": ""}
+    rows = [
+        row("0.142", family="Storage", unit="GB-month", usagetype="APN1-EBS:VolumeUsage.io2", **io2),
+        row("0.074", unit="IOPS-Mo", group="EBS IOPS", usagetype="APN1-EBS:VolumeP-IOPS.io2", **io2),
+        row(
+            "0.0518",
+            unit="IOPS-Mo",
+            group="EBS IOPS Tier 2",
+            usagetype="APN1-EBS:VolumeP-IOPS.io2.tier2",
+            **io2,
+        ),
+        row(
+            "49.152",
+            unit="GiBps-mo",
+            group="EBS Throughput",
+            usagetype="APN1-EBS:VolumeP-Throughput.gp3",
+            volumeApiName="gp3",
+        ),
+        row(
+            "0.03",
+            unit="IOPS-Mo",
+            group="EBS IOPS Tier 9",
+            usagetype="APN1-EBS:VolumeP-IOPS.io2.tier9",
+            **io2,
+        ),
+        row("0.008", group="VPCPublicIPv4Address", usagetype="APN1-PublicIPv4:ContiguousBlock"),
+    ]
+    assumed = assumed_rates("ap-northeast-1")
+    told = rates_of([product for text in rows if (product := read(text))], assumed)
+    assert told.volumes["io2"].gib_usd == Decimal("0.142")
+    assert [step.usd for step in told.volumes["io2"].iops] == [
+        Decimal("0.074"),
+        Decimal("0.0518"),
+        assumed.volumes["io2"].iops[2].usd,
+    ]
+    assert [step.usd for step in told.volumes["gp3"].mibps] == [Decimal("0.048")]
+    assert told.public_ipv4_usd_per_hour == assumed.public_ipv4_usd_per_hour
 
 
 def test_of_several_prices_the_dearest_counts() -> None:
