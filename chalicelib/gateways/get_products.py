@@ -107,8 +107,8 @@ def instance_usd(
 
 
 def rate_questions(region: str) -> tuple[tuple[str, Mapping[str, str]], ...]:
-    """By service, the filters that together find everything that bills beside compute; each further step of io2's IOPS is
-    a group of its own."""
+    """By service, the filters that together find everything that bills beside compute. Each further step of io2's IOPS
+    is a group of its own."""
     there = {"regionCode": region}
     return (
         ("AmazonEC2", {**there, "productFamily": "Storage", "locationType": "AWS Region"}),
