@@ -1,5 +1,5 @@
-"""What Curfew's calls cost, counted in memory as they are made and handed over in bulk, so that counting costs less than
-what it counts.
+"""What Curfew's calls cost, counted in memory as they are made and handed over in bulk: counting costs less than the
+calls it counts.
 
 Botocore tells of every call once it is answered, so that no gateway has to remember to count. What a container has not
 handed over when it dies is lost; see docs/limits.md.

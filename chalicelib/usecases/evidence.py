@@ -4,7 +4,7 @@ A sweep asks, and keeps what it was told once everything is ended that must; a v
 nothing: it shows what the last sweep knew, and when that was asked (`asked_at`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -111,10 +111,14 @@ def _ask(services: Services, cases: Sequence[Case]) -> tuple[dict[str, Evidence]
         except Unavailable as error:
             return {}, error.detail
 
-    with ThreadPoolExecutor(max_workers=min(len(regions), REGIONS_AT_ONCE)) as pool:
-        answers = dict(zip(regions, pool.map(ask, regions), strict=True))
+    answers = {regions[0]: ask(regions[0])} if len(regions) == 1 else _side_by_side(ask, regions)
     evidence = {_id(case): _of_case(case, answers) for case in cases}
     return evidence, tuple(f"GetMetricData {region}: {why}" for region, (_, why) in answers.items() if why)
+
+
+def _side_by_side(ask: Callable[[str], Answer], regions: Sequence[str]) -> dict[str, Answer]:
+    with ThreadPoolExecutor(max_workers=min(len(regions), REGIONS_AT_ONCE)) as pool:
+        return dict(zip(regions, pool.map(ask, regions), strict=True))
 
 
 def _of_case(case: Case, answers: Mapping[str, Answer]) -> Evidence:
