@@ -24,6 +24,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
+from chalicelib.gateways.pricing import ASKED_EVERY
 from chalicelib.usecases.gather import spent_by_budget
 from localaws.model import Box
 from tests.simulation.invariants import owned
@@ -31,6 +32,8 @@ from tests.simulation.money import prices
 from tests.simulation.town import MINUTE, Town, runs
 
 FARTHEST = timedelta(hours=6)
+SOON_SPENT = timedelta(hours=2)
+"""Money that lasts longer than that at today's price is not used up by tomorrow's within minutes."""
 
 
 @dataclass(slots=True)
@@ -79,13 +82,23 @@ def _of_lease(town: Town, lease: Lease, cost: Cost, silences: Silences) -> Itera
         cost=cost,
     )
     lead = town.policy.idle.warn_before
-    for finding in (expired(case), over_budget(case), idle(case)):
+    money = over_budget(case)
+    for finding in (expired(case), money, idle(case)):
         if finding is not None and finding.ends_at is not None:
             yield finding.ends_at
             yield finding.ends_at - lead
     yield lease.requested_at + town.policy.unleased.grace
+    if money is not None and money.ends_at is not None and money.ends_at - town.now < SOON_SPENT:
+        yield from _news_of_prices(town, boxes)
     for box in boxes:
         yield from _of_box(town, box, case, silences)
+
+
+def _news_of_prices(town: Town, boxes: Sequence[Box]) -> Iterator[datetime]:
+    """Every minute in which Curfew may learn of a price that has just changed."""
+    since = town.now - ASKED_EVERY
+    if any(at > since for box in boxes if runs(box) for at, _ in prices(town, box, since, town.now)[1:]):
+        yield town.now + MINUTE
 
 
 def _of_box(town: Town, box: Box, case: Case, silences: Silences) -> Iterator[datetime]:
