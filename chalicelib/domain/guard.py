@@ -12,12 +12,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from chalicelib.domain.budget import Period
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, to_micro
 from chalicelib.domain.periods import ends_at, starts_at
 from chalicelib.domain.policy import OwnBill
 
 PRICES_AS_OF = "2025-07-21"
 HOUR = timedelta(hours=1)
+THOUSANDTH = Decimal("0.001")
 
 
 class Item(StrEnum):
@@ -82,22 +83,18 @@ class CostItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardCost:
-    """What Curfew has cost in a month so far and will have cost at its end, beside what `bills.own_usd_per_month`
-    allows it."""
+    """What Curfew has cost in a month so far and will have cost at its end. `is_over`: more than the policy's
+    `bills.own_usd_per_month` allows it so far, so that paid evidence is asked for less often."""
 
     period_key: str
     usd: Decimal
     projected_usd: Decimal
     paid_reads_usd: Decimal
     limit_usd: Decimal
+    is_over: bool
     since: datetime | None
     prices_as_of: str
     items: tuple[CostItem, ...]
-
-    @property
-    def is_over(self) -> bool:
-        """Past what it may cost: paid evidence is asked for less often."""
-        return self.usd > self.limit_usd
 
 
 def month_of(now: datetime) -> str:
@@ -121,15 +118,20 @@ def cost_of(usage: Usage, *, now: datetime, own: OwnBill, boxes: int) -> GuardCo
         price = PRICES_USD[item]
         lines.append(
             CostItem(
-                item=item, quantity=quantity, usd=quantity * price, projected_usd=(quantity + more) * price
+                item=item,
+                quantity=quantity.quantize(THOUSANDTH),
+                usd=to_micro(quantity * price),
+                projected_usd=to_micro((quantity + more) * price),
             )
         )
+    usd, limit = sum((line.usd for line in lines), ZERO), own.base + own.per_box * boxes
     return GuardCost(
         period_key=month_of(now),
-        usd=sum((line.usd for line in lines), ZERO),
+        usd=usd,
         projected_usd=sum((line.projected_usd for line in lines), ZERO),
         paid_reads_usd=sum((line.usd for line in lines if line.item in PAID_READS), ZERO),
-        limit_usd=own.base + own.per_box * boxes,
+        limit_usd=limit,
+        is_over=usd > limit,
         since=usage.since,
         prices_as_of=PRICES_AS_OF,
         items=tuple(lines),

@@ -202,7 +202,6 @@ NOT_ENFORCED = (
     "unleased.end=stop",
     "stopped.warn_after",
     "stopped.end_after",
-    "bills.own_usd_per_month",
     "notify.time_zone",
     "notify.digest_at",
     "scope.accounts",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.domain import notices
-from chalicelib.domain.bill_turn import LOOKED_BACK, BillTurn, first_to_ask, is_due
+from chalicelib.domain.bill_turn import LOOKED_BACK, RARELY, BillTurn, first_to_ask, is_due
 from chalicelib.domain.bills import DAY, BillAnswer, BilledDay, BillFailure, Trouble, kept
 from chalicelib.domain.daily_meter import by_bucket
 from chalicelib.domain.errors import Stale, Unavailable
@@ -16,6 +16,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.reconcile import beyond_meter_usd, reconcile
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
+from chalicelib.usecases.guard import is_past_limit
 from chalicelib.usecases.metered import metered
 
 LATEST_START = timedelta(seconds=25)
@@ -70,6 +71,8 @@ def _ask(services: Services, facts: Facts) -> str | None:
     every = facts.policy.bills.cost_explorer_every
     if not is_due(before, every, facts.now) or services.clock.now() - facts.now > LATEST_START:
         return None
+    if not is_due(before, max(every, RARELY), facts.now) and _is_thinned(services, facts):
+        return None
     turn = replace(before, asked_at=facts.now) if before else BillTurn(asked_at=facts.now)
     services.store.put_bill_turn(turn, over=before.asked_at if before else None)
     today = facts.now.date()
@@ -82,6 +85,14 @@ def _ask(services: Services, facts: Facts) -> str | None:
     services.store.put_billed_days(days)
     services.store.put_bill_turn(turn.answered(answer), over=turn.asked_at, notices=told)
     return None
+
+
+def _is_thinned(services: Services, facts: Facts) -> bool:
+    """Once Curfew itself has cost too much, unless a budget counts the whole bill."""
+    if any(state.budget.services == "all" for state in facts.book.states):
+        return False
+    boxes = sum(len(lease.instance_ids) for lease in facts.leases)
+    return is_past_limit(services, facts.policy, boxes=boxes, now=facts.now)
 
 
 def _reconciled(

@@ -122,8 +122,8 @@ def obstacle_of(facts: Facts, lease: Lease) -> str | None:
 def judge(
     services: Services, facts: Facts, *, ask: bool = True
 ) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
-    """A verdict for each lease and each loose box, and the metrics that could not be asked. Without `ask` nothing is paid
-    for: what the last sweep was told has to do.
+    """A verdict for each lease and each loose box, and the metrics that could not be asked. Without `ask` nothing is
+    paid for: what the last sweep was told has to do.
 
     An event's look judges no idleness: it sees one box of several, and a thousand events would pass the cap on idle
     ends a thousand times. The next minute's sweep does.

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.domain.guard import GuardCost
+from chalicelib.domain.money import show
 from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases.bills import bill_trouble
+from chalicelib.usecases.guard import guard_cost
 
 SILENT_AFTER = timedelta(minutes=5)
 RECENT = 200
@@ -27,6 +30,7 @@ class Health:
     not_enforced: tuple[str, ...]
     waiting_notices: int
     open_leases: int
+    guard: GuardCost
 
 
 def health(services: Services) -> Health:
@@ -36,12 +40,14 @@ def health(services: Services) -> Health:
     complete = next((record for record in whole if record.is_complete), None)
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
     waiting = services.store.waiting_notices()
+    cost = guard_cost(services, now)
     missing = (
         *services.missing,
         *_no_budget(services),
         *_lacking(whole[:1]),
         *_untold(waiting),
         *bill_trouble(services),
+        *_too_dear(cost),
     )
     return Health(
         status="failing" if is_silent else "degraded" if missing else "ok",
@@ -53,6 +59,7 @@ def health(services: Services) -> Health:
         not_enforced=NOT_ENFORCED,
         waiting_notices=waiting,
         open_leases=len(services.store.open_leases()),
+        guard=cost,
     )
 
 
@@ -89,6 +96,20 @@ def _untold(waiting: int) -> tuple[Mapping[str, str], ...]:
             "what": "messages",
             "why": f"{waiting} messages have not been taken by Slack; they are tried again, and nothing waits for them",
             "fix": "check the webhook that CURFEW_SLACK_WEBHOOK_URL names",
+        },
+    )
+
+
+def _too_dear(cost: GuardCost) -> tuple[Mapping[str, str], ...]:
+    if not cost.is_over:
+        return ()
+    return (
+        {
+            "what": "Curfew's own bill",
+            "why": f"it has cost {show(cost.usd)} this month, bills.own_usd_per_month allows {show(cost.limit_usd)}: "
+            "Cost Explorer is asked once a day at most, CloudWatch less often about what costs less than asking",
+            "fix": 'see `guard` for what it goes to; curl -X PUT -H "$AUTH" $CURFEW/policy -d '
+            '\'{"bills": {"own_usd_per_month": {"base": "8"}}}\'',
         },
     )
 

@@ -8,12 +8,14 @@ from decimal import Decimal
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import DAY, begin_of
 from chalicelib.domain.daily_meter import LeaseDays, by_bucket
+from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, hours
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.reconcile import DaySpend, reconcile
 from chalicelib.ports import Services
+from chalicelib.usecases.guard import guard_cost
 from chalicelib.usecases.metered import metered
 
 
@@ -57,6 +59,8 @@ class SpendReport:
     not_metered: Mapping[str, Decimal]
     forecast: Forecast
     cost_explorer: Freshness
+    guard: GuardCost
+    """What Curfew itself costs in the present month."""
 
     def by(self, name_of: Callable[[Lease], str | None]) -> tuple[tuple[str | None, Decimal], ...]:
         """The meter by something of a lease, dearest first."""
@@ -97,6 +101,7 @@ def spend(services: Services, period: str | None) -> SpendReport:
             now=now,
         ),
         cost_explorer=_freshness(services, now),
+        guard=guard_cost(services, now),
     )
 
 

@@ -128,7 +128,7 @@ def test_spend_is_told_over_http(world: World) -> None:
     assert status == 200
     assert set(body) == {
         *("period", "spent_usd", "accelerators_usd", "metered_usd", "billed_usd", "days", "not_metered"),
-        *("by_owner", "by_project", "by_region", "by_lease", "forecast", "cost_explorer"),
+        *("by_owner", "by_project", "by_region", "by_lease", "forecast", "cost_explorer", "guard"),
     }
     today: dict[str, Any] = body["days"][-1]
     assert (today["day"], today["status"], today["billed_usd"]) == ("2026-11-23", "unbilled", "0")
