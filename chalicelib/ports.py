@@ -284,6 +284,10 @@ class Store(Protocol):
         """Keep, over `state`, which thresholds of its period people know to be passed, and tell them what is new of it,
         all or nothing. Raises Stale where another writer did since."""
 
+    def put_billed(self, state: BudgetState, usd: Decimal, *, at: datetime) -> None:
+        """Count in the period of `state` what the bill of `at` has beyond the meter, in place of what was counted of it
+        before. Raises Stale where another writer did since."""
+
     def put_budget(
         self,
         budget: Budget,

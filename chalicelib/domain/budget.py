@@ -57,9 +57,13 @@ DEFAULT_THRESHOLDS = (
 )
 
 
+THRESHOLDS_FOR_ALL = DEFAULT_THRESHOLDS[:2]
+"""For all services: ending GPU boxes may be no help against what something else costs, so it has to be asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent, by whom, in which period.
+    """What may be spent, by whom, in which period, on `accelerators` or on `all` services of the account.
 
     `generation` tells it from an earlier budget of its name, whose charges are none of its own. While `is_filling` it
     does not carry yet what was there before it, so nobody is admitted against it. `cut`: leases that a forced limit
@@ -111,7 +115,8 @@ class BudgetState:
     """A budget and what is left of it in one period: limit less holds of open leases and costs of closed ones.
 
     `told`: the thresholds, in percent, that people were told of and that spending has not fallen below since;
-    `crossings` counts the times that these changed.
+    `crossings` counts the times that these changed. `billed_usd`: what of it the bill has beyond the meter, as Cost
+    Explorer told at `billed_at`; only of a budget for all services.
     """
 
     budget: Budget
@@ -119,6 +124,8 @@ class BudgetState:
     left_usd: Decimal
     told: tuple[Decimal, ...] = ()
     crossings: int = 0
+    billed_usd: Decimal = Decimal(0)
+    billed_at: datetime | None = None
 
     @property
     def used_usd(self) -> Decimal:

@@ -158,6 +158,9 @@ class ScratchStore:
     ) -> None:
         """Not kept, and nobody is told."""
 
+    def put_billed(self, state: BudgetState, usd: Decimal, *, at: datetime) -> None:
+        """Not kept."""
+
     def put_budget(
         self,
         budget: Budget,

@@ -19,7 +19,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.periods import MOST_PERIODS, keys
 from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways import dynamodb_holds as holds
-from chalicelib.gateways.dynamodb_codec import Item
+from chalicelib.gateways.dynamodb_codec import Item, Value
 from chalicelib.gateways.dynamodb_outbox import OutboxRecords
 from chalicelib.gateways.dynamodb_records import new_write_id
 from chalicelib.gateways.dynamodb_table import Key, Write
@@ -82,6 +82,26 @@ class BudgetRecords(OutboxRecords):
             refusal=holds.budgets_moved(),
         )
         self._commit([write], notices)
+
+    def put_billed(self, state: BudgetState, usd: Decimal, *, at: datetime) -> None:
+        """Count what the bill has beyond the meter in a period, in place of what it had before. Raises Stale."""
+        is_first = state.billed_at is None
+        before: dict[str, Value] = {} if is_first else {":before": codec.stamp(state.billed_at or at)}
+        write = Write(
+            operation="Update",
+            key=_of(state.budget, state.period_key),
+            update="SET used_usd = if_not_exists(used_usd, :none) + :more, billed_usd = :billed, billed_at = :at",
+            condition="attribute_not_exists(billed_at)" if is_first else "billed_at = :before",
+            values={
+                ":none": ZERO,
+                ":more": holds.rounded(usd) - state.billed_usd,
+                ":billed": holds.rounded(usd),
+                ":at": codec.stamp(at),
+                **before,
+            },
+            refusal=holds.budgets_moved(),
+        )
+        self._table.commit([write])
 
     def put_budget(
         self,
@@ -193,6 +213,8 @@ def _state(budget: Budget, key: str, item: Item) -> BudgetState:
         left_usd=budget.limit_usd - used_usd(item),
         told=tuple(map(Decimal, str(item.get("told", "")).split())),
         crossings=int(str(item.get("crossings", 0))),
+        billed_usd=Decimal(str(item.get("billed_usd", ZERO))),
+        billed_at=datetime.fromisoformat(str(item["billed_at"])) if "billed_at" in item else None,
     )
 
 

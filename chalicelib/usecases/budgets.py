@@ -17,6 +17,7 @@ from chalicelib.domain.periods import MOST_PERIODS, cost_by_day, cost_in, ends_a
 from chalicelib.domain.shields import spare
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
+from chalicelib.usecases.billed import beyond_meter, count_bills
 from chalicelib.usecases.charge import charge_open_leases, closed_uncharged, missing_charges
 from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
 
@@ -95,6 +96,7 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
         except Stale:
             continue
         charge_open_leases(services, facts.now)
+        count_bills(services, replace(facts, book=services.store.budgets(facts.now)))
         if _was_overtaken(services, facts, budget, most):
             is_made = True
             continue
@@ -192,11 +194,13 @@ def _refuse_other_scope(book: BudgetBook, budget: Budget) -> None:
     known = _state(book, budget.name)
     if known is None:
         return
-    now, new = known.budget, budget
-    if (now.period, now.scope_kind, now.scope_value) != (new.period, new.scope_kind, new.scope_value):
+    now = known.budget
+    kept = replace(budget, period=now.period, services=now.services, scope_kind=now.scope_kind)
+    if replace(kept, scope_value=now.scope_value) != budget:
+        scope = f"{now.scope_kind} {now.scope_value or ''}".rstrip()
         raise Refused(
-            f"budget {budget.name!r} is {now.period} for {now.scope_kind} {now.scope_value or ''}".rstrip()
-            + "; period and scope can't change. DELETE it and make it anew, or use another name",
+            f"budget {budget.name!r} is {now.period}, on {now.services}, for {scope}; period, services and scope can't "
+            "change. DELETE it and make it anew, or use another name",
             slug="budget-fixed",
             budget=budget.name,
         )
@@ -254,7 +258,8 @@ def _used_usd(services: Services, facts: Facts, budget: Budget) -> dict[str, Dec
         for charge in missing_charges(lease, [of], facts.policy, facts.now):
             if charge.period_key >= present:
                 used[charge.period_key] = used.get(charge.period_key, ZERO) + charge.amount_usd
-    used[present] = used.get(present, ZERO) + closed_uncharged(services, of, facts.now)
+    closed = closed_uncharged(services, of, facts.now)
+    used[present] = used.get(present, ZERO) + closed + beyond_meter(services, budget, facts)
     return used
 
 

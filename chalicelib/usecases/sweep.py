@@ -18,6 +18,7 @@ from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import list_prices, teardown
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
+from chalicelib.usecases.billed import count_bills
 from chalicelib.usecases.bills import ask_for_the_bill
 from chalicelib.usecases.carry import carry_over
 from chalicelib.usecases.charge import charge_open_leases, is_owing
@@ -66,6 +67,7 @@ def sweep(
     if is_owing(facts.leases, facts.book):
         charge_open_leases(services, now)
     carry_over(services, facts)
+    count_bills(services, facts)
     untold = deliver(services)
     untagged = tag_boxes(services, facts) if only is None else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None

@@ -2,7 +2,7 @@
 
 import re
 
-from chalicelib.domain.budget import Budget, Threshold
+from chalicelib.domain.budget import THRESHOLDS_FOR_ALL, Budget, Threshold
 from chalicelib.web.models import BUDGET_NAME, BudgetBody
 from chalicelib.web.problems import Invalid
 
@@ -18,6 +18,9 @@ def budget_of(name: str, body: BudgetBody) -> Budget:
                 )
             ]
         )
+    thresholds = tuple(Threshold(at_percent=each.at_percent, do=each.do) for each in body.thresholds)
+    if body.services == "all" and "thresholds" not in body.model_fields_set:
+        thresholds = THRESHOLDS_FOR_ALL
     return Budget(
         name=name,
         limit_usd=body.limit_usd,
@@ -25,5 +28,5 @@ def budget_of(name: str, body: BudgetBody) -> Budget:
         scope_kind=body.scope.kind,
         scope_value=body.scope.value,
         services=body.services,
-        thresholds=tuple(Threshold(at_percent=each.at_percent, do=each.do) for each in body.thresholds),
+        thresholds=thresholds,
     )

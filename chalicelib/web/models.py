@@ -261,12 +261,20 @@ class BudgetBody(Sent):
         default=ScopeBody(),
         description='{"kind": "account"}, or {"kind": "owner" or "project", "value": name}',
     )
-    services: Literal["accelerators"] = Field(default="accelerators", description="only accelerators so far")
+    services: Literal["accelerators", "all"] = Field(
+        default="accelerators", description="accelerators, or all: the whole account's bill"
+    )
     thresholds: tuple[ThresholdBody, ...] = Field(
         default=tuple(ThresholdBody(at_percent=each.at_percent, do=each.do) for each in DEFAULT_THRESHOLDS),
         max_length=20,
         description='[{"at_percent": 80, "do": ["notify", "stop_launches", "end"]}], in percent of what is spent',
     )
+
+    @model_validator(mode="after")
+    def _all_is_the_account_s(self) -> Self:
+        if self.services == "all" and self.scope.kind is not ScopeKind.ACCOUNT:
+            raise ValueError("services: all is the whole account's bill, so its scope has to be the account")
+        return self
 
 
 class SweepBody(Sent):

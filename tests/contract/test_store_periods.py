@@ -188,6 +188,22 @@ def test_thresholds_that_were_told_are_kept_by_period(store: Store) -> None:
     assert store.waiting_notices() == 1
 
 
+def test_what_the_bill_says_takes_the_place_of_what_it_said(store: Store) -> None:
+    """It stands beside the holds, in its period; of two who count the same answer one is Stale."""
+    at = with_budget(store, budget(services="all"))
+    seen = state(store)
+    store.put_billed(seen, usd("30.5"), at=NOW)
+    with pytest.raises(Stale):
+        store.put_billed(seen, usd("30.5"), at=NOW)
+    store.open_lease(lease("lease-1", charge("60")), revision=at)
+    with pytest.raises(BudgetExceeded):
+        store.open_lease(lease("lease-2", charge("10")), revision=at)
+    assert (state(store).billed_usd, state(store).billed_at) == (usd("30.5"), NOW)
+    store.put_billed(state(store), usd("20"), at=NOW + DAY)
+    assert (state(store).left_usd, state(store).billed_at) == (20, NOW + DAY)
+    assert state(store, NOW + 30 * DAY).billed_at is None
+
+
 def test_of_two_who_tell_one_is_stale(store: Store) -> None:
     """And its message is not there either."""
     with_budget(store)

@@ -47,6 +47,7 @@ class MemoryStore(MemoryBillRecords):
         self._revision = 0
         self._budgets: dict[str, Budget] = {}
         self._used: dict[holds.BudgetPeriod, Decimal] = {}
+        self._billed: dict[holds.BudgetPeriod, tuple[Decimal, datetime | None]] = {}
         self._thresholds: dict[tuple[str, int, str], tuple[tuple[Decimal, ...], int]] = {}
         self._open: dict[str, str] = {}
         self._closed: dict[str, str] = {}
@@ -97,6 +98,8 @@ class MemoryStore(MemoryBillRecords):
                 left_usd=budget.limit_usd - self._used_usd(budget, key),
                 told=self._thresholds.get((budget.name, budget.generation, key), ((), 0))[0],
                 crossings=self._thresholds.get((budget.name, budget.generation, key), ((), 0))[1],
+                billed_usd=self._billed_of(budget, key)[0],
+                billed_at=self._billed_of(budget, key)[1],
             )
             for _, budget in sorted(self._budgets.items())
             for key in keys(budget.period, now, until or now, at_most=MOST_PERIODS)
@@ -114,6 +117,15 @@ class MemoryStore(MemoryBillRecords):
             raise holds.budgets_moved()
         self._thresholds[where] = (tuple(told), state.crossings + 1)
         self._tell(notices)
+
+    @call
+    def put_billed(self, state: BudgetState, usd: Decimal, *, at: datetime) -> None:
+        account = holds.BudgetPeriod(state.budget.name, state.period_key, state.budget.generation)
+        before, since = self._billed.get(account, (ZERO, None))
+        if since != state.billed_at:
+            raise holds.budgets_moved()
+        self._used[account] = self._used.get(account, ZERO) + holds.rounded(usd) - before
+        self._billed[account] = (holds.rounded(usd), at)
 
     @call
     def put_budget(
@@ -141,6 +153,9 @@ class MemoryStore(MemoryBillRecords):
             raise NotFound(f"there is no budget {name!r}")
         del self._budgets[name]
         self._revision += 1
+
+    def _billed_of(self, budget: Budget, key: str) -> tuple[Decimal, datetime | None]:
+        return self._billed.get(holds.BudgetPeriod(budget.name, key, budget.generation), (ZERO, None))
 
     def _expect_revision(self, revision: int) -> None:
         if revision != self._revision:
