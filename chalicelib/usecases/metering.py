@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
 from chalicelib.domain import egress
 from chalicelib.domain.egress import Window
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.instance import Instance
+from chalicelib.domain.instance import AT_REST, Instance
 from chalicelib.domain.lease import Lease, Status
+from chalicelib.domain.money import ZERO
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.storage import Volume, attached, merged
 from chalicelib.ports import Services
@@ -26,7 +28,8 @@ PATIENCE_SECONDS = 3.0
 LAST_FIGURES_SECONDS = 3.0
 """The close of a lease waits so long for its last price and for what it sent at last; its boxes are ended by then."""
 REGIONS_AT_ONCE = 16
-VOLUMES_ASKED_EVERY = timedelta(hours=1)
+HOUR = timedelta(hours=1)
+VOLUMES_ASKED_EVERY = HOUR
 
 T = TypeVar("T")
 Disks = Mapping[str, tuple[Volume, ...]]
@@ -81,6 +84,29 @@ def last_figures(
             for lease in leases
         ]
         return told, _or_else(pricing, prices)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def at_rest(services: Services, boxes: Sequence[Instance], prices: PriceBook) -> dict[str, Decimal]:
+    """What the disks of stopped boxes go on costing an hour, by id; without those that EC2 does not tell now."""
+    by_region: dict[str, list[str]] = {}
+    for box in boxes:
+        if box.state in AT_REST:
+            by_region.setdefault(box.region, []).append(box.id)
+    if not by_region:
+        return {}
+    pool = ThreadPoolExecutor(min(len(by_region), REGIONS_AT_ONCE), thread_name_prefix="meter")
+    try:
+        asked = {
+            region: pool.submit(services.compute.volumes, region, ids) for region, ids in by_region.items()
+        }
+        wait(asked.values(), timeout=PATIENCE_SECONDS)
+        return {
+            box_id: sum((disk.usd(prices.rates_in(region), HOUR) for disk in disks), ZERO)
+            for region, answer in asked.items()
+            for box_id, disks in _or_else(answer, dict[str, tuple[Volume, ...]]()).items()
+        }
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -3,6 +3,7 @@ evidence that the last sweep had: nothing is paid for by looking."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 from chalicelib.domain.case import Verdict
 from chalicelib.domain.egress import unknown_since
@@ -13,6 +14,7 @@ from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.tracking import owned_by
 from chalicelib.ports import Page, Services
 from chalicelib.usecases.gather import Facts, gather, judge
+from chalicelib.usecases.metering import at_rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +72,26 @@ def lease(services: Services, lease_id: str) -> LeaseReport:
 
 
 def instances(services: Services) -> tuple[InstanceReport, ...]:
-    """Every box in scope that is not gone, leased or not, the costliest first."""
+    """Every box in scope that is not gone, leased or not, the costliest first. A stopped one without a lease costs what
+    its disks do."""
     facts = gather(services, services.clock.now())
     verdicts, _ = judge(services, facts, ask=False)
+    resting = at_rest(services, [box.instance for box in facts.loose], facts.prices)
     reports = [
-        InstanceReport(instance=instance, lease=v.case.lease, cost=v.case.cost, verdict=v)
+        InstanceReport(
+            instance=instance,
+            lease=v.case.lease,
+            cost=_with_rest(v.case.cost, resting.get(instance.id)),
+            verdict=v,
+        )
         for v in verdicts
         for instance in v.case.instances
     ]
     return tuple(sorted(reports, key=lambda report: report.cost.hourly_usd, reverse=True))
+
+
+def _with_rest(cost: Cost, hourly_usd: Decimal | None) -> Cost:
+    return cost if hourly_usd is None else replace(cost, hourly_usd=hourly_usd, ceiling_usd=hourly_usd)
 
 
 def spot_requests(services: Services) -> tuple[SpotRequestReport, ...]:

@@ -222,3 +222,15 @@ def test_an_interruption_within_the_first_hour_costs_only_its_disk_and_address(s
     receipt = stage.receipt(lease.id)
     assert receipt.compute_usd == 0
     assert receipt.public_ipv4_usd > 0
+
+
+def test_a_stopped_box_without_a_lease_shows_what_its_disks_cost(stage: Stage) -> None:
+    """Nobody adopts what is at rest, and it bills all the same; what EC2 does not tell is left out."""
+    box = stage.compute.start(gib=730)
+    stage.compute.stop("us-east-1", [box])
+    stage.clock.advance(MINUTE)
+    (seen,) = report.instances(stage.services)
+    assert (seen.lease, seen.cost.hourly_usd) == (None, usd("0.08"))
+    stage.compute.fail("volumes")
+    (unseen,) = report.instances(stage.services)
+    assert unseen.cost.hourly_usd == 0
