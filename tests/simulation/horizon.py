@@ -19,12 +19,15 @@ from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Series, Use, c
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.meter import Cost, measure
+from chalicelib.domain.periods import cost_since, starts_at
 from chalicelib.domain.policy import IdlePolicy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
+from chalicelib.domain.rules.over_share import over_share
 from chalicelib.gateways.pricing import ASKED_EVERY
+from chalicelib.usecases.carry import BEFOREHAND
 from chalicelib.usecases.gather import spent_by_budget
 from localaws.model import Box
 from tests.simulation.invariants import owned
@@ -62,6 +65,7 @@ def next_change(town: Town, leases: Sequence[Lease], silences: Silences) -> date
         now + FARTHEST,
         _midnight(now),
         *_thresholds(budgets, leases, costs, book, now),
+        *_shares(town, budgets, leases, costs, book),
         *town.protected.values(),
         *(moment for lease in leases for moment in _of_lease(town, lease, costs[lease.id], silences)),
     ]
@@ -205,6 +209,41 @@ def _thresholds(
             missing = state.budget.limit_usd * threshold.at_percent / 100 - spent[state.budget.name]
             if rate > 0 and missing > 0:
                 yield now + timedelta(hours=float(missing / rate))
+
+
+def _shares(
+    town: Town, book: BudgetBook, leases: Sequence[Lease], costs: dict[str, Cost], prices: PriceBook
+) -> Iterator[datetime]:
+    """When a lease that a day or month could hold only in part may have cost its share of it, and when what it does not
+    cost there is moved on to the next."""
+    now = town.now
+    for lease in leases:
+        if not any(charge.is_short for charge in lease.charges):
+            continue
+        yield _midnight(now) - lease.margin(town.policy.teardown.margin) - BEFOREHAND + MINUTE
+        states = [state for state in book.states if any(map(state.budget.charged_by, lease.charges))]
+        accrued = {
+            state.period_key: cost_since(
+                lease,
+                prices,
+                starts_at(state.budget.period, now),
+                accrued_usd=costs[lease.id].accrued_usd,
+            )
+            for state in states
+        }
+        case = Case(
+            now=now,
+            policy=town.policy,
+            lease=lease,
+            instances=(),
+            evidence=unknown("not asked"),
+            cost=costs[lease.id],
+            budgets=tuple(states),
+            accrued_in_usd=accrued,
+        )
+        finding = over_share(case)
+        if finding is not None and finding.due_at is not None:
+            yield max(finding.due_at, now + MINUTE)
 
 
 def _midnight(now: datetime) -> datetime:
