@@ -123,9 +123,10 @@ def _silence_broken(town: Town, box: Box) -> datetime:
 
 
 def _silent_for_long(town: Town, box: Box, idle: IdlePolicy) -> datetime:
-    wait = idle.after - min(idle.warn_before, idle.after)
+    lead = min(idle.warn_before, idle.after)
+    wait = idle.after - lead
     at = _grid(
-        town.now, max(town.now + MINUTE, _last_launch(box) + wait, _last_launch(box) + idle.after_launch)
+        town.now, max(town.now + MINUTE, _last_launch(box) + max(idle.after, idle.after_launch) - lead)
     )
     while at < town.now + 2 * FARTHEST:
         evidence = _evidence_of(town, box, at)
