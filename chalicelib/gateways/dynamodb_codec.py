@@ -23,9 +23,9 @@ Value = str | int | Decimal | bytes
 Item = dict[str, Value]
 """One item as Python values. Numbers come back as Decimal."""
 
-LONG = 40_000
-"""Bytes from which a document is kept deflated, so that none comes near an item's 400 KB: a lease that can't be written
-can't be ended."""
+LONG = 2_000
+"""Bytes from which a document is kept deflated. A lease weighs a third then, and DynamoDB bills by weight; and none
+comes near an item's 400 KB: a lease that can't be written can't be ended."""
 
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
