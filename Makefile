@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
 OLDEST := $(VENV)/oldest-boto3
 
-.PHONY: help setup demo serve test simulate check docs package test-oldest-boto3 clean
+.PHONY: help setup demo serve test simulate bench check docs package test-oldest-boto3 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: setup ## the whole test suite (ARGS="-k idle" narrows it)
 
 simulate: setup ## the promise over virtual days of chance and faults (SEED, DAYS), and over real data in CURFEW_DATA_DIR
 	@$(BIN)/python -m tests.simulation --seed $(SEED) --days $(DAYS)
+
+bench: setup ## what Curfew itself costs a month, counted on a simulated AWS, and its meter beside the bill (SEED)
+	@$(BIN)/python -m tests.simulation.bench --seed $(SEED)
 
 check: setup ## ruff, mypy --strict, the import linter, cfn-lint on the template if it was packaged
 	$(BIN)/ruff check .
