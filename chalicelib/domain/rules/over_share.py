@@ -1,5 +1,6 @@
 """over_share: a lease that a budget could not hold in full in some day or month ends before it costs more there."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from chalicelib.domain.budget import BudgetState, Period
@@ -21,7 +22,10 @@ def over_share(case: Case) -> Finding | None:
         for finding in (_share_used(case, case.lease, state), _no_share_next(case, case.lease, state))
         if finding
     ]
-    return max(findings, key=lambda finding: finding.effect, default=None)
+    if not findings:
+        return None
+    due_at = min((finding.due_at for finding in findings if finding.due_at), default=None)
+    return replace(max(findings, key=lambda finding: finding.effect), due_at=due_at)
 
 
 def _share_used(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
