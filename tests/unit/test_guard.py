@@ -20,6 +20,7 @@ from chalicelib.gateways.aws import Aws
 from chalicelib.gateways.ledger import MemoryLedger, billed
 from chalicelib.usecases import guard, health
 from chalicelib.usecases.evidence import remember, with_evidence
+from chalicelib.web import metering
 from tests.architecture.sources import ROOT
 from tests.builders import HOUR, MINUTE, REGION, Stage, at, box, case, lease, usd
 from tests.unit.web_kit import World, open_world
@@ -110,6 +111,14 @@ def test_an_invocation_costs_its_time_at_its_memory_and_its_lines() -> None:
         Item.LOG_BYTES: 1000,
         Item.API_REQUESTS: 1,
     }
+
+
+def test_an_invocation_that_fails_is_counted_like_any_other() -> None:
+    """AWS bills it, and what it failed with goes on to whoever called."""
+    stage = Stage()
+    with pytest.raises(ZeroDivisionError), metering.invocation(lambda: stage.services):
+        raise ZeroDivisionError
+    assert stage.store.usage("2026-11").counted[Item.LAMBDA_REQUESTS] == 1
 
 
 def test_what_was_counted_is_handed_over_at_once_and_then_every_ten_minutes() -> None:
