@@ -186,7 +186,7 @@ def nothing(found: Iterable[invariants.Violation]) -> None:
 
 TestTown = TownMachine.TestCase
 TestTown.settings = settings(
-    max_examples=6,
+    max_examples=4,
     stateful_step_count=14,
     deadline=None,
     derandomize=True,

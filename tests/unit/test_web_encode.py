@@ -64,7 +64,10 @@ def test_records_nest() -> None:
     }
     assert plain(value) == {
         "hold": {
-            **{"compute_usd": "1.50", "storage_usd": "0", "public_ipv4_usd": "0", "egress_usd": "0"},
+            "compute_usd": "1.50",
+            "storage_usd": "0",
+            "public_ipv4_usd": "0",
+            "egress_usd": "0",
             "hourly_usd": "0",
         },
         "status": "active",
