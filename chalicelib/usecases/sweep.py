@@ -5,6 +5,7 @@ lease is claimed by a conditional write before anything is called.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -65,7 +66,8 @@ def sweep(
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
     tell_thresholds(services, facts)
     if is_owing(facts.leases, facts.book):
-        charge_open_leases(services, now)
+        with suppress(Unavailable):  # the next sweep goes on with it; people are told all the same
+            charge_open_leases(services, now)
     carry_over(services, facts)
     count_bills(services, facts)
     untold = deliver(services)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.budget import Consequence, ScopeKind, Threshold
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.notices import Kind
 from chalicelib.usecases.end import end_lease
@@ -114,6 +115,21 @@ def test_a_lease_of_before_its_budget_is_charged_by_the_sweep() -> None:
     stage.store.inject("rehold", Crash())
     with pytest.raises(Crash):
         stage.put_budget()
+    assert stage.left() == 100
+    stage.sweep()
+    assert stage.left() == usd(100) - lease.hold.total_usd
+
+
+def test_a_charge_that_the_table_refuses_keeps_nobody_from_being_told() -> None:
+    """The budget stays closed to launches, what waits is delivered, and the next sweep charges the lease."""
+    stage = Stage()
+    lease = stage.launch()
+    stage.store.inject("rehold", Crash())
+    with pytest.raises(Crash):
+        stage.put_budget()
+    stage.store.inject("rehold", Unavailable("throttled"))
+    stage.sweep()
+    assert stage.store.waiting_notices() == 0
     assert stage.left() == 100
     stage.sweep()
     assert stage.left() == usd(100) - lease.hold.total_usd
