@@ -70,8 +70,15 @@ def merged(
         for volume_id, old in before.items():
             place = entries.index(old)
             entries[place : place + 1] = _follow(old, after.get(volume_id), looked_at, now)
-        entries += [one for volume_id, one in after.items() if volume_id not in before]
+        entries += [_again(one, known) for volume_id, one in after.items() if volume_id not in before]
     return tuple(entries)
+
+
+def _again(new: Volume, known: Iterable[Volume]) -> Volume:
+    """One that a look left out although it was there goes on from there: what bills already does not bill twice."""
+    same = [one for one in known if (one.id, one.instance_id) == (new.id, new.instance_id)]
+    ends = [one.until for one in same if one.until]
+    return replace(new, since=max([new.since, *ends]))
 
 
 def _follow(old: Volume, new: Volume | None, looked_at: datetime | None, now: datetime) -> list[Volume]:

@@ -182,6 +182,18 @@ def test_a_disk_that_is_not_attached_any_more_ends_there_and_another_begins() ->
     assert look((volume(),), volume(outlives_box=True))[0].outlives_box
 
 
+def test_a_disk_that_one_look_left_out_bills_once() -> None:
+    """EC2 may show it late, attached since long before: it goes on from where it seemed to end."""
+    left_out = look((volume(),), at_clock="11:00")
+    back = look(left_out, volume(), at_clock="11:01")
+    assert [(one.since, one.until) for one in back] == [
+        (at("09:00"), at("11:00")),
+        (at("11:00"), None),
+    ]
+    attached_anew = look(left_out, volume(since=at("13:00")), at_clock="13:01")
+    assert attached_anew[-1].since == at("13:00")
+
+
 # -- addresses and egress ------------------------------------------------------------------------------------------------
 
 
