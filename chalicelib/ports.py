@@ -21,7 +21,7 @@ from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import GP3_IOPS, GP3_MIBPS, Disk, Volume
 
 T = TypeVar("T")
 
@@ -37,23 +37,16 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
-    """A volume that an AMI brings beside its root; `iops` where its type must be told them."""
-
-    device: str
-    gib: int
-    type: str | None = None
-    iops: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """What a launch must know of an AMI: the size of its root volume, its own name for it, its other volumes, and what
-    it bills as: its platform, the operation on the bill, and the product codes of a marketplace."""
+    """What a launch must know of an AMI: its own name for its root volume, the size of it and, where it is gp3, what is
+    provisioned for it; its other volumes; and what it bills as: its platform, the operation on the bill, and the
+    product codes of a marketplace."""
 
     id: str
     root_device: str
     root_gib: int
+    root_iops: int = GP3_IOPS
+    root_throughput: int = GP3_MIBPS
     other_disks: tuple[Disk, ...] = ()
     platform: str = "Linux/UNIX"
     usage_operation: str = "RunInstances"
@@ -61,17 +54,27 @@ class Image:
 
     @property
     def unpriced(self) -> str | None:
-        """Why what it bills is not known: only plain Linux is, other systems and products add what no table has."""
+        """Why what it bills is not known: only plain Linux is, other systems and products add what no table has, and of
+        a disk its size and the IOPS that are paid for."""
         if self.product_codes:
             return f"its platform is {self.platform} with the product code {', '.join(self.product_codes)}"
         if (self.platform, self.usage_operation) != ("Linux/UNIX", "RunInstances"):
             return f"its platform is {self.platform or 'unknown'}, billed as {self.usage_operation}"
+        for disk in self.other_disks:
+            if not disk.gib or (disk.type in {"io1", "io2"} and not disk.iops):
+                return f"EC2 tells no {'IOPS' if disk.gib else 'size'} of its disk {disk.device}"
         return None
 
-    @property
-    def other_gib(self) -> int:
-        """The size of all volumes beside the root."""
-        return sum(disk.gib for disk in self.other_disks)
+    def disks(self, volume_gib: int | None) -> tuple[Disk, ...]:
+        """What a box of it gets, told in full: its root as gp3 of that size, or its own, and its other volumes."""
+        root = Disk(
+            device=self.root_device,
+            gib=volume_gib or self.root_gib,
+            type="gp3",
+            iops=self.root_iops,
+            throughput=self.root_throughput,
+        )
+        return (root, *(disk.in_full for disk in self.other_disks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from chalicelib.domain.notices import Kind, Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rates import US_EAST_1
+from chalicelib.domain.storage import Disk
 from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.ports import Services, SweepRecord
@@ -220,6 +221,11 @@ def samples(
 
 PUBLIC_IPV4_USD_PER_HOUR = US_EAST_1.public_ipv4_usd_per_hour
 EGRESS_USD_PER_GB = US_EAST_1.egress_usd_per_gb
+
+
+def gp3(gib: int) -> tuple[Disk, ...]:
+    """One disk as a launch asks for it."""
+    return (Disk(gib=gib, type="gp3"),)
 
 
 def storage_usd(gib: int, length: timedelta) -> Decimal:

@@ -12,6 +12,7 @@ from chalicelib.domain.money import ZERO, hours, show, to_micro, up_to_cent
 from chalicelib.domain.periods import MOST_PERIODS, Spent, keys, most_by_period, share_out
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.storage import Disk, disks_usd
 
 HOUR = timedelta(hours=1)
 
@@ -21,8 +22,8 @@ def price_cap_usd(order: LaunchOrder, instance_type: str, prices: PriceBook) -> 
     return order.max_price_usd_per_hour or prices.on_demand_usd(instance_type, order.region)
 
 
-def worst_case(order: LaunchOrder, *, storage_gib: int, prices: PriceBook, margin: timedelta) -> Hold:
-    """Capacity × (cap or on-demand price) × (time + margin), its disks, addresses and egress allowance.
+def worst_case(order: LaunchOrder, *, disks: Sequence[Disk], prices: PriceBook, margin: timedelta) -> Hold:
+    """Capacity × (cap or on-demand price) × (time + margin), with every box's `disks`, its address, and the egress.
 
     A `budget_usd` below that caps it: the egress allowance gives way first, then the time the money lasts.
     """
@@ -31,26 +32,24 @@ def worst_case(order: LaunchOrder, *, storage_gib: int, prices: PriceBook, margi
     rates = prices.rates_in(order.region)
     hold = Hold(
         compute_usd=up_to_cent(cap * boxes * hours(length)),
-        storage_usd=up_to_cent(rates.volume_usd(storage_gib * boxes, length)),
+        storage_usd=up_to_cent(disks_usd(disks, rates, length) * boxes),
         public_ipv4_usd=up_to_cent(rates.public_ipv4_usd(length) * boxes),
         egress_usd=up_to_cent(rates.egress_usd(order.egress_gb)),
-        hourly_usd=to_micro(
-            (cap + rates.public_ipv4_usd(HOUR)) * boxes + rates.volume_usd(storage_gib * boxes, HOUR)
-        ),
+        hourly_usd=to_micro((cap + rates.public_ipv4_usd(HOUR) + disks_usd(disks, rates, HOUR)) * boxes),
     )
     return hold if order.budget_usd is None else capped(hold, order.budget_usd)
 
 
 def worst_case_of_box(
-    ceiling_usd: Decimal, region: str, storage_gib: int, length: timedelta, prices: PriceBook
+    ceiling_usd: Decimal, region: str, disks: Sequence[Disk], length: timedelta, prices: PriceBook
 ) -> Hold:
     """What a box that was found can cost over a time, at `ceiling_usd` an hour: its compute, disks and address."""
     rates = prices.rates_in(region)
     return Hold(
         compute_usd=up_to_cent(ceiling_usd * hours(length)),
-        storage_usd=up_to_cent(rates.volume_usd(storage_gib, length)),
+        storage_usd=up_to_cent(disks_usd(disks, rates, length)),
         public_ipv4_usd=up_to_cent(rates.public_ipv4_usd(length)),
-        hourly_usd=to_micro(ceiling_usd + rates.volume_usd(storage_gib, HOUR) + rates.public_ipv4_usd(HOUR)),
+        hourly_usd=to_micro(ceiling_usd + disks_usd(disks, rates, HOUR) + rates.public_ipv4_usd(HOUR)),
     )
 
 
@@ -145,7 +144,7 @@ def admit(
     order: LaunchOrder,
     *,
     owner: str,
-    storage_gib: int,
+    disks: Sequence[Disk],
     states: Sequence[BudgetState],
     spent_usd: dict[str, Decimal],
     open_leases: Sequence[Lease],
@@ -159,11 +158,11 @@ def admit(
     `states`: each budget in every period that the launch touches. `spent_usd` by budget name: what its present period
     has really cost so far. `hourly_usd`: the most that everything else costs an hour.
     """
-    hold = worst_case(order, storage_gib=storage_gib, prices=prices, margin=policy.teardown.margin)
+    hold = worst_case(order, disks=disks, prices=prices, margin=policy.teardown.margin)
     term = Term(starts_at=now, ends_at=now + order.lasts_for + policy.teardown.margin)
     budgets = tuple({state.budget.name: state.budget for state in states}.values())
     objections: list[CurfewError] = [*unpriced(order, prices), *_too_long(order, policy)]
-    objections += _too_small(order, prices, policy)
+    objections += _too_small(order, disks, prices, policy)
     objections += _too_many(owner, open_leases, policy)
     objections += _too_dear(hold, hourly_usd, policy)
     charges: tuple[Charge, ...] = ()
@@ -257,12 +256,15 @@ def _too_long(order: LaunchOrder, policy: Policy) -> list[CurfewError]:
     ]
 
 
-def _too_small(order: LaunchOrder, prices: PriceBook, policy: Policy) -> list[CurfewError]:
+def _too_small(
+    order: LaunchOrder, disks: Sequence[Disk], prices: PriceBook, policy: Policy
+) -> list[CurfewError]:
     if order.budget_usd is None or not all(prices.knows(name, order.region) for name in order.instance_types):
         return []
     dearest = max(price_cap_usd(order, name, prices) for name in order.instance_types)
-    address = prices.rates_in(order.region).public_ipv4_usd(HOUR)
-    ending = (dearest + address) * order.target_capacity * hours(policy.teardown.margin)
+    rates = prices.rates_in(order.region)
+    beside = rates.public_ipv4_usd(HOUR) + disks_usd(disks, rates, HOUR)
+    ending = (dearest + beside) * order.target_capacity * hours(policy.teardown.margin)
     if order.budget_usd > ending:
         return []
     return [

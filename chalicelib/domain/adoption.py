@@ -19,6 +19,7 @@ from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.scope import in_scope
 from chalicelib.domain.shields import PROTECT_TAG, is_protected
+from chalicelib.domain.storage import Disk
 from chalicelib.domain.tracking import is_being_launched, owned_by
 
 OWNER_TAG = "curfew:owner"
@@ -93,7 +94,7 @@ def adopt(
     instance: Instance,
     *,
     spot_requests: Sequence[SpotRequest],
-    storage_gib: int,
+    disks: Sequence[Disk],
     states: Sequence[BudgetState],
     policy: Policy,
     prices: PriceBook,
@@ -117,7 +118,7 @@ def adopt(
     budgets = tuple({state.budget.name: state.budget for state in covering}.values())
     term = _term(policy.unleased.run_for, budgets, now)
     length = term.ends_at - now
-    whole = worst_case_of_box(prices.ceiling_usd(run), instance.region, storage_gib, length, prices)
+    whole = worst_case_of_box(prices.ceiling_usd(run), instance.region, disks, length, prices)
     hold, charges = within_room(whole, budgets, term, covering)
     return Lease(
         id=adoption_id(instance, closed_before=closed_before),
@@ -132,7 +133,8 @@ def adopt(
         expires_at=now + length,
         hold=hold,
         charges=charges,
-        storage_gib=storage_gib,
+        storage_gib=sum(disk.gib for disk in disks),
+        disks=tuple(disks),
         instance_ids=(instance.id,),
         spot_request_ids=(instance.spot_request_id,) if instance.spot_request_id else (),
         runs=(run,),

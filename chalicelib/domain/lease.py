@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.money import ZERO
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Disk, Volume
 
 
 class Status(StrEnum):
@@ -167,8 +167,8 @@ class Lease:
     """One promise. Written only with its `version` as condition, so of two writers one loses and reads anew.
 
     `budget_usd` is the cap that a PATCH gave it; a launched one's is in its order too. `teardown_margin` is what its
-    hold was reckoned with: a policy that changes later ends no lease that runs. `storage_gib` is what a box's disks are
-    taken for (gp3) until its `volumes` are known, which were last asked for at `volumes_at`. `egress_bytes` is what
+    hold was reckoned with: a policy that changes later ends no lease that runs. `disks` are a box's as they were held,
+    and `storage_gib` their size; its `volumes`, once known, were last asked for at `volumes_at`. `egress_bytes` is what
     NetworkOut says was sent up to `egress_until`.
     """
 
@@ -186,6 +186,7 @@ class Lease:
     order: LaunchOrder | None = None
     body_hash: str | None = None
     storage_gib: int = 0
+    disks: tuple[Disk, ...] = ()
     budget_usd: Decimal | None = None
     teardown_margin: timedelta | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -217,6 +218,11 @@ class Lease:
     def is_adopted(self) -> bool:
         """Curfew found the box; it did not launch it."""
         return self.origin is Origin.ADOPTED
+
+    @property
+    def box_disks(self) -> tuple[Disk, ...]:
+        """What one of its boxes is taken to have: gp3 where a version that kept their size alone has written it."""
+        return self.disks or (Disk(gib=self.storage_gib, type="gp3"),)
 
     def margin(self, default: timedelta) -> timedelta:
         """For how long its hold pays beyond its time; `default`, the policy's of today, where that was not kept."""

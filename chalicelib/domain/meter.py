@@ -121,8 +121,7 @@ def _with_address_for(run: Run, until: datetime) -> timedelta:
 def _disks(lease: Lease) -> Iterator[Volume]:
     """Every volume with the end that its box's end gives it: it bills whether the box runs or not, until it is deleted.
 
-    A box whose volumes are not known has one of gp3 without a name, from its first start on, of the lease's
-    `storage_gib`.
+    A box whose volumes are not known has those that were held for it, without names, from its first start on.
     """
     gone_at = {run.instance_id: run.disk_ended_at for run in lease.runs}
     first = {run.instance_id: run.started_at for run in reversed(lease.runs)}
@@ -133,12 +132,16 @@ def _disks(lease: Lease) -> Iterator[Volume]:
             ended_at = gone_at.get(volume.instance_id)
         yield replace(volume, until=ended_at)
     for instance_id, since in first.items():
-        if instance_id not in known:
+        if instance_id in known:
+            continue
+        for disk in lease.box_disks:
             yield Volume(
                 id="",
                 instance_id=instance_id,
-                type="gp3",
-                gib=lease.storage_gib,
+                type=disk.type or "",
+                gib=disk.gib,
+                iops=disk.iops,
+                throughput=disk.throughput,
                 since=since,
                 until=gone_at[instance_id],
             )

@@ -1,14 +1,46 @@
-"""Volumes: what of them bills on a lease, as one look after the other shows them."""
+"""Disks: as a launch asks for them, and the volumes of a lease, as one look after the other shows them."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from chalicelib.domain.money import ZERO
 from chalicelib.domain.rates import Rates
 
 MONTH = timedelta(hours=730)
 """AWS's own, as prices a month are meant."""
+GP3_IOPS, GP3_MIBPS = 3_000, 125
+"""What every gp3 volume has (EC2 guide, "General Purpose SSD volumes")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A volume as it is asked for. A type that is none, or not known, is priced as the dearest. `throughput`: MiB/s."""
+
+    device: str = ""
+    gib: int
+    type: str | None = None
+    iops: int | None = None
+    throughput: int | None = None
+
+    def usd(self, rates: Rates, length: timedelta) -> Decimal:
+        """What it costs over a time."""
+        return rates.volume_usd(
+            self.gib, length, kind=self.type or "", iops=self.iops or 0, mibps=self.throughput or 0
+        )
+
+    @property
+    def in_full(self) -> "Disk":
+        """With what a gp3 has if nothing is said: EC2, told in full, can't take something else from an image."""
+        if self.type != "gp3":
+            return self
+        return replace(self, iops=self.iops or GP3_IOPS, throughput=self.throughput or GP3_MIBPS)
+
+
+def disks_usd(disks: Iterable[Disk], rates: Rates, length: timedelta) -> Decimal:
+    """What several disks cost over a time."""
+    return sum((disk.usd(rates, length) for disk in disks), ZERO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +62,12 @@ class Volume:
 
     def usd(self, rates: Rates, length: timedelta) -> Decimal:
         """What it costs over a time."""
-        return rates.volume_usd(
-            self.gib, length, kind=self.type, iops=self.iops or 0, mibps=self.throughput or 0
-        )
+        return self.disk.usd(rates, length)
+
+    @property
+    def disk(self) -> Disk:
+        """What of it is priced."""
+        return Disk(gib=self.gib, type=self.type, iops=self.iops, throughput=self.throughput)
 
     def is_like(self, other: "Volume") -> bool:
         """Whether it costs the same."""

@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Disk, Volume
 from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe, ec2_volumes
 from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, code_of, unavailable
-from chalicelib.ports import Disk, Image, LaunchAnswer, Outcome
+from chalicelib.ports import Image, LaunchAnswer, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ImageTypeDef
@@ -125,14 +125,19 @@ def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
             gib=int(mapping["Ebs"].get("VolumeSize") or 0),
             type=mapping["Ebs"].get("VolumeType"),
             iops=mapping["Ebs"].get("Iops"),
+            throughput=mapping["Ebs"].get("Throughput"),
         )
         for mapping in raw.get("BlockDeviceMappings") or []
         if mapping.get("Ebs")
     ]
+    root = next((disk for disk in disks if disk.device == root_device), Disk(gib=0))
+    gp3 = (root if root.type == "gp3" else Disk(gib=0, type="gp3")).in_full
     return Image(
         id=image_id,
         root_device=root_device,
-        root_gib=next((disk.gib for disk in disks if disk.device == root_device), 0),
+        root_gib=root.gib,
+        root_iops=gp3.iops or 0,
+        root_throughput=gp3.throughput or 0,
         other_disks=tuple(disk for disk in disks if disk.device != root_device),
         platform=raw.get("PlatformDetails") or "",
         usage_operation=raw.get("UsageOperation") or "RunInstances",

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
-from chalicelib.ports import Disk, Image
+from chalicelib.domain.storage import Disk
+from chalicelib.ports import Image
 
 CREATE_FLEET = "CreateFleet"
 RUN_INSTANCES = "RunInstances"
@@ -186,8 +187,7 @@ def _persistent(
 def _box(order: LaunchOrder, image: Image) -> dict[str, Any]:
     """What RunInstances and a launch template name alike."""
     box: dict[str, Any] = {"ImageId": image.id, "MetadataOptions": {"HttpTokens": "required"}}
-    root = Disk(device=image.root_device, gib=order.volume_gib or image.root_gib, type="gp3")
-    disks = [disk for disk in (root, *image.other_disks) if disk.device]
+    disks = [disk for disk in image.disks(order.volume_gib) if disk.device]
     if disks:
         box["BlockDeviceMappings"] = [
             {"DeviceName": disk.device, "Ebs": _ends_with_box(disk)} for disk in disks
@@ -201,7 +201,7 @@ def _box(order: LaunchOrder, image: Image) -> dict[str, Any]:
 
 
 def _ends_with_box(disk: Disk) -> dict[str, Any]:
-    """A volume as the AMI has it, but deleted with its box: an AMI may say otherwise, and the volume would bill on."""
+    """A volume as it is held for, and deleted with its box: an AMI may say otherwise, and the volume would bill on."""
     ebs: dict[str, Any] = {"DeleteOnTermination": True}
     if disk.gib:
         ebs["VolumeSize"] = disk.gib
@@ -209,6 +209,8 @@ def _ends_with_box(disk: Disk) -> dict[str, Any]:
         ebs["VolumeType"] = disk.type
     if disk.iops and disk.type in TOLD_IOPS:
         ebs["Iops"] = disk.iops
+    if disk.throughput and disk.type == "gp3":
+        ebs["Throughput"] = disk.throughput
     return ebs
 
 

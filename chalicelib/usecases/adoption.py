@@ -8,12 +8,13 @@ from chalicelib.domain.adoption import adopt
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Disk, Volume
 from chalicelib.domain.tracking import is_being_launched, owned_by, track
 from chalicelib.ports import FirstSight, Services
 from chalicelib.usecases.gather import Facts, is_watched, obstacle_of
 
-ASSUMED_GIB = 100
+ASSUMED = (Disk(gib=100, type="gp3"),)
+"""The disks of a box whose own can't be had."""
 TRIES = 10
 
 
@@ -81,7 +82,7 @@ def _adopt(
         lease = adopt(
             instance,
             spot_requests=facts.sight.spot_requests,
-            storage_gib=ASSUMED_GIB if disks is None else sum(disk.gib for disk in disks),
+            disks=ASSUMED if disks is None else [volume.disk for volume in disks],
             states=(*book.states, *book.later),
             policy=facts.policy,
             prices=facts.prices,

@@ -174,7 +174,7 @@ def _lease_for(
         return adopt(
             instance,
             spot_requests=facts.sight.spot_requests,
-            storage_gib=0,
+            disks=(),
             states=(),
             policy=facts.policy,
             prices=facts.prices,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.admission import (
+    HOUR,
     capped,
     charges_for,
     price_cap_usd,
@@ -20,6 +21,8 @@ from chalicelib.domain.money import hours, show
 from chalicelib.domain.periods import MOST_PERIODS, Spent, cost_by_day
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.rates import Rates
+from chalicelib.domain.storage import Disk, attached, disks_usd
 from chalicelib.ports import Services
 
 TRIES = 10
@@ -109,16 +112,24 @@ def _dearest_cap(lease: Lease, order: LaunchOrder, prices: PriceBook) -> Decimal
     return max([*sent, *(price_cap_usd(order, name, prices) for name in order.instance_types)])
 
 
+def _dearest_disks(lease: Lease, rates: Rates) -> tuple[Disk, ...]:
+    """A box's disks as they were held, or as one of its boxes has them now where those are dearer."""
+    boxes = dict.fromkeys(volume.instance_id for volume in lease.volumes)
+    seen = [tuple(one.disk for one in attached(lease.volumes, box).values()) for box in boxes]
+    return max([lease.box_disks, *seen], key=lambda disks: disks_usd(disks, rates, HOUR))
+
+
 def _new_hold(
     prices: PriceBook, lease: Lease, length: timedelta, budget_usd: Decimal | None, policy: Policy
 ) -> tuple[Hold, LaunchOrder | None]:
     """The worst case of the new length; an adopted box is held for what it costs until its end, or its cap."""
+    disks = _dearest_disks(lease, prices.rates_in(lease.region))
     if lease.order is not None:
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
         margin = lease.margin(policy.teardown.margin)
         capped_order = replace(order, max_price_usd_per_hour=_dearest_cap(lease, order, prices))
-        return worst_case(capped_order, storage_gib=lease.storage_gib, prices=prices, margin=margin), order
+        return worst_case(capped_order, disks=disks, prices=prices, margin=margin), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
-    hold = worst_case_of_box(ceiling, lease.region, lease.storage_gib, length, prices)
+    hold = worst_case_of_box(ceiling, lease.region, disks, length, prices)
     cap_usd = budget_usd or lease.budget_usd
     return (hold if cap_usd is None else capped(hold, cap_usd)), None

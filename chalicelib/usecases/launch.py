@@ -49,9 +49,6 @@ class _Terms:
     admission: Admission
     revision: int
 
-    def storage_gib(self, order: LaunchOrder) -> int:
-        return (order.volume_gib or self.image.root_gib) + self.image.other_gib
-
 
 def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
     """The hold of an order and what speaks against it; nothing is held, nothing launched."""
@@ -119,7 +116,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
     if image.unpriced:
         raise Refused(
             f"what image {order.image} costs is not known: {image.unpriced}. Its worst case can't be held, so nothing "
-            "was launched; take an image of plain Linux",
+            "was launched; take another image, of plain Linux",
             slug="price-unknown",
             image=order.image,
             platform=image.platform,
@@ -137,7 +134,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
     admission = admit(
         order,
         owner=owner,
-        storage_gib=(order.volume_gib or image.root_gib) + image.other_gib,
+        disks=image.disks(order.volume_gib),
         states=book.covering(owner=owner, project=order.project),
         spent_usd=spent_by_budget(book, leases, costs, prices, now),
         open_leases=leases,
@@ -157,6 +154,7 @@ def _hold(
         terms = _terms(services, order, owner, now)
         if terms.admission.objections:
             raise terms.admission.objections[0]
+        disks = terms.image.disks(order.volume_gib)
         lease = Lease(
             id=lease_id,
             owner=owner,
@@ -171,7 +169,8 @@ def _hold(
             charges=terms.admission.charges,
             order=order,
             body_hash=body_hash,
-            storage_gib=terms.storage_gib(order),
+            storage_gib=sum(disk.gib for disk in disks),
+            disks=disks,
             teardown_margin=terms.policy.teardown.margin,
         )
         try:

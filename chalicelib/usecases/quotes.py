@@ -9,6 +9,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Hold, LaunchOrder
 from chalicelib.domain.prices import Origin
 from chalicelib.domain.quotes import ZonePrices, zone_prices
+from chalicelib.domain.storage import Disk
 from chalicelib.ports import Services
 from chalicelib.usecases import list_prices
 
@@ -17,7 +18,7 @@ LOOKED_BACK = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is asked about. `volume_gib` stands for all its disks: no image is looked at."""
+    """What is asked about. `volume_gib` of gp3 stand for all its disks: no image is looked at."""
 
     instance_type: str
     region: str
@@ -74,8 +75,9 @@ def quote(services: Services, wish: Wish) -> MarketQuote:
         paths, lacking = {}, (*lacking, f"DescribeSpotPriceHistory {wish.region}: {error.detail}")
     zones = [zone_prices(zone, path, since=now - LOOKED_BACK, until=now) for zone, path in paths.items()]
     margin = policy.teardown.margin
-    hold = worst_case(order, storage_gib=wish.volume_gib, prices=prices, margin=timedelta(0))
-    whole = worst_case(order, storage_gib=wish.volume_gib, prices=prices, margin=margin)
+    disks = (Disk(gib=wish.volume_gib, type="gp3"),)
+    hold = worst_case(order, disks=disks, prices=prices, margin=timedelta(0))
+    whole = worst_case(order, disks=disks, prices=prices, margin=margin)
     return MarketQuote(
         order=order,
         on_demand_usd=prices.on_demand_usd(wish.instance_type, wish.region),

@@ -12,8 +12,9 @@ import pytest
 from botocore.validate import ParamValidator
 
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
+from chalicelib.domain.storage import Disk
 from chalicelib.gateways.ec2_attempts import attempts
-from chalicelib.ports import Disk, Image
+from chalicelib.ports import Image
 from tests.contract.compute_labs import AMI, an_order
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -103,7 +104,13 @@ def test_a_one_time_box_ends_when_its_guest_shuts_down() -> None:
     assert data["BlockDeviceMappings"] == [
         {
             "DeviceName": "/dev/xvda",
-            "Ebs": {"VolumeSize": 300, "VolumeType": "gp3", "DeleteOnTermination": True},
+            "Ebs": {
+                "VolumeSize": 300,
+                "VolumeType": "gp3",
+                "Iops": 3000,
+                "Throughput": 125,
+                "DeleteOnTermination": True,
+            },
         }
     ]
     assert data["IamInstanceProfile"] == {"Name": "trainer"}
@@ -112,8 +119,9 @@ def test_a_one_time_box_ends_when_its_guest_shuts_down() -> None:
 
 @pytest.mark.parametrize("request_type", [RequestType.ONE_TIME, RequestType.PERSISTENT])
 def test_no_volume_of_the_image_outlives_its_box(request_type: RequestType) -> None:
-    """Each is named with DeleteOnTermination and keeps its size and type; IOPS only where the type takes them."""
+    """Each is named with DeleteOnTermination and keeps its shape; IOPS and throughput only where its type takes them."""
     others = (
+        Disk(device="/dev/sde", gib=10, type="gp3", throughput=500),
         Disk(device="/dev/sdf", gib=500, type="gp2", iops=1500),
         Disk(device="/dev/sdg", gib=100, type="io2", iops=4000),
     )
@@ -125,7 +133,8 @@ def test_no_volume_of_the_image_outlives_its_box(request_type: RequestType) -> N
     )
     ends = {"DeleteOnTermination": True}
     assert {one["DeviceName"]: one["Ebs"] for one in box["BlockDeviceMappings"]} == {
-        "/dev/xvda": {"VolumeSize": 45, "VolumeType": "gp3", **ends},
+        "/dev/xvda": {"VolumeSize": 45, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125, **ends},
+        "/dev/sde": {"VolumeSize": 10, "VolumeType": "gp3", "Iops": 3000, "Throughput": 500, **ends},
         "/dev/sdf": {"VolumeSize": 500, "VolumeType": "gp2", **ends},
         "/dev/sdg": {"VolumeSize": 100, "VolumeType": "io2", "Iops": 4000, **ends},
     }

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.storage import Disk
 from chalicelib.gateways.aws import ACTING, READING
 from chalicelib.gateways.ec2_observe import observe, to_instance, to_spot_request
-from chalicelib.ports import Disk
 from localaws.world import World
 from tests.contract.compute_labs import (
     AMI,
@@ -54,7 +54,6 @@ class TestHoles:
         stubber.add_response("describe_images", {"Images": [image]})
         found = compute.image(REGION, AMI.id)
         assert found == replace(AMI, other_disks=(Disk(device="/dev/sdf", gib=500, type="gp2"),))
-        assert found.other_gib == 500
 
     @pytest.mark.parametrize(
         "facts, why",
@@ -84,6 +83,49 @@ class TestHoles:
         """Other systems, a marketplace's products, and what EC2 does not say."""
         compute, stubber = stubbed(READING)
         stubber.add_response("describe_images", {"Images": [{"ImageId": AMI.id, **facts}]})
+        found = compute.image(REGION, AMI.id)
+        assert found is not None
+        assert found.unpriced == why
+
+    def test_a_gp3_root_keeps_what_is_provisioned_and_another_becomes_a_plain_gp3(self) -> None:
+        """What is asked of EC2 is what is held, so nothing is left for it to take from the image unseen."""
+        roots = [
+            {"VolumeSize": 45, "VolumeType": "gp3", "Iops": 6000, "Throughput": 500},
+            {"VolumeSize": 45, "VolumeType": "io2", "Iops": 6000},
+        ]
+        compute, stubber = stubbed(READING)
+        found = []
+        for root in roots:
+            image = {
+                "ImageId": AMI.id,
+                "RootDeviceName": "/dev/xvda",
+                "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": root}],
+            }
+            stubber.add_response("describe_images", {"Images": [image]})
+            found += [one.disks(100) for one in [compute.image(REGION, AMI.id)] if one]
+        shape = {"device": "/dev/xvda", "gib": 100, "type": "gp3"}
+        assert found == [
+            (Disk(**shape, iops=6000, throughput=500),),
+            (Disk(**shape, iops=3000, throughput=125),),
+        ]
+
+    @pytest.mark.parametrize(
+        "ebs, why",
+        [
+            ({"VolumeSize": 100, "VolumeType": "io2"}, "EC2 tells no IOPS of its disk /dev/sdf"),
+            ({"VolumeType": "gp2"}, "EC2 tells no size of its disk /dev/sdf"),
+            ({"VolumeSize": 100, "VolumeType": "io1", "Iops": 400}, None),
+            ({"VolumeSize": 100}, None),
+        ],
+    )
+    def test_an_image_with_a_disk_of_unknown_shape_has_no_known_price(
+        self, ebs: dict[str, Any], why: str | None
+    ) -> None:
+        """A type that EC2 does not tell has one: that of the dearest."""
+        compute, stubber = stubbed(READING)
+        mappings = [{"DeviceName": "/dev/sdf", "Ebs": ebs}]
+        image = {"ImageId": AMI.id, "PlatformDetails": "Linux/UNIX", "BlockDeviceMappings": mappings}
+        stubber.add_response("describe_images", {"Images": [image]})
         found = compute.image(REGION, AMI.id)
         assert found is not None
         assert found.unpriced == why

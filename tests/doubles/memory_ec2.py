@@ -13,6 +13,7 @@ from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
 from tests.doubles.memory_records import (
     Box,
     Request,
+    disks_asked_for,
     fulfil,
     launched,
     tags_of,
@@ -181,13 +182,12 @@ class MemoryEc2:
             )
         for instance_type, cap in offers:
             if (attempt.region, instance_type) not in self.no_capacity:
-                gib = box["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] if image.root_device else 0
                 started = [
                     self.start(
                         instance_type,
                         attempt.region,
                         max_price=cap,
-                        gib=gib + image.other_gib,
+                        disks=disks_asked_for(box),
                         tags=dict(tags),
                         **facts,
                     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.domain.instance import Instance, SpotRequest
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Disk, Volume
 from chalicelib.ports import LaunchAnswer
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -14,8 +14,8 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class Box:
-    """An instance. `is_hidden`: Describe calls do not show it yet, or not now. `gib`: of its root, which goes with it;
-    `kept_disks` outlive it."""
+    """An instance. `is_hidden`: Describe calls do not show it yet, or not now. `disks` go with it, its root
+    first; `kept_disks` outlive it."""
 
     id: str
     region: str
@@ -32,7 +32,7 @@ class Box:
     managed_by: str | None = None
     client_token: str | None = None
     public_ip: str | None = "203.0.113.7"
-    gib: int = 45
+    disks: tuple[Disk, ...] = (Disk(gib=45, type="gp3"),)
     kept_disks: tuple[Volume, ...] = ()
     was_interrupted: bool = False
     tags: dict[str, str] = field(default_factory=dict)
@@ -83,14 +83,33 @@ def to_instance(box: Box) -> Instance:
 
 def volumes_of(box: Box) -> tuple[Volume, ...]:
     """The disks attached to a box."""
-    root = Volume(
-        id=f"vol-{box.id.removeprefix('i-')}",
-        instance_id=box.id,
-        type="gp3",
-        gib=box.gib,
-        since=box.launched_at or LONG_AGO,
+    own = [
+        Volume(
+            id=f"vol-{box.id.removeprefix('i-')}{f'-{number}' if number else ''}",
+            instance_id=box.id,
+            type=disk.type or "unknown",
+            gib=disk.gib,
+            iops=disk.iops,
+            throughput=disk.throughput,
+            since=box.launched_at or LONG_AGO,
+        )
+        for number, disk in enumerate(box.disks)
+    ]
+    return (*own, *box.kept_disks)
+
+
+def disks_asked_for(box: Mapping[str, Any]) -> tuple[Disk, ...]:
+    """The disks that a launch names."""
+    return tuple(
+        Disk(
+            device=one["DeviceName"],
+            gib=one["Ebs"]["VolumeSize"],
+            type=one["Ebs"].get("VolumeType"),
+            iops=one["Ebs"].get("Iops"),
+            throughput=one["Ebs"].get("Throughput"),
+        )
+        for one in box.get("BlockDeviceMappings", ())
     )
-    return (root, *box.kept_disks)
 
 
 def to_request(one: Request) -> SpotRequest:

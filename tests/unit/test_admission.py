@@ -18,6 +18,7 @@ from tests.builders import (
     adopted,
     at,
     budget,
+    gp3,
     lease,
     minutes,
     order,
@@ -34,7 +35,7 @@ MARGIN = minutes(15)
 
 
 def held(wish: LaunchOrder, *, gib: int = 100) -> Hold:
-    return worst_case(wish, storage_gib=gib, prices=prices(), margin=MARGIN)
+    return worst_case(wish, disks=gp3(gib), prices=prices(), margin=MARGIN)
 
 
 def test_the_hold_has_four_parts_each_up_to_the_next_cent() -> None:
@@ -90,7 +91,7 @@ def answer(wish: LaunchOrder, **facts: Any) -> Admission:
         wish,
         **{
             "owner": "ada",
-            "storage_gib": 100,
+            "disks": gp3(100),
             "states": (),
             "spent_usd": {},
             "open_leases": (),

@@ -20,6 +20,7 @@ from tests.builders import (
     at,
     box,
     budget,
+    gp3,
     lease,
     owner_budget,
     policy,
@@ -158,7 +159,7 @@ def lease_of(instance: Instance, **facts: Any) -> Lease:
         instance,
         **{
             "spot_requests": (),
-            "storage_gib": 100,
+            "disks": gp3(100),
             "states": (),
             "policy": Policy(),
             "prices": prices(),

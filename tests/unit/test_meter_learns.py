@@ -8,7 +8,7 @@ from chalicelib.domain.lease import Lease
 from chalicelib.domain.storage import Volume
 from chalicelib.usecases import report
 from chalicelib.web import views
-from tests.builders import HOUR, MINUTE, Stage, at, minutes, usd
+from tests.builders import HOUR, MINUTE, Stage, at, gp3, minutes, usd
 
 GB = 2**30
 
@@ -56,7 +56,7 @@ def test_volumes_are_asked_for_once_and_then_once_an_hour(stage: Stage) -> None:
     assert asked(stage) == 1
     (disk,) = stage.lease(lease.id).volumes
     assert (disk.gib, disk.type, disk.since) == (200, "gp3", at("09:00"))
-    stage.box(box_of(lease)).gib = 1000
+    stage.box(box_of(lease)).disks = gp3(1000)
     stage.until(at("10:30"))
     assert asked(stage) == 2
     assert [one.gib for one in stage.lease(lease.id).volumes] == [200, 1000]
@@ -226,7 +226,7 @@ def test_an_interruption_within_the_first_hour_costs_only_its_disk_and_address(s
 
 def test_a_stopped_box_without_a_lease_shows_what_its_disks_cost(stage: Stage) -> None:
     """Nobody adopts what is at rest, and it bills all the same; what EC2 does not tell is left out."""
-    box = stage.compute.start(gib=730)
+    box = stage.compute.start(disks=gp3(730))
     stage.compute.stop("us-east-1", [box])
     stage.clock.advance(MINUTE)
     (seen,) = report.instances(stage.services)

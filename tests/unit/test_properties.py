@@ -40,6 +40,7 @@ from tests.builders import (
     box,
     busy_at,
     case,
+    gp3,
     lease,
     minutes,
     order,
@@ -85,7 +86,7 @@ def price_paths(draw: st.DrawFn) -> tuple[tuple[int, Decimal], ...]:
 
 
 def held_lease(wish: LaunchOrder, gib: int, instance_type: str, cap: Decimal) -> Lease:
-    hold = worst_case(wish, storage_gib=gib, prices=prices(), margin=Policy().teardown.margin)
+    hold = worst_case(wish, disks=gp3(gib), prices=prices(), margin=Policy().teardown.margin)
     ids = tuple(f"i-{n}" for n in range(wish.target_capacity))
     runs = tuple(run(instance_id=one, instance_type=instance_type, max_price_usd=cap) for one in ids)
     return lease(
@@ -126,7 +127,7 @@ def test_a_hold_grows_with_time_capacity_cap_and_disk(wish: LaunchOrder, gib: in
     free = replace(wish, budget_usd=None)
 
     def total(what: LaunchOrder, size: int = gib) -> Decimal:
-        return worst_case(what, storage_gib=size, prices=prices(), margin=margin).total_usd
+        return worst_case(what, disks=gp3(size), prices=prices(), margin=margin).total_usd
 
     assert total(replace(free, lasts_for=free.lasts_for + SECOND)) >= total(free)
     assert total(replace(free, lasts_for=free.lasts_for + HOUR)) > total(free)

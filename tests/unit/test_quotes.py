@@ -11,7 +11,7 @@ from chalicelib.domain.admission import worst_case
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.quotes import HALF, NINE_TENTHS, enough_for, zone_prices
 from chalicelib.usecases.quotes import MarketQuote, Wish, quote
-from tests.builders import REGION, Stage, order, usd
+from tests.builders import REGION, Stage, gp3, order, usd
 from tests.doubles.memory_ports import START
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -112,7 +112,7 @@ def test_a_quote_s_hold_is_what_the_launch_would_hold() -> None:
     wish = order(lasts_for=5 * HOUR, target_capacity=2, volume_gib=200, egress_gb=7)
     margin = told.margin_for
     assert margin > timedelta(0)
-    hold = worst_case(wish, storage_gib=200, prices=stage.prices.on_demand(), margin=margin)
+    hold = worst_case(wish, disks=gp3(200), prices=stage.prices.on_demand(), margin=margin)
     assert told.hold_usd == hold.total_usd == told.hold.total_usd + told.margin_usd
     assert told.margin_usd > 0
 
