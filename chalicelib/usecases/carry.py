@@ -26,32 +26,44 @@ def carry_over(services: Services, facts: Facts) -> None:
     """Move what is left over wherever a period that runs, or soon will, gains a cent by it. What the table does not
     take is for the next sweep."""
     for lease in facts.leases:
-        if lease.status is Status.ACTIVE and any(charge.is_short for charge in lease.charges):
+        if facts.in_focus(lease) and _carried(lease, facts.book, facts):
             _carry(services, facts, lease.id)
 
 
 def _carry(services: Services, facts: Facts, lease_id: str) -> None:
-    now, policy = facts.now, facts.policy
+    """Look again, at what is recorded now and at every period of the lease, and write."""
     try:
         lease = services.store.lease(lease_id)
-        if lease is None or lease.status is not Status.ACTIVE:
+        if lease is None:
             return
-        book = services.store.budgets(now, until=term_of(lease, policy).ends_at)
-        spent = Spent(at=now, by_day=cost_by_day(lease, facts.prices, now))
-        charges = _charges(lease, book, policy, spent)
-        if _gains(lease, charges, book, now + lease.margin(policy.teardown.margin) + BEFOREHAND, now):
+        book = services.store.budgets(facts.now, until=term_of(lease, facts.policy).ends_at)
+        charges = _carried(lease, book, facts)
+        if charges:
             carried = replace(lease, charges=charges)
             services.store.rehold(carried, before=lease.charges, revision=book.revision)
     except (BudgetExceeded, Stale, Unavailable):
         return
 
 
+def _carried(lease: Lease, book: BudgetBook, facts: Facts) -> tuple[Charge, ...] | None:
+    """Its charges anew where a period gains by it; a time that is over gains nothing any more."""
+    now, policy = facts.now, facts.policy
+    is_short = any(charge.is_short for charge in lease.charges)
+    if lease.status is not Status.ACTIVE or not is_short or now >= term_of(lease, policy).ends_at:
+        return None
+    spent = Spent(at=now, by_day=cost_by_day(lease, facts.prices, now))
+    charges = _charges(lease, book, policy, spent)
+    soon = now + lease.margin(policy.teardown.margin) + BEFOREHAND
+    return charges if _gains(lease, charges, book, soon, now) else None
+
+
 def _charges(lease: Lease, book: BudgetBook, policy: Policy, spent: Spent) -> tuple[Charge, ...]:
-    """Its charges anew, by what is known now; those of budgets that are not there any more stay as they are."""
+    """Its charges anew, by what is known now. Those of budgets that are not there any more stay as they are, and so do
+    those of budgets that hold all of it: it may still cost that, by what no second tells."""
     budgets = [
         budget
         for budget in book.budgets_covering(owner=lease.owner, project=lease.project)
-        if any(map(budget.charged_by, lease.charges))
+        if any(charge.is_short and budget.charged_by(charge) for charge in lease.charges)
     ]
     room = {
         (state.budget.name, state.period_key): state.left_usd

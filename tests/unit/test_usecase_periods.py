@@ -192,6 +192,34 @@ def test_money_that_a_cheap_day_leaves_is_there_the_next_day() -> None:
     assert stage.alive == list(lease.instance_ids)
 
 
+def test_what_a_cheap_day_leaves_stays_held_where_no_period_is_short_of_it() -> None:
+    """The lease may still cost its whole hold, by what it sends or by a disk that is attached to it: the month keeps
+    that, and gives no launch its room."""
+    stage = stage_at("2026-11-23T12:00")
+    stage.put_budget(limit=40, period=DAILY)
+    stage.put_budget("month", limit=40)
+    stage.prices.set_spot(ZONE, TYPE, "0.40", at=at("00:00"))
+    lease = stage.launch(lasts_for=30 * HOUR, budget_usd=usd(29))
+    stage.clock.at = moment("2026-11-23T23:30")
+    stage.until(moment("2026-11-24T00:05"))
+    carried = stage.lease(lease.id)
+    assert held(carried)["2026-11-24"] > held(lease)["2026-11-24"]
+    assert held(carried, "month") == {"2026-11": carried.hold.total_usd}
+
+
+def test_a_lease_that_is_short_later_is_not_looked_up_before_there_is_something_to_move() -> None:
+    """A sweep of a thousand of them reads no more than one of none."""
+    stage = stage_at("2026-11-23T12:00")
+    stage.put_budget(limit=100, period=DAILY)
+    lease = stage.launch(lasts_for=30 * HOUR, budget_usd=usd(16), egress_gb=0)
+    assert any(charge.is_short for charge in lease.charges)
+    stage.sweep()
+    stage.store.calls.clear()
+    stage.after(MINUTE)
+    assert stage.store.calls.count("lease") == 0
+    assert stage.store.calls.count("budgets") == 1
+
+
 def test_a_lease_ends_before_a_day_that_can_t_pay_for_its_end() -> None:
     """Nothing is left for tomorrow: it ends while today still pays."""
     stage = stage_at("2026-11-23T12:00")
