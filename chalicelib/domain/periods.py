@@ -147,6 +147,13 @@ def cost_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, Dec
     return days
 
 
+def spent_by(lease: Lease, prices: PriceBook, now: datetime) -> Spent | None:
+    """What a lease has spent by now; None while a box of its was never seen to run: it may have cost more."""
+    if not lease.runs or not set(lease.instance_ids) <= {run.instance_id for run in lease.runs}:
+        return None
+    return Spent(at=now, by_day=cost_by_day(lease, prices, now))
+
+
 def with_final_cost(lease: Lease, prices: PriceBook, now: datetime) -> Lease:
     """The lease with what it has cost in the end, by days, as it is written when it closes."""
     days = cost_by_day(lease, prices, now)

@@ -14,7 +14,7 @@ from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.lease import Charge, Lease, Status
 from chalicelib.domain.money import CENT, ZERO
-from chalicelib.domain.periods import Spent, cost_by_day
+from chalicelib.domain.periods import Spent, spent_by
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
@@ -51,7 +51,9 @@ def _carried(lease: Lease, book: BudgetBook, facts: Facts) -> tuple[Charge, ...]
     is_short = any(charge.is_short for charge in lease.charges)
     if lease.status is not Status.ACTIVE or not is_short or now >= term_of(lease, policy).ends_at:
         return None
-    spent = Spent(at=now, by_day=cost_by_day(lease, facts.prices, now))
+    spent = spent_by(lease, facts.prices, now)
+    if spent is None or lease.region not in facts.sight.seen_regions:
+        return None
     charges = _charges(lease, book, policy, spent)
     soon = now + lease.margin(policy.teardown.margin) + BEFOREHAND
     return charges if _gains(lease, charges, book, soon, now) else None

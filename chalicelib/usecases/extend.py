@@ -18,7 +18,7 @@ from chalicelib.domain.errors import NotFound, Refused, Stale
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import hours, show
-from chalicelib.domain.periods import MOST_PERIODS, Spent, cost_by_day
+from chalicelib.domain.periods import MOST_PERIODS, spent_by
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rates import Rates
@@ -91,16 +91,19 @@ def _extend(
 
 
 def _rehold(services: Services, lease: Lease, changed: Lease, policy: Policy, now: datetime) -> Lease:
-    """Write the change with its hold split anew; of periods that are over a hold that is cut keeps what they cost."""
+    """Write the change with its hold split anew; where it is short in a period, those that are over keep only what they
+    cost."""
     book = services.store.budgets(now)
     budgets = book.budgets_covering(owner=lease.owner, project=lease.project)
     term = term_of(changed, policy)
     if term.charges(budgets) > MOST_PERIODS:
         raise too_many_periods(term, budgets)
     charges = charges_for(changed.hold, budgets, term)
-    if any(charge.is_short for charge in charges):
-        spent = Spent(at=now, by_day=cost_by_day(lease, services.prices.on_demand(), now))
-        charges = charges_for(changed.hold, budgets, term, spent=spent)
+    spent = spent_by(lease, services.prices.on_demand(), now)
+    short = [one for one in budgets if any(each.is_short and one.charged_by(each) for each in charges)]
+    if short and spent:
+        whole = tuple(each for each in charges if not any(one.charged_by(each) for one in short))
+        charges = (*whole, *charges_for(changed.hold, short, term, spent=spent))
     return services.store.rehold(
         replace(changed, charges=charges), before=lease.charges, revision=book.revision
     )

@@ -207,6 +207,28 @@ def test_what_a_cheap_day_leaves_stays_held_where_no_period_is_short_of_it() -> 
     assert held(carried, "month") == {"2026-11": carried.hold.total_usd}
 
 
+def test_a_change_keeps_the_whole_hold_where_no_period_is_short_of_it() -> None:
+    """The day that is over keeps what it cost; the month keeps all that the lease may still cost."""
+    stage = stage_at("2026-11-23T12:00")
+    stage.put_budget(limit=40, period=DAILY)
+    stage.put_budget("month", limit=40)
+    lease = stage.launch(lasts_for=30 * HOUR, budget_usd=usd(29))
+    stage.sweep()
+    stage.clock.at = moment("2026-11-24T10:00")
+    changed = extend(stage.services, lease.id, lasts_for=29 * HOUR, budget_usd=usd(28), by="ada")
+    assert held(changed, "month") == {"2026-11": usd(28)}
+
+
+def test_what_was_never_seen_to_run_is_not_taken_for_free() -> None:
+    """Its region has not answered since the launch: the day that is over keeps its worst case."""
+    stage = stage_at("2026-11-23T12:00")
+    stage.put_budget(limit=40, period=DAILY)
+    lease = stage.launch(lasts_for=30 * HOUR, budget_usd=usd(20))
+    stage.clock.at = moment("2026-11-24T10:00")
+    changed = extend(stage.services, lease.id, lasts_for=29 * HOUR, budget_usd=None, by="ada")
+    assert held(changed)["2026-11-23"] == held(lease)["2026-11-23"]
+
+
 def test_a_lease_that_is_short_later_is_not_looked_up_before_there_is_something_to_move() -> None:
     """A sweep of a thousand of them reads no more than one of none."""
     stage = stage_at("2026-11-23T12:00")
