@@ -202,9 +202,10 @@ def _learned(
 
 
 def _looked_at(lease: Lease, answered: Sequence[str], facts: Facts) -> datetime | None:
-    """When all of its boxes were looked at: not by a look at one that has just come."""
-    live = {box.id for box in facts.owned(lease).live}
-    return facts.now if live <= set(answered) else lease.volumes_at
+    """When all of its boxes were looked at: not by a look at one that has just come, or that an event is about."""
+    boxes = {box.id for box in facts.owned(lease).live}
+    boxes |= {run.instance_id for run in lease.runs if run.disk_ended_at is None}
+    return facts.now if boxes <= set(answered) else lease.volumes_at
 
 
 def _with_flags(lease: Lease, facts: Facts) -> Lease:

@@ -76,6 +76,19 @@ def test_a_volume_that_comes_is_seen_at_once(stage: Stage) -> None:
     assert [one.until for one in stage.lease(lease.id).volumes] == [None, at("09:12")]
 
 
+def test_an_event_about_one_box_does_not_count_as_a_look_at_the_others(stage: Stage) -> None:
+    """A disk of the other one that grew bills as grown since both were looked at."""
+    lease = stage.launch(target_capacity=2, lasts_for=10 * HOUR)
+    one, other = lease.instance_ids
+    stage.until(at("09:30"))
+    stage.box(other).disks = gp3(1000)
+    stage.clock.at = at("10:05")
+    stage.sweep(only=one)
+    stage.until(at("10:06"))
+    grown = [disk for disk in stage.lease(lease.id).volumes if disk.gib == 1000]
+    assert [(disk.instance_id, disk.since) for disk in grown] == [(other, at("09:00"))]
+
+
 def test_adoption_knows_its_box_s_volumes_from_the_first_minute(stage: Stage) -> None:
     """They are asked for before its hold is made, and not again."""
     box = stage.compute.start()
