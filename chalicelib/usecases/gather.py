@@ -265,13 +265,15 @@ def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) 
 
 
 def _accrued_in(facts: Facts, lease: Lease, cost: Cost) -> dict[str, Decimal]:
-    """What a lease has cost in each present period of which it holds only a part."""
+    """What a lease has cost in each present period on which only a part of its hold stands."""
     return {
         state.period_key: cost_since(
             lease, facts.prices, starts_at(state.budget.period, facts.now), accrued_usd=cost.accrued_usd
         )
         for state in facts.book.states
-        if any(charge.is_short and state.charged_by(charge) for charge in lease.charges)
+        if any(
+            state.charged_by(charge) and charge.amount_usd != lease.hold.total_usd for charge in lease.charges
+        )
     }
 
 

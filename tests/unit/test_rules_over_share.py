@@ -71,9 +71,11 @@ def test_a_launch_ends_before_a_day_that_can_t_pay_for_its_end(
 
 
 def test_what_is_held_in_full_has_no_share_to_pass() -> None:
-    """Its hold speaks for it."""
+    """Its hold speaks for it, while the day has room for what it has cost beyond its part."""
     full = lease(hold=Hold(compute_usd=usd(100)), charges=shares("2", is_short=False))
-    assert all(finding.rule != "over_share" for finding in decide(judged(full, "50")).findings)
+    assert all(finding.rule != "over_share" for finding in decide(judged(full, "50", left="49")).findings)
+    assert all(finding.rule != "over_share" for finding in decide(judged(full, "2.01")).findings)
+    assert effect_of("over_share", judged(full, "50", left="48")) is Effect.END
     assert all(finding.rule != "over_share" for finding in decide(case(at("12:00"))).findings)
 
 

@@ -192,6 +192,19 @@ def test_money_that_a_cheap_day_leaves_is_there_the_next_day() -> None:
     assert stage.alive == list(lease.instance_ids)
 
 
+def test_what_a_launch_sends_ends_it_before_it_takes_what_others_hold_that_day() -> None:
+    """It has money left for tomorrow, and today has none beyond what is held for the other one, which runs on."""
+    stage = stage_at("2026-11-23T12:00")
+    stage.put_budget(limit=20, period=DAILY)
+    lease = stage.launch(lasts_for=30 * HOUR, budget_usd=usd(18), egress_gb=0)
+    other = stage.launch(lasts_for=7 * HOUR, egress_gb=0)
+    stage.sweep()
+    stage.metrics.send(lease.instance_ids[0], 100 * 2**30, at=moment("2026-11-23T12:20"))
+    stage.until(moment("2026-11-23T18:50"))
+    assert stage.alive == list(other.instance_ids)
+    assert stage.receipt(lease.id).cause == "over_share"
+
+
 def test_what_a_cheap_day_leaves_stays_held_where_no_period_is_short_of_it() -> None:
     """The lease may still cost its whole hold, by what it sends or by a disk that is attached to it: the month keeps
     that, and gives no launch its room."""

@@ -19,7 +19,11 @@ def over_share(case: Case) -> Finding | None:
     findings = [
         finding
         for state in case.budgets
-        for finding in (_share_used(case, case.lease, state), _no_share_next(case, case.lease, state))
+        for finding in (
+            _share_used(case, case.lease, state),
+            _others_share(case, case.lease, state),
+            _no_share_next(case, case.lease, state),
+        )
         if finding
     ]
     if not findings:
@@ -54,6 +58,30 @@ def _share_used(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
         reason=reason,
         figures=figures,
         due_at=spent_at(case, limit - accrued),
+    )
+
+
+def _others_share(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
+    """What no second tells (data that it sent, a disk attached later) may take a launch past its part of a hold in one
+    period: it ends before it takes what others hold there, and not they."""
+    held = sum((charge.amount_usd for charge in lease.charges if state.charged_by(charge)), ZERO)
+    accrued = case.accrued_in_usd.get(state.period_key, ZERO)
+    beyond = accrued - held - case.cost.ceiling_usd / 60  # a start bills a minute at least
+    if lease.is_adopted or beyond <= 0 or state.left_usd >= beyond + case.ending_usd:
+        return None
+    where = f"budget {state.budget.name!r} in {state.period_key}"
+    return Finding(
+        rule="over_share",
+        effect=Effect.END,
+        reason=f"it has cost {show(accrued)} of the {show(held)} held for it on {where}, which has no room for more",
+        figures={
+            "share_of": state.budget.name,
+            "period_key": state.period_key,
+            "share_usd": str(held),
+            "accrued_usd": str(accrued),
+            "budget": state.budget.name,
+        },
+        due_at=case.now,
     )
 
 
