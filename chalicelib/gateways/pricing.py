@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.prices import PriceBook, region_of
 from chalicelib.gateways import price_list
-from chalicelib.gateways.aws import ASKING, AWS_ERRORS, HURRIED, Aws, explain, unavailable
+from chalicelib.gateways.aws import ASKING, AWS_ERRORS, HURRIED, Aws, explain, is_settled, unavailable
 from chalicelib.gateways.price_list import PriceCache, PriceList
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Ec2Prices:
     def _refresh(self, region: str, wanted: Mapping[Key, datetime], now: datetime) -> None:
         """Ask a region once for all its pools, and keep the answer."""
         try:
-            points = self._history(region, wanted, now)
+            points = self._asked_twice(region, wanted, now)
         except AWS_ERRORS as error:
             log.warning("no spot prices from %s: %s", region, explain(error))
             return
@@ -141,6 +141,17 @@ class Ec2Prices:
                 known = self._pools.setdefault(key, _Pool(since=start, asked_at=now))
                 known.points |= points.get(key, {})
                 known.since, known.asked_at = min(known.since, start), max(known.asked_at, now)
+
+    def _asked_twice(
+        self, region: str, wanted: Mapping[Key, datetime], now: datetime
+    ) -> dict[Key, dict[datetime, Decimal]]:
+        """Again where AWS failed: a lease whose price is not known counts at its cap, and may end for that."""
+        try:
+            return self._history(region, wanted, now)
+        except AWS_ERRORS as error:
+            if is_settled(error):
+                raise
+        return self._history(region, wanted, now)
 
     def _history(
         self, region: str, wanted: Mapping[Key, datetime], now: datetime

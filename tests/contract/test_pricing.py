@@ -134,6 +134,13 @@ def test_an_outage_leaves_out_what_is_not_known(world: World) -> None:
     assert set(prices.book([POOL, OTHER], since=world.now - HOUR, now=world.now).spot) == {POOL}
 
 
+def test_one_failure_leaves_no_price_unknown(world: World) -> None:
+    """A lease whose price is not known counts at its cap and may end for that, so EC2 is asked a second time."""
+    prices = Ec2Prices(aws_of(world))
+    world.fault(service="ec2", operation="DescribeSpotPriceHistory", code="InternalError", times=1)
+    assert set(prices.book([POOL], since=world.now - HOUR, now=world.now).spot) == {POOL}
+
+
 def test_prices_are_no_longer_waited_for_than_the_deadline(world: World) -> None:
     """A silent EC2 costs the sweep the deadline and nothing else."""
     prices = Ec2Prices(aws_of(world), deadline_seconds=0.05)
