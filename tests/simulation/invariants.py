@@ -145,7 +145,8 @@ def everything_running_is_watched(town: Town, leases: Leases) -> Iterator[Violat
     """Each box that has run for longer than two sweeps has an open lease."""
     known = {one for lease in leases if lease.is_open for one in lease.instance_ids}
     for box in town.alive:
-        if box.id in known or box.id in town.protected or not box.runs:
+        # One whose last run is over is on its way up again, and was seen at rest.
+        if box.id in known or box.id in town.protected or not box.runs or box.runs[-1].end is not None:
             continue
         since = box.runs[-1].start
         late = town.now - since - town.outages.within(since, town.now)
