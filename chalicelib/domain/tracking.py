@@ -77,8 +77,8 @@ def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None)
         lease = _with_ids(lease, instance)
         lease = _with_runs(lease, instance, sight, now)
     if only is None and lease.region in sight.seen_regions:
-        lease = _with_missing(lease, {instance.id for instance in seen}, now)
-    return lease
+        return _with_missing(lease, {instance.id for instance in seen}, now)
+    return lease if only else _with_unseen(lease)
 
 
 def holdings(lease: Lease, sight: Sight, now: datetime) -> Holdings:
@@ -105,9 +105,35 @@ def _with_ids(lease: Lease, instance: Instance) -> Lease:
     return lease
 
 
+def _with_unseen(lease: Lease) -> Lease:
+    """What was launched and has never been seen bills all the same: while its region does not answer it is taken to run
+    since its launch, at the price its hold was made with, in no zone. The first look at it says better."""
+    order = lease.order
+    if order is None or lease.status is not Status.ACTIVE or lease.launched_at is None:
+        return lease
+    known = {run.instance_id for run in lease.runs}
+    price = lease.hold.hourly_usd / order.target_capacity or order.max_price_usd_per_hour
+    assumed = tuple(
+        Run(
+            instance_id=instance_id,
+            instance_type=order.instance_types[0],
+            zone=None,
+            is_spot=True,
+            started_at=lease.launched_at,
+            max_price_usd=price,
+        )
+        for instance_id in lease.instance_ids
+        if instance_id not in known
+    )
+    return replace(lease, runs=(*lease.runs, *assumed)) if assumed else lease
+
+
 def _with_runs(lease: Lease, instance: Instance, sight: Sight, now: datetime) -> Lease:
     """Close the run of an instance that stopped or was restarted, open one for an instance that runs."""
     last = next((run for run in reversed(lease.runs) if run.instance_id == instance.id), None)
+    if last is not None and last.zone is None and instance.zone is not None:  # it was assumed
+        lease = replace(lease, runs=tuple(run for run in lease.runs if run is not last))
+        last = None
     if not instance.is_running:
         return _with_end(lease, last, instance, sight, now)
     news = _news_of(instance, sight, now)

@@ -4,8 +4,20 @@ import pytest
 
 from chalicelib.domain.lease import Status
 from chalicelib.domain.notices import Kind
-from tests.builders import MINUTE, REGION, Stage, at
+from tests.builders import HOUR, MINUTE, REGION, Stage, at, usd
 from tests.unit.sweep_kit import is_over, one_hour
+
+
+def test_a_launched_box_that_was_never_seen_ends_for_its_money() -> None:
+    """From its launch on nothing answers in its region: it counts at the price of its hold, and ends within it."""
+    stage = Stage()
+    lease = stage.launch(lasts_for=8 * HOUR, budget_usd=usd("1.00"))
+    stage.compute.fail("observe", REGION, code="InternalError")
+    stage.until(at("12:00"))
+    ended = stage.store.lease(lease.id)
+    assert ended is not None
+    assert ended.ending is not None
+    assert ended.ending.cause == "over_budget"
 
 
 def test_one_region_s_errors_do_not_stop_the_others() -> None:
