@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar
 
+from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BillAnswer, BilledDay, BillFailure
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
@@ -118,6 +119,10 @@ class Compute(Protocol):
 
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """The volumes attached to each instance, none for one that EC2 does not know. Raises Unavailable."""
+
+    def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
+        """Whether each instance type has accelerators; None for one that the region does not know, no entry for one it
+        did not get to. Raises Unavailable where it said nothing at all."""
 
     def attempts(
         self,
@@ -384,6 +389,12 @@ class Store(Protocol):
         """What CloudWatch last answered, a lease each."""
 
     def learn(self, learned: Sequence[Learned]) -> None:
+        """Keep this in place of all that was kept; of two writers the later one stands."""
+
+    def type_facts(self) -> tuple[TypeFact, ...]:
+        """What EC2 said of instance types that the table of families does not have."""
+
+    def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Keep this in place of all that was kept; of two writers the later one stands."""
 
     def usage(self, month: str) -> Usage:

@@ -40,6 +40,8 @@ class Instance:
     """EC2 took it back: that is why it does not run."""
     volumes: Mapping[str, bool] | None = None
     """Id → whether it outlives the box, of what is attached; None where the answer did not say."""
+    is_accelerated: bool | None = None
+    """What EC2 says of its type; None where nobody has asked, or where the table of families knows."""
 
     @property
     def is_gone(self) -> bool:

@@ -16,7 +16,8 @@ def in_scope(instance: Instance, scope: ScopePolicy) -> bool:
 
     if scope.regions != "all" and instance.region not in scope.regions:
         return False
-    if not (is_accelerator(instance.type) or matches(scope.include_types)) or matches(scope.exclude_types):
+    is_one = is_accelerator(instance.type, told=instance.is_accelerated) or matches(scope.include_types)
+    if not is_one or matches(scope.exclude_types):
         return False
     return not any(
         key in instance.tags and (value in {"", "*"} or instance.tags[key] == value)

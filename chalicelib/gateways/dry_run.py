@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
@@ -57,6 +58,10 @@ class DryRunCompute:
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """As they are."""
         return self._compute.volumes(region, instance_ids)
+
+    def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
+        """As they are."""
+        return self._compute.accelerated(region, names)
 
     def attempts(
         self,
@@ -273,6 +278,13 @@ class ScratchStore:
         return self._store.learned()
 
     def learn(self, learned: Sequence[Learned]) -> None:
+        """Not kept."""
+
+    def type_facts(self) -> tuple[TypeFact, ...]:
+        """As they are."""
+        return self._store.type_facts()
+
+    def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Not kept."""
 
     def usage(self, month: str) -> Usage:

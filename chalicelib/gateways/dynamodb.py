@@ -17,6 +17,7 @@
 | GUARD | month | what Curfew's own calls add up to |
 | POLICY | POLICY | the policy and its version |
 | PRICES | REGION#name | list prices of a region, as the Pricing API told them |
+| TYPES | KNOWN | what EC2 said of instance types that the table of families does not have |
 | ACCOUNT | ARMED, REGION#name | since when it is armed; what ran in a region at first sight |
 
 A document stands in `doc` as JSON (`doc_deflated` where it is long); other attributes are what conditions, filters and
@@ -39,12 +40,13 @@ from chalicelib.gateways.dynamodb_leases import LeaseRecords
 from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
 from chalicelib.gateways.dynamodb_table import Table
+from chalicelib.gateways.dynamodb_types import TypeRecords
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class DynamoStore(LeaseRecords, BillRecords, GuardRecords, SettingRecords, PriceRecords):
+class DynamoStore(LeaseRecords, BillRecords, GuardRecords, SettingRecords, PriceRecords, TypeRecords):
     """Implements chalicelib.ports.Store, and keeps list prices. A call may raise Unavailable, after 20 s of trying."""
 
     def __init__(

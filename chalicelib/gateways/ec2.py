@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.domain.storage import Disk, Volume
-from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe, ec2_volumes
+from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe, ec2_types, ec2_volumes
 from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, code_of, unavailable
 from chalicelib.ports import Image, LaunchAnswer, Outcome
 
@@ -59,6 +59,10 @@ class Ec2Compute:
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """The volumes attached to each instance."""
         return ec2_volumes.volumes(self._aws, region, instance_ids)
+
+    def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
+        """Whether each instance type has accelerators."""
+        return ec2_types.accelerated(self._aws, region, names)
 
     def attempts(
         self,

@@ -4,11 +4,12 @@ Only Describe calls, the metrics and the table may delay what is decided here; p
 deadline, and whatever does not answer is named in `lacking` instead of stopping anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from chalicelib.domain.accelerators import TypeFact, unlisted, with_facts
 from chalicelib.domain.adoption import Unleased, obstacle, unleased
 from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.case import Case, Verdict
@@ -47,6 +48,8 @@ class Facts:
     book: BudgetBook
     prices: PriceBook
     lacking: tuple[str, ...] = field(default=())
+    types: tuple[TypeFact, ...] = ()
+    """What EC2 said of instance types that the table of families does not have."""
 
     def in_focus(self, lease: Lease) -> bool:
         """Whether this look may judge a lease: an event's sees one box only."""
@@ -80,6 +83,8 @@ def gather(
     views = services.compute.observe(regions, only=only[1] if only else None)
     known = {*account.first_sights, *(lease.region for lease in stored)}
     sight = Sight(doubted(views, known), tuple(news))
+    types = _types(services, sight)
+    sight = with_facts(sight, types)
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
     ran_before = _ran_before(services, account, sight)
     found = unleased(sight, tracked, policy=policy, ran_before=ran_before, now=now)
@@ -96,7 +101,18 @@ def gather(
         book=book,
         prices=price_book(services, tracked, loose, now),
         lacking=(*lacking, *_not_understood(policy)),
+        types=types,
     )
+
+
+def _types(services: Services, sight: Sight) -> tuple[TypeFact, ...]:
+    """What was told of types, where one was seen that needs it; without the record they go by their letters."""
+    if not unlisted(sight.instances):
+        return ()
+    try:
+        return services.store.type_facts()
+    except Unavailable:
+        return ()
 
 
 def _not_understood(policy: Policy) -> tuple[str, ...]:
@@ -164,7 +180,7 @@ def spent_by_budget(
     spent: dict[str, Decimal] = {}
     for state in book.states:
         since = starts_at(state.budget.period, now)
-        charged = [one for one in leases if any(map(state.budget.charged_by, one.charges))]
+        charged = charged_to([state], leases)
         held = sum(
             (each.amount_usd for one in charged for each in one.charges if state.charged_by(each)), ZERO
         )
@@ -173,6 +189,12 @@ def spent_by_budget(
         )
         spent[state.budget.name] = state.used_usd - held + accrued
     return spent
+
+
+def charged_to(states: Iterable[BudgetState], leases: Iterable[Lease]) -> list[Lease]:
+    """The leases that stand on any of these budgets."""
+    budgets = [state.budget for state in states]
+    return [one for one in leases if any(budget.charged_by(each) for budget in budgets for each in one.charges)]
 
 
 def _ledger(services: Services, now: datetime, *, until: datetime) -> tuple[tuple[Lease, ...], BudgetBook]:

@@ -31,6 +31,7 @@ from chalicelib.usecases.recover import recover_launches
 from chalicelib.usecases.rest import close_resting
 from chalicelib.usecases.tagging import tag_boxes
 from chalicelib.usecases.thresholds import tell_thresholds
+from chalicelib.usecases.types import learn_types
 
 
 def sweep(
@@ -57,11 +58,12 @@ def sweep(
     remember(services, verdicts, now)
     wanted = list_prices.that_matter(facts.leases, facts.loose) if only is None else ()
     unpriced = list_prices.renew(services, wanted, now)
+    untyped = learn_types(services, facts) if only is None else ()
     record = replace(
         _record(services, facts, intent, receipts, trigger),
         adopted=adopted.lease_ids,
         unleased_hourly_usd=sum((v.case.cost.ceiling_usd for v in verdicts if v.case.lease is None), ZERO),
-        lacking=(*facts.lacking, *lacking, *unpriced),
+        lacking=(*facts.lacking, *lacking, *unpriced, *untyped),
     )
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
     tell_thresholds(services, facts)

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-LOOKS = frozenset({"regions", "observe", "image", "volumes", "find_launched"})
+LOOKS = frozenset({"regions", "observe", "image", "volumes", "find_launched", "accelerated"})
 REFUSALS = (
     "Insufficient",
     "Invalid",
@@ -157,6 +157,11 @@ class MemoryCompute:
             return {one: self.ec2.volumes(one) for one in instance_ids}
 
         return self._call("volumes", region, instance_ids, disks, _unavailable)
+
+    def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
+        return self._call(
+            "accelerated", region, names, lambda: {one: self.ec2.types.get(one) for one in names}, _unavailable
+        )
 
     def attempts(
         self,

@@ -36,6 +36,8 @@ class MemoryEc2:
         self.requests: dict[str, Request] = {}
         self.images: dict[str, Image] = {AMI.id: AMI}
         self.templates: set[tuple[str, str]] = set()
+        self.types: dict[str, bool] = {}
+        """Whether types that the table of families does not have are accelerated."""
         self.no_capacity: set[tuple[str, str]] = set()
         self.relaunches_after = timedelta(0)
         self.shutting_down_for = timedelta(0)

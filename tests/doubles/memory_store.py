@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import NotFound, Stale
@@ -56,6 +57,7 @@ class MemoryStore(MemoryBillRecords):
         self._told: set[str] = set()
         self._outbox: dict[str, _Waiting] = {}
         self._learned: tuple[str, ...] = ()
+        self._types: tuple[str, ...] = ()
         self._usage: dict[str, Usage] = {}
 
     # Policy and account
@@ -340,6 +342,14 @@ class MemoryStore(MemoryBillRecords):
     @call
     def learn(self, learned: Sequence[Learned]) -> None:
         self._learned = tuple(map(to_text, learned))
+
+    @call
+    def type_facts(self) -> tuple[TypeFact, ...]:
+        return tuple(from_text(TypeFact, text) for text in self._types)
+
+    @call
+    def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
+        self._types = tuple(map(to_text, facts))
 
     @call
     def usage(self, month: str) -> Usage:
