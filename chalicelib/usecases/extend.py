@@ -24,6 +24,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rates import Rates
 from chalicelib.domain.storage import Disk, attached, disks_usd
 from chalicelib.ports import Services
+from chalicelib.usecases.gather import price_book
 
 TRIES = 10
 
@@ -75,7 +76,7 @@ def _extend(
             f"{hours(policy.lease.max_for):f}; nothing was changed",
             slug="lease-limit",
         )
-    prices = services.prices.on_demand()
+    prices = price_book(services, [lease], (), now)
     hold, order = _new_hold(prices, lease, length, budget_usd, policy)
     spent = measure(lease, prices, now).accrued_usd
     if budget_usd is not None and budget_usd < spent and budget_usd < lease.hold.total_usd:
@@ -87,10 +88,12 @@ def _extend(
     changed = replace(
         lease, expires_at=expires_at, hold=hold, order=order, budget_usd=budget_usd or lease.budget_usd
     )
-    return _rehold(services, lease, changed, policy, now)
+    return _rehold(services, lease, changed, policy, prices, now)
 
 
-def _rehold(services: Services, lease: Lease, changed: Lease, policy: Policy, now: datetime) -> Lease:
+def _rehold(
+    services: Services, lease: Lease, changed: Lease, policy: Policy, prices: PriceBook, now: datetime
+) -> Lease:
     """Write the change with its hold split anew; where it is short in a period, those that are over keep only what they
     cost."""
     book = services.store.budgets(now)
@@ -99,7 +102,7 @@ def _rehold(services: Services, lease: Lease, changed: Lease, policy: Policy, no
     if term.charges(budgets) > MOST_PERIODS:
         raise too_many_periods(term, budgets)
     charges = charges_for(changed.hold, budgets, term)
-    spent = spent_by(lease, services.prices.on_demand(), now)
+    spent = spent_by(lease, prices, now)
     short = [one for one in budgets if any(each.is_short and one.charged_by(each) for each in charges)]
     if short and spent:
         whole = tuple(each for each in charges if not any(one.charged_by(each) for one in short))

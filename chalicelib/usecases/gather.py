@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from chalicelib.domain.accelerators import TypeFact, unlisted, with_facts
 from chalicelib.domain.adoption import Unleased, obstacle, unleased
-from chalicelib.domain.budget import BudgetBook
+from chalicelib.domain.budget import BudgetBook, BudgetState
 from chalicelib.domain.case import Case, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable

@@ -18,7 +18,7 @@ from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import list_prices
-from chalicelib.usecases.gather import spent_by_budget
+from chalicelib.usecases.gather import charged_to, price_book, spent_by_budget
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.recover import give_up, launched, nothing_started
 
@@ -128,14 +128,15 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
         )
     book = services.store.budgets(now, until=now + order.lasts_for + policy.teardown.margin)
     leases = services.store.open_leases()
+    states = book.covering(owner=owner, project=order.project)
     services.prices.refresh(list_prices.of_order(order), now=now)
-    prices = services.prices.on_demand()
+    prices = price_book(services, charged_to(states, leases), (), now)
     costs = {one.id: measure(one, prices, now) for one in leases}
     admission = admit(
         order,
         owner=owner,
         disks=image.disks(order.volume_gib),
-        states=book.covering(owner=owner, project=order.project),
+        states=states,
         spent_usd=spent_by_budget(book, leases, costs, prices, now),
         open_leases=leases,
         policy=policy,

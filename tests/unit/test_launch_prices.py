@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from chalicelib.domain.errors import Refused
+from chalicelib.domain.errors import BudgetExceeded, Refused
+from chalicelib.domain.lease import Status
 from chalicelib.domain.prices import ListPrices, Told
 from chalicelib.domain.rates import US_EAST_1
-from tests.builders import HOUR, Stage, order, usd
+from chalicelib.usecases import budgets as budgeting
+from tests.builders import HOUR, TYPE, ZONE, Stage, at, order, owner_budget, usd
 from tests.doubles.memory_ec2 import AMI
 from tests.doubles.memory_ports import START
 
@@ -69,3 +71,39 @@ def test_the_cap_that_is_sent_is_the_one_the_hold_assumes() -> None:
     lease = stage.launch(region=DUBLIN)
     assert "1.1166" in str(lease.attempts[0].parameters)
     assert order().region != DUBLIN
+
+
+def test_a_launch_counts_what_open_leases_cost_at_the_spot_price_as_the_sweep_does() -> None:
+    """At 30 cents an hour a $6 budget has spent a quarter, not the 81 % that the price cap would make."""
+    stage = Stage()
+    stage.prices.set_spot(ZONE, TYPE, "0.30")
+    stage.put_budget(limit=6)
+    stage.launch(lasts_for=5 * HOUR, egress_gb=0)
+    stage.until(at("13:50"))
+    short = stage.launch(lasts_for=HOUR / 60, egress_gb=0)
+    assert short.status is Status.ACTIVE
+
+
+def test_an_unknown_spot_price_counts_at_the_cap_when_a_launch_is_judged() -> None:
+    """EC2 tells no spot prices: the budget may be spent to 80 %, so nothing is launched."""
+    stage = Stage()
+    stage.put_budget(limit=6)
+    stage.launch(lasts_for=5 * HOUR, egress_gb=0)
+    stage.until(at("13:50"))
+    with pytest.raises(BudgetExceeded) as told:
+        stage.launch(lasts_for=HOUR / 60, egress_gb=0)
+    assert told.value.slug == "launches-stopped"
+
+
+def test_a_launch_asks_for_spot_prices_of_what_counts_on_its_budgets_alone() -> None:
+    """Nobody waits for the prices of another team's boxes."""
+    stage = Stage()
+    budgeting.put(stage.services, owner_budget("bob", "bob"), force=False)
+    stage.launch(owner="ada")
+    stage.launch(owner="bob")
+    stage.sweep()
+    stage.prices.calls.clear()
+    stage.launch(owner="ada")
+    assert stage.prices.calls == []
+    stage.launch(owner="bob")
+    assert stage.prices.calls == [((ZONE, TYPE),)]

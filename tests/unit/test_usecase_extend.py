@@ -6,7 +6,7 @@ from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused
 from chalicelib.domain.lease import Lease
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
-from tests.builders import HOUR, MINUTE, Stage, at, usd
+from tests.builders import HOUR, MINUTE, TYPE, ZONE, Stage, at, usd
 
 
 def to(stage: Stage, lease: Lease, hours: float | None = None, budget: str | None = None) -> Lease:
@@ -207,3 +207,22 @@ def test_another_writer_in_between_is_no_error() -> None:
 
     stage.store.hook = sweep_meanwhile
     assert to(stage, lease, 5).expires_at == at("14:00")
+
+
+def test_a_lower_limit_is_judged_by_what_spot_really_cost() -> None:
+    """After four hours at 30 cents it may be lowered to $2, which the price cap would have passed long ago."""
+    stage = Stage()
+    stage.prices.set_spot(ZONE, TYPE, "0.30")
+    lease = stage.launch(lasts_for=8 * HOUR)
+    stage.until(at("13:00"))
+    assert to(stage, lease, budget="2").hold.total_usd == usd(2)
+
+
+def test_while_spot_prices_are_unknown_a_change_counts_the_cap() -> None:
+    """It may have cost more than the new limit, so that one is refused."""
+    stage = Stage()
+    lease = stage.launch(lasts_for=8 * HOUR)
+    stage.until(at("13:00"))
+    with pytest.raises(Refused) as told:
+        to(stage, lease, budget="2")
+    assert told.value.slug == "budget-too-small"
