@@ -23,6 +23,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.storage import GP3_IOPS, GP3_MIBPS, Disk, Volume
+from chalicelib.domain.timer import Timer
 
 T = TypeVar("T")
 
@@ -35,6 +36,9 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Wait in real time."""
+
+    def elapsed(self) -> float:
+        """Seconds of real time since some moment: for patience, whatever becomes of `now`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +114,12 @@ class Compute(Protocol):
     def regions(self) -> tuple[str, ...]:
         """The regions this account can use. Raises Unavailable."""
 
-    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
+    def observe(
+        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+    ) -> tuple[RegionView, ...]:
         """Look at regions side by side; `only` narrows it to one instance and its request. Never raises: a region
-        that did not answer is a view with status `denied` or `failed`."""
+        that did not answer, within `patience` seconds where they are given, is a view with status `denied` or
+        `failed`."""
 
     def image(self, region: str, image_id: str) -> Image | None:
         """An AMI, or None where the region has none of that id. Raises Unavailable."""
@@ -414,6 +421,40 @@ class Ledger(Protocol):
         """Everything counted since the last time, at the first call and then once `every`; else nothing."""
 
 
+class Timers(Protocol):
+    """EventBridge Scheduler: calls that AWS makes by itself, in any region."""
+
+    @property
+    def is_configured(self) -> bool:
+        """False: leases have no timers."""
+
+    def put(self, timer: Timer) -> None:
+        """Make a timer, or make the one of that name this one. Raises Unavailable."""
+
+    def delete(self, region: str, name: str) -> None:
+        """Remove a timer; absent is fine. Raises Unavailable."""
+
+    def names(self, region: str, prefix: str) -> tuple[str, ...]:
+        """The timers of a region whose names begin so. Raises Unavailable."""
+
+
+class NoTimers:
+    """No role for timers is set: nothing is armed."""
+
+    is_configured = False
+
+    def put(self, timer: Timer) -> None:
+        """Not done."""
+
+    def delete(self, region: str, name: str) -> None:
+        """Not done."""
+
+    def names(self, region: str, prefix: str) -> tuple[str, ...]:
+        """None."""
+        del region, prefix
+        return ()
+
+
 class Notifier(Protocol):
     """Where people read."""
 
@@ -442,4 +483,11 @@ class Services:
     home_region: str
     is_armed: bool = False
     is_dry_run: bool = False
+    timers: Timers = NoTimers()
     missing: tuple[Mapping[str, Any], ...] = ()
+    answer_by: float | None = None
+    """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""
+
+    def patience(self, most: float) -> float:
+        """How many seconds one thing may take of `most`: no more than a caller who waits has left."""
+        return most if self.answer_by is None else max(min(most, self.answer_by - self.clock.elapsed()), 0)

@@ -14,3 +14,7 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait in real time."""
         time.sleep(seconds)
+
+    def elapsed(self) -> float:
+        """Seconds since some moment; nobody sets this clock."""
+        return time.monotonic()

@@ -47,9 +47,11 @@ class DryRunCompute:
         """As they are."""
         return self._compute.regions()
 
-    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
+    def observe(
+        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+    ) -> tuple[RegionView, ...]:
         """As they are."""
-        return self._compute.observe(regions, only=only)
+        return self._compute.observe(regions, only=only, patience=patience)
 
     def image(self, region: str, image_id: str) -> Image | None:
         """As it is."""

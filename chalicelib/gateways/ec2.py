@@ -41,9 +41,12 @@ class Ec2Compute:
             self._known_regions = tuple(sorted(name for name in names if name))
         return self._known_regions
 
-    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
+    def observe(
+        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+    ) -> tuple[RegionView, ...]:
         """Look at regions side by side."""
-        return ec2_observe.observe(self._aws, regions, only=only)
+        seconds = ec2_observe.PATIENCE_SECONDS if patience is None else patience
+        return ec2_observe.observe(self._aws, regions, only=only, patience=seconds)
 
     def image(self, region: str, image_id: str) -> Image | None:
         """An AMI, or None where the region has none of that id."""

@@ -5,7 +5,7 @@ cancelled starts another one, cancelling leaves the instance running, a client t
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from threading import RLock
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+HANGS_FOR = 12.0
 LOOKS = frozenset({"regions", "observe", "image", "volumes", "find_launched", "accelerated"})
 REFUSALS = (
     "Insufficient",
@@ -83,6 +84,9 @@ class MemoryCompute:
         self, clock: Clock, regions: Collection[str] = ("eu-west-1", "us-east-1", "us-west-2")
     ) -> None:
         self.ec2 = MemoryEc2(clock)
+        self.clock = clock
+        self.hanging: set[str] = set()
+        """Regions whose look takes as long as it is waited for."""
         self.names = tuple(regions)
         self.calls: list[Call] = []
         self.on_call: Callable[[str, Call], None] = _no_hook
@@ -139,8 +143,16 @@ class MemoryCompute:
     def regions(self) -> tuple[str, ...]:
         return self._call("regions", "", (), lambda: self.names, _unavailable)
 
-    def observe(self, regions: Collection[str], *, only: str | None = None) -> tuple[RegionView, ...]:
-        return tuple(self._observe(region, only) for region in regions)
+    def observe(
+        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+    ) -> tuple[RegionView, ...]:
+        views = tuple(self._observe(region, only) for region in regions)
+        if not self.hanging.intersection(regions):
+            return views
+        waited = HANGS_FOR if patience is None else patience
+        self.clock.sleep(waited)
+        late = RegionView(region="", status="failed", error=f"no answer within {waited:g} s")
+        return tuple(replace(late, region=v.region) if v.region in self.hanging else v for v in views)
 
     def _observe(self, region: str, only: str | None) -> RegionView:
         def failed(code: str) -> RegionView:

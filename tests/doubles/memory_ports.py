@@ -41,6 +41,9 @@ class MemoryClock:
         self.slept.append(seconds)
         self.at += timedelta(seconds=seconds)
 
+    def elapsed(self) -> float:
+        return (self.at - START).total_seconds()
+
 
 class MemoryMetrics:
     """GPU duty cycles as they were put in with `load`."""
