@@ -88,11 +88,11 @@ def _extend(
     changed = replace(
         lease, expires_at=expires_at, hold=hold, order=order, budget_usd=budget_usd or lease.budget_usd
     )
-    return _rehold(services, lease, changed, policy, prices, now)
+    return _rehold(services, lease, changed, policy, prices=prices, now=now)
 
 
 def _rehold(
-    services: Services, lease: Lease, changed: Lease, policy: Policy, prices: PriceBook, now: datetime
+    services: Services, lease: Lease, changed: Lease, policy: Policy, *, prices: PriceBook, now: datetime
 ) -> Lease:
     """Write the change with its hold split anew; where it is short in a period, those that are over keep only what they
     cost."""

@@ -193,7 +193,7 @@ def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, 
 
     Without an answer the lease is left `requested`, and the sweep finds out what it came to.
     """
-    answered_by = services.clock.now() + ANSWER_WITHIN
+    answered_by = now + ANSWER_WITHIN
     for attempt in services.compute.attempts(
         order,
         lease_id=lease.id,
