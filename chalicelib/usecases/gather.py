@@ -24,18 +24,22 @@ from chalicelib.domain.periods import cost_since, starts_at
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.tracking import Holdings, holdings, track
+from chalicelib.domain.watch import WATCHED_FOR
 from chalicelib.ports import Account, FirstSight, Services
 from chalicelib.usecases import list_prices
 from chalicelib.usecases.evidence import with_evidence
 
 SPOT_HISTORY = timedelta(hours=1)
+LOOK_SECONDS, SHORTEST_LOOK_SECONDS = 6.0, 1.0
+"""How long a caller who waits for an answer waits for EC2; a sweep, which nobody waits for, has the gateway's time."""
 LEDGER_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One moment: what was seen, what is recorded, what it costs. `stored` are the open leases as they are written,
-    `leases` the same after tracking what was seen; `loose` the boxes that none of them owns."""
+    `leases` the same after tracking what was seen; `loose` the boxes that none of them owns. `closed`: what was closed a
+    short while ago, of which nothing may come back."""
 
     now: datetime
     only: str | None
@@ -48,6 +52,7 @@ class Facts:
     book: BudgetBook
     prices: PriceBook
     lacking: tuple[str, ...] = field(default=())
+    closed: tuple[Lease, ...] = ()
     types: tuple[TypeFact, ...] = ()
     """What EC2 said of instance types that the table of families does not have."""
 
@@ -78,9 +83,12 @@ def gather(
     policy, _ = services.store.policy()
     account = services.store.account()
     stored, book = _ledger(services, now, until=now + policy.unleased.run_for)
+    closed = services.store.closed_leases(since=now - WATCHED_FOR)
     alone = only[0] if only else region
-    regions, lacking = ((alone,), ()) if alone else _regions(services, policy, stored, account)
-    views = services.compute.observe(regions, only=only[1] if only else None)
+    regions, lacking = ((alone,), ()) if alone else _regions(services, policy, (*stored, *closed), account)
+    views = services.compute.observe(
+        regions, only=only[1] if only else None, patience=_look_patience(services)
+    )
     known = {*account.first_sights, *(lease.region for lease in stored)}
     sight = Sight(doubted(views, known), tuple(news))
     types = _types(services, sight)
@@ -101,6 +109,7 @@ def gather(
         book=book,
         prices=price_book(services, tracked, loose, now),
         lacking=(*lacking, *_not_understood(policy)),
+        closed=closed,
         types=types,
     )
 
@@ -113,6 +122,12 @@ def _types(services: Services, sight: Sight) -> tuple[TypeFact, ...]:
         return services.store.type_facts()
     except Unavailable:
         return ()
+
+
+def _look_patience(services: Services) -> float | None:
+    if services.answer_by is None:
+        return None
+    return max(services.patience(LOOK_SECONDS), SHORTEST_LOOK_SECONDS)
 
 
 def _not_understood(policy: Policy) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from chalicelib.domain.periods import with_final_cost
 from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
-from chalicelib.domain.receipts import receipt_of
+from chalicelib.domain.receipts import joined, receipt_of
 from chalicelib.domain.shields import REHEARSED
 from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
@@ -95,7 +95,7 @@ def carry_out(
     pool = ThreadPoolExecutor(min(len(regions), MAX_REGIONS_AT_ONCE), thread_name_prefix="end")
     try:
         ends = {region: pool.submit(end_region, region) for region in regions}
-        wait(ends.values(), timeout=patience)
+        wait(ends.values(), timeout=services.patience(patience))
         return [
             receipt
             for region, end in ends.items()
@@ -228,7 +228,10 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     closed = with_final_cost(closed, prices, now)
     receipt = receipt_of(closed, cost, status="done", ended_at=ended_at)
     try:
-        services.store.close_lease(closed, receipt=receipt, notices=[notices.ended(receipt, now)])
+        kept = receipt
+        if closed.follows:
+            kept = joined(services.store.receipt(closed.follows), receipt, closed.follows)
+        services.store.close_lease(closed, receipt=kept, notices=[notices.ended(receipt, now)])
     except (Stale, Unavailable):
         return services.store.receipt(lease.id) or replace(receipt, status="ending")
     _sweep_up(services, closed)

@@ -14,8 +14,8 @@ from chalicelib.web.encode import duration
 from chalicelib.web.endpoint import Answer
 from chalicelib.web.models import LaunchBody, length_of
 
-MAX_WAIT_SECONDS = 23
-"""What `wait=25` comes to: the answer itself needs time too, and API Gateway gives 29 s."""
+VIEW_SECONDS = 7.0
+"""What the answer needs, where EC2 hangs, of the time that a caller waits."""
 
 
 def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrder:
@@ -70,9 +70,10 @@ def report_of(services: Services, lease: Lease) -> report.LeaseReport:
 
 
 def wait_until_settled(services: Services, lease_id: str, *, seconds: int) -> None:
-    """Wait while a lease is on its way up or down, as long as asked and no call may take too long."""
-    for _ in range(min(seconds, MAX_WAIT_SECONDS)):
+    """Wait while a lease is on its way up or down, as long as asked and there is time to answer then."""
+    for _ in range(seconds):
         lease = services.store.lease(lease_id)
-        if lease is None or lease.status not in {Status.REQUESTED, Status.ENDING}:
+        is_settled = lease is None or lease.status not in {Status.REQUESTED, Status.ENDING}
+        if is_settled or services.patience(VIEW_SECONDS + 1) <= VIEW_SECONDS:
             return
         services.clock.sleep(1)
