@@ -14,6 +14,7 @@ from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BillAnswer, BilledDay, BillFailure
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.creator import Caller
 from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.guard import Item, Usage
@@ -218,6 +219,14 @@ class Bills(Protocol):
     def daily(self, since: date, until: date) -> BillAnswer | BillFailure:
         """Each day from `since` up to, not with, `until`, by service and usage type, without credits and refunds. Never
         raises, and takes 20 s at most."""
+
+
+class Trail(Protocol):
+    """CloudTrail: who did what, up to 15 minutes late."""
+
+    def started_by(self, region: str, name: str) -> Caller | None:
+        """Who started an instance, or made a request, fleet or group, by its id or name; None while that is not known.
+        Raises Unavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -475,6 +484,7 @@ class Services:
     metrics: Metrics
     prices: Prices
     bills: Bills
+    trail: Trail
     store: Store
     notifier: Notifier
     ledger: Ledger
@@ -483,7 +493,7 @@ class Services:
     home_region: str
     is_armed: bool = False
     is_dry_run: bool = False
-    timers: Timers = NoTimers()
+    timers: Timers = field(default_factory=NoTimers)
     missing: tuple[Mapping[str, Any], ...] = ()
     answer_by: float | None = None
     """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""

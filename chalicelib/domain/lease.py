@@ -11,8 +11,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.images import SavedImage
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.storage import Disk, Volume
+from chalicelib.domain.timer import Timer
 
 
 class Status(StrEnum):
@@ -30,6 +32,14 @@ class RequestType(StrEnum):
     ONE_TIME = "one-time"
     PERSISTENT = "persistent"
     NONE = "none"
+
+
+class OnEnd(StrEnum):
+    """What becomes of a box at the end: `image` saves it first, `stop` (of found boxes alone) keeps its disks."""
+
+    TERMINATE = "terminate"
+    IMAGE = "image"
+    STOP = "stop"
 
 
 class Origin(StrEnum):
@@ -59,6 +69,7 @@ class LaunchOrder:
     idle_after: timedelta | None = None
     user_data: str | None = None
     instance_profile: str | None = None
+    on_end: OnEnd = OnEnd.TERMINATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +92,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The worst-case cost of a lease, in its parts. `egress_usd` is the stated allowance that still fits.
+    """The worst-case cost of a lease, in its parts. `egress_usd` is the stated allowance that still fits, `snapshot_usd`
+    the first month of the images that its end makes.
 
     `hourly_usd` is no part of it: the most that its boxes, disks and addresses cost an hour, also where a cap cuts what
     is held; nothing where a version before it was kept has written the hold.
@@ -92,11 +104,17 @@ class Hold:
     public_ipv4_usd: Decimal = ZERO
     egress_usd: Decimal = ZERO
     hourly_usd: Decimal = ZERO
+    snapshot_usd: Decimal = ZERO
 
     @property
     def total_usd(self) -> Decimal:
         """What the budgets set aside."""
-        return self.compute_usd + self.storage_usd + self.public_ipv4_usd + self.egress_usd
+        return self.timed_usd + self.egress_usd + self.snapshot_usd
+
+    @property
+    def timed_usd(self) -> Decimal:
+        """What of it pays for what bills by the second."""
+        return self.compute_usd + self.storage_usd + self.public_ipv4_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +178,7 @@ class Ending:
     decided_at: datetime
     claimed_until: datetime
     steps: tuple[Step, ...] = ()
+    on_end: OnEnd = OnEnd.TERMINATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +188,8 @@ class Lease:
     `budget_usd` is the cap that a PATCH gave it; a launched one's is in its order too. `teardown_margin` is what its
     hold was reckoned with: a policy that changes later ends no lease that runs. `disks` are a box's as they were held,
     and `storage_gib` their size; its `volumes`, once known, were last asked for at `volumes_at`. `egress_bytes` is what
-    NetworkOut says was sent up to `egress_until`.
+    NetworkOut says was sent up to `egress_until`. It `follows` a closed lease when it was made to end what came back of
+    that one, for the `times_back`-th time; the two share a receipt. `images` are those that its end has made.
     """
 
     id: str
@@ -207,6 +227,21 @@ class Lease:
     volumes_at: datetime | None = None
     egress_bytes: int = 0
     egress_until: datetime | None = None
+    follows: str | None = None
+    times_back: int = 0
+    images: tuple[SavedImage, ...] = ()
+    launched_by: str | None = None
+    """Who started an adopted box, as CloudTrail names them: an ARN."""
+    creator_asked_at: datetime | None = None
+    guest_deadline: datetime | None = None
+    """When its boxes shut themselves down, as far as they know."""
+    valid_until: datetime | None = None
+    """What AWS was told at the launch: nothing is started again after it."""
+    timers: tuple[Timer, ...] = ()
+    """What is armed at AWS; at `timers_at` that was all that there should be."""
+    timers_at: datetime | None = None
+    moving_to: datetime | None = None
+    """A PATCH is under way to that end; where it equals `expires_at` only the hold is yet to be made smaller."""
     version: int = 0
 
     @property
@@ -252,6 +287,19 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptImage:
+    """An image that was made at the end, in the state that it was last seen in, and what it costs a month at most."""
+
+    id: str
+    region: str
+    instance_id: str
+    name: str
+    state: str
+    gib: int
+    monthly_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The proof of how a lease ended: one a lease, its attempts inside."""
 
@@ -281,3 +329,5 @@ class Receipt:
     egress_until: datetime | None = None
     """Up to when `egress_usd` counts; none: nothing was known of it."""
     leftovers: tuple[Leftover, ...] = ()
+    snapshot_usd: Decimal = ZERO
+    images: tuple[KeptImage, ...] = ()
