@@ -26,6 +26,7 @@ class Kind(StrEnum):
     DEFERRED = "deferred"
     BUDGET = "budget"
     VARIANCE = "variance"
+    CAME_BACK = "came-back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,17 @@ def adopted(lease: Lease, *, hourly_usd: Decimal, obstacle: str | None, now: dat
     )
 
 
+def identified(lease: Lease, now: datetime) -> Notice:
+    """Who started an adopted box, told once it is known."""
+    return Notice(
+        id=f"{lease.id}:launched-by",
+        kind=Kind.ADOPTED,
+        at=now,
+        lease_id=lease.id,
+        title=f"{_box(lease)}, adopted at {lease.requested_at:%Y-%m-%d %H:%M} UTC, was started by {lease.launched_by}",
+    )
+
+
 def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
     """An end is near: which box, why, what it costs, when it ends, and what can be done."""
     now = verdict.case.now
@@ -131,6 +143,21 @@ def ended(receipt: Receipt, now: datetime) -> Notice:
         lines=(
             f"It cost {show(receipt.cost_usd)}; {show(receipt.hold_usd)} had been held.",
             *([steps] if steps else []),
+        ),
+    )
+
+
+def came_back(lease: Lease, root: str, now: datetime) -> Notice:
+    """An alarm: something that was ended runs again, and is ended again; told each time."""
+    return Notice(
+        id=f"{lease.id}:came-back",
+        kind=Kind.CAME_BACK,
+        at=now,
+        lease_id=lease.id,
+        title=f"ALARM: {_box(lease)} came back after its end, for the {lease.times_back}. time, and is ended again",
+        lines=(
+            f"It belongs to {root}, which was closed. Find out what starts it: its spot request, fleet or group.",
+            f"What it costs counts on that lease's budgets and in its receipt, GET /leases/{root}.",
         ),
     )
 

@@ -1,5 +1,6 @@
 """The receipt of an end, made from what the lease records of it."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.domain.lease import Lease, Receipt
@@ -36,4 +37,26 @@ def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | No
         egress_usd=cost.egress_usd,
         egress_until=lease.egress_until,
         leftovers=cost.leftovers,
+        snapshot_usd=cost.snapshot_usd,
+        images=cost.images,
+    )
+
+
+def joined(first: Receipt | None, more: Receipt, root: str) -> Receipt:
+    """The receipt of a lease with the end of what came back of it: its steps and its cost are added."""
+    if first is None:
+        return replace(more, id=root, lease_id=root)
+    return replace(
+        first,
+        instance_ids=tuple(dict.fromkeys((*first.instance_ids, *more.instance_ids))),
+        spot_request_ids=tuple(dict.fromkeys((*first.spot_request_ids, *more.spot_request_ids))),
+        figures={**first.figures, **more.figures},
+        ended_at=more.ended_at,
+        steps=(*first.steps, *more.steps),
+        cost_usd=first.cost_usd + more.cost_usd,
+        compute_usd=first.compute_usd + more.compute_usd,
+        storage_usd=first.storage_usd + more.storage_usd,
+        public_ipv4_usd=first.public_ipv4_usd + more.public_ipv4_usd,
+        egress_usd=first.egress_usd + more.egress_usd,
+        leftovers=(*first.leftovers, *more.leftovers),
     )

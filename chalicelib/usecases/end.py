@@ -122,7 +122,7 @@ def _refuse_if_it_would_come_back(facts: Facts, lease: Lease) -> None:
 
 
 def _receipt_of_closed(services: Services, lease: Lease) -> Receipt:
-    receipt = services.store.receipt(lease.id)
+    receipt = services.store.receipt(lease.follows or lease.id)
     if receipt is None:
         raise NotFound(f"lease {lease.id} is closed and has no receipt: its launch started nothing")
     return receipt

@@ -156,6 +156,6 @@ def _final_cost(lease: Lease, receipt: Receipt | None) -> Cost:
 
 
 def _closed(services: Services, lease: Lease) -> LeaseReport:
-    receipt = services.store.receipt(lease.id)
-    cost = _final_cost(lease, receipt)
+    receipt = services.store.receipt(lease.follows or lease.id)
+    cost = _final_cost(lease, None if lease.follows else receipt)
     return LeaseReport(lease=lease, cost=cost, verdict=None, receipts=(receipt,) if receipt else ())

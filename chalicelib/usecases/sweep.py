@@ -23,6 +23,7 @@ from chalicelib.usecases.billed import count_bills
 from chalicelib.usecases.bills import ask_for_the_bill
 from chalicelib.usecases.carry import carry_over
 from chalicelib.usecases.charge import charge_open_leases, is_owing
+from chalicelib.usecases.creators import identify
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.evidence import remember
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
@@ -32,6 +33,7 @@ from chalicelib.usecases.rest import close_resting
 from chalicelib.usecases.tagging import tag_boxes
 from chalicelib.usecases.thresholds import tell_thresholds
 from chalicelib.usecases.types import learn_types
+from chalicelib.usecases.watch import end_what_came_back
 
 
 def sweep(
@@ -46,6 +48,7 @@ def sweep(
     now = services.clock.now()
     facts = gather(services, now, only=only, news=news)
     facts = close_resting(services, facts)
+    facts = end_what_came_back(services, facts)
     adopted = adopt_loose(services, facts)
     facts = adopted.facts
     verdicts, lacking = judge(services, facts)
@@ -74,8 +77,9 @@ def sweep(
     count_bills(services, facts)
     untold = deliver(services)
     untagged = tag_boxes(services, facts) if only is None else None
+    unnamed = identify(services, facts) if only is None else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
-    return replace(record, lacking=(*record.lacking, *filter(None, [untold, untagged, unbilled])))
+    return replace(record, lacking=(*record.lacking, *filter(None, [untold, untagged, unnamed, unbilled])))
 
 
 def arm(services: Services) -> datetime:

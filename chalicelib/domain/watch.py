@@ -1,0 +1,76 @@
+"""What comes back after its lease was closed: it belongs to that lease all the same, and is ended again at once.
+
+It is known by what the lease's own end has called: the request it cancelled, the instance it terminated, the fleet or
+group it ended. Never by a tag, which a console or a template copies.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from chalicelib.domain.instance import Instance
+from chalicelib.domain.lease import Lease, Step
+from chalicelib.domain.plan import CANCEL, TERMINATE
+from chalicelib.domain.shields import is_protected
+
+WATCHED_FOR = timedelta(hours=1)
+"""For so long after its close a lease's ids are looked for. What comes later is a stray like any other."""
+LEFT_ALONE = frozenset({"gone", "stopped"})
+"""Causes of a close at which nothing was ended by Curfew: its box was ended, or stopped, by somebody else."""
+CAME_BACK = "came-back"
+"""The step that a receipt shows for it."""
+SEEN_GONE = "terminated"
+
+
+def came_back(closed: Lease, instance: Instance) -> bool:
+    """Whether a box that no open lease owns is what a closed lease has ended, or was started by it."""
+    if closed.ending is None or closed.ending.cause in LEFT_ALONE or instance.region != closed.region:
+        return False
+    steps = closed.ending.steps
+    cancelled = {step.target for step in steps if step.action == CANCEL}
+    terminated = {
+        step.target for step in steps if step.action == TERMINATE and step.answer != SEEN_GONE
+    }  # what EC2 has shown terminated never runs again: a look that says so is an old one
+    return (
+        instance.id in terminated
+        or instance.spot_request_id in cancelled
+        or (closed.fleet_id is not None and instance.fleet_id == closed.fleet_id)
+    )
+
+
+def whose(closed: Sequence[Lease], instance: Instance) -> Lease | None:
+    """The closed lease that a box comes back from, the one closed last; None: it is a stray."""
+    found = [lease for lease in closed if lease.closed_at and came_back(lease, instance)]
+    return max(found, key=lambda lease: (lease.closed_at, lease.times_back, lease.id), default=None)
+
+
+def is_to_be_ended(closed: Lease, instance: Instance, now: datetime) -> bool:
+    """Whether it is ended again: not what another service runs, what is prepaid, or what was protected in the meantime
+    from an end that protection covers."""
+    if instance.is_gone or instance.managed_by or instance.is_prepaid:
+        return False
+    is_spared = bool(is_protected([instance], now))
+    by_clock = closed.ending is not None and closed.ending.cause in {"expired", "over_budget", "over_share"}
+    return not is_spared or (by_clock and not closed.is_adopted)
+
+
+def began_at(closed: Lease, instance: Instance, now: datetime) -> datetime:
+    """Since when it bills beyond what its lease has counted."""
+    counted = [run.ended_at for run in closed.runs if run.instance_id == instance.id and run.ended_at]
+    return min(max([instance.launched_at or now, *counted]), now)
+
+
+def root_of(closed: Lease) -> str:
+    """The id of the lease that was launched or adopted, whose receipt all its ends share."""
+    return closed.follows or closed.id
+
+
+def times_back(root: str, leases: Iterable[Lease]) -> int:
+    """How often something of a lease has come back so far."""
+    return max((lease.times_back for lease in leases if lease.follows == root), default=0)
+
+
+def sighting(instance: Instance, now: datetime) -> Step:
+    """The step that tells of it."""
+    return Step(
+        action=CAME_BACK, target=instance.id, region=instance.region, done_at=now, answer=instance.state
+    )
