@@ -38,8 +38,8 @@ LEDGER_TRIES = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One moment: what was seen, what is recorded, what it costs. `stored` are the open leases as they are written,
-    `leases` the same after tracking what was seen; `loose` the boxes that none of them owns. `closed`: what was closed a
-    short while ago, of which nothing may come back."""
+    `leases` the same after tracking what was seen; `loose` the boxes that none of them owns. `closed`: what was
+    closed a short while ago, of which nothing may come back."""
 
     now: datetime
     only: str | None
