@@ -7,12 +7,13 @@ from decimal import Decimal
 
 from chalicelib.domain.budget import Budget, BudgetState, Consequence
 from chalicelib.domain.errors import BudgetExceeded, CurfewError, Refused
-from chalicelib.domain.lease import Charge, Hold, LaunchOrder, Lease, Origin
+from chalicelib.domain.lease import Charge, Hold, LaunchOrder, Lease, OnEnd, Origin
 from chalicelib.domain.money import ZERO, hours, show, to_micro, up_to_cent
 from chalicelib.domain.periods import MOST_PERIODS, Spent, keys, most_by_period, share_out
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
-from chalicelib.domain.storage import Disk, disks_usd
+from chalicelib.domain.rates import Rates
+from chalicelib.domain.storage import MONTH, Disk, disks_usd
 
 HOUR = timedelta(hours=1)
 
@@ -23,7 +24,8 @@ def price_cap_usd(order: LaunchOrder, instance_type: str, prices: PriceBook) -> 
 
 
 def worst_case(order: LaunchOrder, *, disks: Sequence[Disk], prices: PriceBook, margin: timedelta) -> Hold:
-    """Capacity × (cap or on-demand price) × (time + margin), with every box's `disks`, its address, and the egress.
+    """Capacity × (cap or on-demand price) × (time + margin), with every box's `disks`, its address, the egress, and the
+    first month of the images that the end makes.
 
     A `budget_usd` below that caps it: the egress allowance gives way first, then the time the money lasts.
     """
@@ -36,27 +38,41 @@ def worst_case(order: LaunchOrder, *, disks: Sequence[Disk], prices: PriceBook, 
         public_ipv4_usd=up_to_cent(rates.public_ipv4_usd(length) * boxes),
         egress_usd=up_to_cent(rates.egress_usd(order.egress_gb)),
         hourly_usd=to_micro((cap + rates.public_ipv4_usd(HOUR) + disks_usd(disks, rates, HOUR)) * boxes),
+        snapshot_usd=first_month_usd(disks, rates) * boxes if order.on_end is OnEnd.IMAGE else ZERO,
     )
     return hold if order.budget_usd is None else capped(hold, order.budget_usd)
 
 
+def first_month_usd(disks: Sequence[Disk], rates: Rates) -> Decimal:
+    """What a month of snapshots of a box's disks costs at most: all of them full."""
+    return up_to_cent(rates.snapshot_usd(sum(disk.gib for disk in disks), MONTH))
+
+
 def worst_case_of_box(
-    ceiling_usd: Decimal, region: str, disks: Sequence[Disk], length: timedelta, prices: PriceBook
+    ceiling_usd: Decimal,
+    region: str,
+    disks: Sequence[Disk],
+    length: timedelta,
+    prices: PriceBook,
+    *,
+    is_saved: bool = False,
 ) -> Hold:
-    """What a box that was found can cost over a time, at `ceiling_usd` an hour: its compute, disks and address."""
+    """What a box that was found can cost over a time, at `ceiling_usd` an hour: its compute, disks and address; and the
+    first month of its image where it `is_saved` at its end."""
     rates = prices.rates_in(region)
     return Hold(
         compute_usd=up_to_cent(ceiling_usd * hours(length)),
         storage_usd=up_to_cent(disks_usd(disks, rates, length)),
         public_ipv4_usd=up_to_cent(rates.public_ipv4_usd(length)),
         hourly_usd=to_micro(ceiling_usd + disks_usd(disks, rates, HOUR) + rates.public_ipv4_usd(HOUR)),
+        snapshot_usd=first_month_usd(disks, rates) if is_saved else ZERO,
     )
 
 
 def capped(hold: Hold, limit_usd: Decimal) -> Hold:
-    """The hold cut down to a limit, egress first, compute last."""
+    """The hold cut down to a limit, egress first, then what runs; what saves it at its end goes last."""
     excess = hold.total_usd - limit_usd
-    for part in ("egress_usd", "storage_usd", "public_ipv4_usd", "compute_usd"):
+    for part in ("egress_usd", "storage_usd", "public_ipv4_usd", "compute_usd", "snapshot_usd"):
         if excess <= 0:
             break
         cut = min(excess, getattr(hold, part))
@@ -84,7 +100,7 @@ class Term:
 
 def term_of(lease: Lease, policy: Policy) -> Term:
     """The time that a lease's hold pays for."""
-    margin = timedelta(0) if lease.is_adopted else lease.margin(policy.teardown.margin)
+    margin = lease.margin(timedelta(0) if lease.is_adopted else policy.teardown.margin)
     return Term(starts_at=lease.requested_at, ends_at=max(lease.expires_at + margin, lease.requested_at))
 
 
@@ -264,16 +280,22 @@ def _too_small(
     dearest = max(price_cap_usd(order, name, prices) for name in order.instance_types)
     rates = prices.rates_in(order.region)
     beside = rates.public_ipv4_usd(HOUR) + disks_usd(disks, rates, HOUR)
-    ending = (dearest + beside) * order.target_capacity * hours(policy.teardown.margin)
+    saved = first_month_usd(disks, rates) if order.on_end is OnEnd.IMAGE else ZERO
+    ending = (saved + (dearest + beside) * hours(policy.teardown.margin)) * order.target_capacity
     if order.budget_usd > ending:
         return []
     return [
         Refused(
             f"budget_usd {show(order.budget_usd)} is not more than what ending the launch may cost "
-            f"({show(up_to_cent(ending))} for teardown.margin); it would end at once, so nothing was launched",
+            f"({show(up_to_cent(ending))} for teardown.margin{_and_images(saved)}); it would end at once, so nothing "
+            "was launched",
             slug="budget-too-small",
         )
     ]
+
+
+def _and_images(saved_usd: Decimal) -> str:
+    return " and the first month of its image" if saved_usd else ""
 
 
 def _too_many(owner: str, open_leases: Sequence[Lease], policy: Policy) -> list[CurfewError]:

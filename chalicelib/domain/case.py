@@ -11,6 +11,7 @@ from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import Cost
+from chalicelib.domain.money import ZERO
 from chalicelib.domain.policy import IdlePolicy, Policy
 
 
@@ -82,6 +83,11 @@ class Case:
         if self.lease:
             margin = self.lease.margin(margin)
         return self.cost.ceiling_usd * Decimal(margin / timedelta(hours=1))
+
+    @property
+    def saving_usd(self) -> Decimal:
+        """What of its hold is kept for the images of its end."""
+        return max(self.lease.hold.snapshot_usd - self.cost.snapshot_usd, ZERO) if self.lease else ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ def by_day(lease: Lease, prices: PriceBook, now: datetime) -> LeaseDays:
         moved = {key: stands.get(key, ZERO) - stood.get(key, ZERO) for key in {*stands, *stood}}
         days[day] = {key: usd for key, usd in sorted(moved.items()) if usd != 0}
         stood, day = stands, day + DAY
-    return LeaseDays(lease=lease, days=_as_closed(lease, days))
+    return LeaseDays(lease=lease, days=_as_closed(lease, days, measure(lease, prices, last).snapshot_usd))
 
 
 def by_bucket(leases: Iterable[LeaseDays]) -> dict[date, dict[str, Decimal]]:
@@ -92,10 +92,12 @@ def _ran_for(lease: Lease, until: datetime) -> timedelta:
     return sum((length for length in lengths if length > timedelta(0)), timedelta(0))
 
 
-def _as_closed(lease: Lease, days: dict[date, dict[str, Decimal]]) -> Days:
-    """The same days, made to come to what the lease was closed at: its price history may be gone by now."""
+def _as_closed(lease: Lease, days: dict[date, dict[str, Decimal]], kept_usd: Decimal) -> Days:
+    """The same days, made to come to what the lease was closed at: its price history may be gone by now. What it was
+    charged for images that are kept is of no day yet: their snapshots come with the bill."""
     total = sum((usd for amounts in days.values() for usd in amounts.values()), ZERO)
-    if lease.final_usd is None or total in {ZERO, lease.final_usd}:
+    final = None if lease.final_usd is None else lease.final_usd - kept_usd
+    if final is None or total in {ZERO, final}:
         return days
-    factor = lease.final_usd / total
+    factor = final / total
     return {day: {key: usd * factor for key, usd in amounts.items()} for day, amounts in days.items()}

@@ -92,8 +92,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The worst-case cost of a lease, in its parts. `egress_usd` is the stated allowance that still fits, `snapshot_usd`
-    the first month of the images that its end makes.
+    """The worst-case cost of a lease, in its parts. `egress_usd` is the stated allowance that still fits,
+    `snapshot_usd` the first month of the images that its end makes.
 
     `hourly_usd` is no part of it: the most that its boxes, disks and addresses cost an hour, also where a cap cuts what
     is held; nothing where a version before it was kept has written the hold.

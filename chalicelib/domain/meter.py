@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.lease import Lease, Leftover, Run
+from chalicelib.domain.lease import KeptImage, Lease, Leftover, Run
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.storage import MONTH, Volume
@@ -25,7 +25,8 @@ GB = 2**30
 class Cost:
     """What a lease has cost, in its parts, and what it costs an hour now: `hourly_usd`, at most `ceiling_usd`.
 
-    `egress_usd` is an upper bound: what its boxes sent anywhere, also within AWS.
+    `egress_usd` is an upper bound: what its boxes sent anywhere, also within AWS. `snapshot_usd` is the first month of
+    the images that its end has made, as if their volumes were full.
     """
 
     compute_usd: Decimal = ZERO
@@ -36,11 +37,14 @@ class Cost:
     ceiling_usd: Decimal = ZERO
     leftovers: tuple[Leftover, ...] = ()
     """The volumes that go on billing although what they belong to does not run."""
+    snapshot_usd: Decimal = ZERO
+    images: tuple[KeptImage, ...] = ()
 
     @property
     def accrued_usd(self) -> Decimal:
         """Everything metered so far."""
-        return self.compute_usd + self.storage_usd + self.public_ipv4_usd + self.egress_usd
+        timed = self.compute_usd + self.storage_usd + self.public_ipv4_usd
+        return timed + self.egress_usd + self.snapshot_usd
 
 
 def measure(lease: Lease, prices: PriceBook, now: datetime) -> Cost:
@@ -66,6 +70,7 @@ def measure(lease: Lease, prices: PriceBook, now: datetime) -> Cost:
         ZERO,
     )
     bill_on = sum((disk.usd(rates, HOUR) for disk in disks if disk.until is None), ZERO)
+    images = kept_images(lease, prices)
     return Cost(
         compute_usd=compute,
         storage_usd=storage,
@@ -74,6 +79,8 @@ def measure(lease: Lease, prices: PriceBook, now: datetime) -> Cost:
         hourly_usd=hourly + bill_on,
         ceiling_usd=ceiling + bill_on,
         leftovers=leftovers(lease, prices),
+        snapshot_usd=sum((image.monthly_usd for image in images), ZERO),
+        images=images,
     )
 
 
@@ -103,6 +110,24 @@ def leftovers(lease: Lease, prices: PriceBook) -> tuple[Leftover, ...]:
         )
         for disk in _disks(lease)
         if disk.until is None and disk.id and disk.instance_id not in running
+    )
+
+
+def kept_images(lease: Lease, prices: PriceBook) -> tuple[KeptImage, ...]:
+    """The images that its end has made and that bill: each with what a month costs, its volumes taken for full."""
+    rates = prices.rates_in(lease.region)
+    return tuple(
+        KeptImage(
+            id=image.id,
+            region=image.region,
+            instance_id=image.instance_id,
+            name=image.name,
+            state=image.state,
+            gib=image.gib,
+            monthly_usd=rates.snapshot_usd(image.gib, MONTH),
+        )
+        for image in lease.images
+        if not image.has_failed
     )
 
 

@@ -93,7 +93,7 @@ def most_by_period(
 
     With `spent` it is known for the past, and for what of the present period is over.
     """
-    timed = hold.total_usd - hold.egress_usd
+    timed = hold.timed_usd
     length = hours(end - start)
     rate = hold.hourly_usd or (timed / length if length else ZERO)
     most: dict[str, Decimal] = {}
@@ -117,14 +117,14 @@ def share_out(
     """A hold by periods, each as far as its seconds can cost (`most`) and, with `room`, as far as there is room in it.
 
     The earliest are filled first, so that a hold which a cap cuts runs as far as its money reaches. The egress
-    allowance, which may be used up at once, stands on the first. Together they are the hold, unless `room` or `most` is
-    too small for it.
+    allowance, which may be used up at once, stands on the first, the images of its end on the last. Together they are
+    the hold, unless `room` or `most` is too small for it.
     """
     parts: list[Part] = []
-    once, timed = hold.egress_usd, hold.total_usd - hold.egress_usd
+    once, timed, last = hold.egress_usd, hold.timed_usd, list(most)[-1:]
     for key, worst in most.items():
         free = max(room.get(key, hold.total_usd), ZERO) if room is not None else hold.total_usd
-        allowance = min(once, free)
+        allowance = min(once + (hold.snapshot_usd if [key] == last else ZERO), free)
         amount = min(timed, worst, free - allowance)
         parts.append(Part(key=key, amount_usd=amount + allowance, is_short=len(most) > 1 and amount < worst))
         once, timed = ZERO, timed - amount
@@ -133,8 +133,10 @@ def share_out(
 
 def cost_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, Decimal]:
     """What a lease has cost so far by the UTC days on which it was spent, each in micro-dollars; together they are its
-    meter, rounded up. What is not metered by time counts on its first day."""
-    final = to_micro(measure(lease, prices, now).accrued_usd)
+    meter, rounded up. What is not metered by time counts on its first day; the first month of its images on the last
+    one that its hold was made for, where it is held, also if it ends sooner."""
+    cost = measure(lease, prices, now)
+    kept, final = to_micro(cost.snapshot_usd), to_micro(cost.accrued_usd - cost.snapshot_usd)
     start = min([lease.requested_at, *(run.started_at for run in lease.runs)])
     days: dict[str, Decimal] = {}
     before = ZERO
@@ -144,7 +146,16 @@ def cost_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, Dec
         if until > before:
             days[day.key] = until - before
             before = until
+    if kept:
+        held_on = Period.DAILY.key(_held_until(lease))
+        days[held_on] = days.get(held_on, ZERO) + kept
     return days
+
+
+def _held_until(lease: Lease) -> datetime:
+    """The last moment that a lease's hold pays for; at midnight it is still the old day's."""
+    end = lease.expires_at + lease.margin(timedelta(0))
+    return max(end - timedelta(microseconds=1), lease.requested_at)
 
 
 def spent_by(lease: Lease, prices: PriceBook, now: datetime) -> Spent | None:
@@ -197,6 +208,7 @@ def as_of(lease: Lease, at: datetime) -> Lease:
             if one.since < at
         ),
         closed_at=None if lease.closed_at and lease.closed_at > at else lease.closed_at,
+        images=(),
     )
 
 

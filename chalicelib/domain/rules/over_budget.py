@@ -10,13 +10,18 @@ from chalicelib.domain.money import ZERO, show
 
 
 def over_budget(case: Case) -> Finding | None:
-    """End when the meter reaches the hold less what ending costs; an adopted box when it reaches the hold."""
+    """End when the meter reaches the hold less what ending costs and the images of the end; an adopted box that is not
+    to be saved when it reaches the hold."""
     if case.lease is None:
         return None
     accrued, hold = case.cost.accrued_usd, case.lease.hold
     # What was sent is paid for by its allowance first; the rest of the allowance is for nothing else.
     allowance = max(hold.egress_usd - case.cost.egress_usd, ZERO)
-    limit = hold.total_usd if case.lease.is_adopted else hold.total_usd - allowance - case.ending_usd
+    is_saved = (
+        case.lease.teardown_margin is not None
+    )  # of a found box: held for its image and the wait for it
+    ending = case.ending_usd if is_saved or not case.lease.is_adopted else ZERO
+    limit = hold.total_usd - case.saving_usd - ending - (ZERO if case.lease.is_adopted else allowance)
     figures = {
         "accrued_usd": str(accrued),
         "hold_usd": str(hold.total_usd),

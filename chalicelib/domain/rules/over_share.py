@@ -37,7 +37,12 @@ def _share_used(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
     if held is None:
         return None
     accrued = case.accrued_in_usd.get(state.period_key, ZERO)
-    limit = held if lease.is_adopted else held - case.ending_usd - _allowance(case, lease, state)
+    saving = _saving(case, lease, state)
+    limit = (
+        held - saving
+        if lease.is_adopted
+        else held - saving - case.ending_usd - _allowance(case, lease, state)
+    )
     where = f"budget {state.budget.name!r} in {state.period_key}"
     figures = {
         "share_of": state.budget.name,
@@ -115,6 +120,12 @@ def _short(lease: Lease, state: BudgetState, key: str) -> Decimal | None:
     if not any(charge.is_short for charge in charges):
         return None
     return sum((charge.amount_usd for charge in charges), ZERO)
+
+
+def _saving(case: Case, lease: Lease, state: BudgetState) -> Decimal:
+    """What is held for the images of its end, which stands on the last period."""
+    keys = [charge.period_key for charge in lease.charges if state.budget.charged_by(charge)]
+    return case.saving_usd if keys and keys[-1] == state.period_key else ZERO
 
 
 def _allowance(case: Case, lease: Lease, state: BudgetState) -> Decimal:
