@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from chalicelib import settings as environment
 from chalicelib.gateways.aws import HURRIED, Aws
 from chalicelib.gateways.clock import SystemClock
+from chalicelib.gateways.cloudtrail import CloudTrail
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.cost_explorer import CostExplorerBills
 from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
@@ -43,6 +44,7 @@ def services() -> Services:
         metrics=CloudWatchMetrics(aws),
         prices=Ec2Prices(aws, cache=store),
         bills=CostExplorerBills(aws),
+        trail=CloudTrail(aws),
         store=store,
         notifier=SlackNotifier(aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter),
         ledger=ledger,

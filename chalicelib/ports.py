@@ -210,7 +210,12 @@ class Prices(Protocol):
         self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime, fresh: bool = False
     ) -> PriceBook:
         """With the spot history of each (zone, type) since a moment, not older than some minutes, or with `fresh` asked
-        anew. Never raises: what is not known by the deadline is left out, and the meter then assumes the cap."""
+        anew. Never raises: of what EC2 did not tell by the deadline the last price that was ever told is in force, and
+        a pool of which nothing was told is left out: the meter then assumes the cap."""
+
+    def keep(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> None:
+        """Write down, for other processes, list prices that were learnt and what is known of these spot pools since a
+        moment. Not before the kills. Never raises, and takes a few seconds at most."""
 
 
 class Bills(Protocol):

@@ -24,7 +24,7 @@ from chalicelib.domain.rates import US_EAST_1
 from chalicelib.domain.storage import Disk
 from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.gateways.ledger import MemoryLedger
-from chalicelib.ports import Services, SweepRecord
+from chalicelib.ports import NoTimers, Services, SweepRecord, Timers
 from chalicelib.usecases import budgets as budgeting
 from chalicelib.usecases.launch import launch
 from chalicelib.usecases.sweep import sweep
@@ -39,6 +39,7 @@ from tests.doubles.memory_ports import (
     MemoryPrices,
 )
 from tests.doubles.memory_store import MemoryStore
+from tests.doubles.memory_trail import MemoryTrail
 
 REGION, ZONE, TYPE = "us-east-1", "us-east-1a", "g5.xlarge"
 AMI = "ami-0123456789abcdef0"
@@ -268,8 +269,10 @@ class Stage:
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     prices: MemoryPrices = field(default_factory=MemoryPrices)
     bills: MemoryBills = field(default_factory=MemoryBills)
+    trail: MemoryTrail = field(default_factory=MemoryTrail)
     notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    timers: Timers = field(default_factory=NoTimers)
     is_armed: bool = True
     is_dry_run: bool = False
     regions: tuple[str, ...] | None = None
@@ -288,6 +291,7 @@ class Stage:
             metrics=self.metrics,
             prices=self.prices,
             bills=self.bills,
+            trail=self.trail,
             store=self.store,
             notifier=self.notifier,
             ledger=self.ledger,
@@ -295,6 +299,7 @@ class Stage:
             home_region=REGION,
             is_armed=self.is_armed,
             is_dry_run=self.is_dry_run,
+            timers=self.timers,
         )
 
     # -- what people do ----------------------------------------------------------------------------------------------

@@ -113,7 +113,8 @@ def adopt(
         has_public_ip=instance.public_ip is not None,
         max_price_usd=Decimal(request.max_price) if request and request.max_price else None,
     )
-    owner, project = instance.tags.get(OWNER_TAG, NOBODY), instance.tags.get(PROJECT_TAG)
+    tags = {**(request.tags if request else {}), **instance.tags}  # a relaunched box can carry none of its own
+    owner, project = tags.get(OWNER_TAG, NOBODY), tags.get(PROJECT_TAG)
     covering = [state for state in states if state.budget.covers(owner=owner, project=project)]
     budgets = tuple({state.budget.name: state.budget for state in covering}.values())
     term = _term(policy.unleased.run_for, budgets, now)

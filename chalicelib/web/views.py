@@ -33,6 +33,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "owner": told.owner,
             "project": told.project,
             "origin": told.origin,
+            "launched_by": told.launched_by,
             "request_type": told.request_type,
             "region": told.region,
             "spot_request_ids": told.spot_request_ids,

@@ -18,6 +18,7 @@ FUNCTIONS: tuple[str, ...] = tuple(CONFIG["lambda_functions"])
 PREFIXES = {
     "autoscaling": "autoscaling",
     "ce": "ce",
+    "cloudtrail": "cloudtrail",
     "cloudwatch": "cloudwatch",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
@@ -177,6 +178,7 @@ def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(functio
             assert {action.partition(":")[0] for action in statement["Action"]} <= {
                 "autoscaling",
                 "ce",
+                "cloudtrail",
                 "cloudwatch",
                 "ec2",
                 "pricing",

@@ -23,6 +23,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.gateways.aws import Aws
 from chalicelib.gateways.clock import SystemClock
+from chalicelib.gateways.cloudtrail import CloudTrail
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.cost_explorer import CostExplorerBills
 from chalicelib.gateways.dynamodb import DynamoStore
@@ -89,6 +90,7 @@ class Town:
             metrics=CloudWatchMetrics(aws),
             prices=Ec2Prices(aws),
             bills=CostExplorerBills(aws),
+            trail=CloudTrail(aws, sleep=lambda _: None),
             store=DynamoStore(lambda: aws.client("dynamodb", aws.home_region), TABLE, sleep=lambda _: None),
             notifier=self.mailbox,
             ledger=self.ledger,

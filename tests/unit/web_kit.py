@@ -20,6 +20,7 @@ from tests.doubles.memory_bills import MemoryBills
 from tests.doubles.memory_compute import MemoryCompute
 from tests.doubles.memory_ports import MemoryClock, MemoryMetrics, MemoryNotifier, MemoryPrices
 from tests.doubles.memory_store import MemoryStore
+from tests.doubles.memory_trail import MemoryTrail
 
 TOKEN = "sesame-of-the-test"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -81,6 +82,7 @@ def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
         metrics=MemoryMetrics(),
         prices=MemoryPrices(),
         bills=MemoryBills(),
+        trail=MemoryTrail(),
         store=store,
         notifier=MemoryNotifier(),
         ledger=MemoryLedger(),
