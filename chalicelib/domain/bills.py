@@ -131,7 +131,8 @@ class BilledDay:
 
     `modelled`: dollars by bucket; `outside`: by service, what the meter does not model. `answered_at`: when Cost
     Explorer last told it; `same_since`: the first answer with just these figures. `beyond_meter_usd`: what the bill has
-    beyond the meter of that moment, so that a day's spend is the meter plus this.
+    beyond the meter of that moment, so that a day's spend is the meter plus this; `accelerators_beyond_usd`: of
+    accelerator instances alone.
     """
 
     day: date
@@ -141,6 +142,7 @@ class BilledDay:
     answered_at: datetime
     same_since: datetime
     beyond_meter_usd: Decimal = ZERO
+    accelerators_beyond_usd: Decimal = ZERO
 
     @property
     def is_settled(self) -> bool:

@@ -81,6 +81,12 @@ class Budget:
     is_filling: bool = False
     cut: tuple[str, ...] = ()
 
+    @property
+    def counts_bill(self) -> bool:
+        """Whether what the bill has beyond the meter counts: for the account alone, as no line of it says whose a box
+        is."""
+        return self.services == "all" or self.scope_kind is ScopeKind.ACCOUNT
+
     def charged_by(self, charge: Charge) -> bool:
         """Whether a charge, of any period, is on this budget."""
         return (charge.budget, charge.generation) == (self.name, self.generation)
@@ -116,7 +122,7 @@ class BudgetState:
 
     `told`: the thresholds, in percent, that people were told of and that spending has not fallen below since;
     `crossings` counts the times that these changed. `billed_usd`: what of it the bill has beyond the meter, as Cost
-    Explorer told at `billed_at`; only of a budget for all services.
+    Explorer told at `billed_at`; only of a budget that `counts_bill`.
     """
 
     budget: Budget

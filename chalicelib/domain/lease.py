@@ -188,8 +188,9 @@ class Lease:
     `budget_usd` is the cap that a PATCH gave it; a launched one's is in its order too. `teardown_margin` is what its
     hold was reckoned with: a policy that changes later ends no lease that runs. `disks` are a box's as they were held,
     and `storage_gib` their size; its `volumes`, once known, were last asked for at `volumes_at`. `egress_bytes` is what
-    NetworkOut says was sent up to `egress_until`. It `follows` a closed lease when it was made to end what came back of
-    that one, for the `times_back`-th time; the two share a receipt. `images` are those that its end has made.
+    NetworkOut says was sent up to `egress_until`, and `egress_by_day` on which UTC days. It `follows` a closed
+    lease when it was made to end what came back of that one, for the `times_back`-th time; the two share a receipt.
+    `images` are those that its end has made.
     """
 
     id: str
@@ -226,6 +227,7 @@ class Lease:
     volumes: tuple[Volume, ...] = ()
     volumes_at: datetime | None = None
     egress_bytes: int = 0
+    egress_by_day: Mapping[str, int] = field(default_factory=dict)
     egress_until: datetime | None = None
     follows: str | None = None
     times_back: int = 0

@@ -5,7 +5,7 @@ what it does: a bill that is late hides nothing, and nothing counts twice. Outgo
 bound, so a settled bill replaces it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -51,6 +51,16 @@ class DaySpend:
         return sum(self.billed.values(), ZERO) + sum(self.outside.values(), ZERO)
 
     @property
+    def beyond_meter_usd(self) -> Decimal:
+        """What the account's spend has beyond the meter."""
+        return self.spent_usd - self.metered_usd
+
+    @property
+    def accelerators_beyond_usd(self) -> Decimal:
+        """What the spend of accelerator instances has beyond the meter, which is never less than nothing."""
+        return self.accelerators_usd - self.metered_usd
+
+    @property
     def is_off(self) -> bool:
         """The bill is settled, and the meter is off by more than 10 % and a dollar."""
         if self.status != "settled" or self.variance_usd is None or abs(self.variance_usd) < IGNORED_USD:
@@ -83,17 +93,6 @@ def reconcile(day: date, billed: BilledDay | None, metered: Amounts) -> DaySpend
         variance_usd=variance,
         variance_percent=None if variance is None or of_bill <= 0 else variance / of_bill * 100,
     )
-
-
-def beyond_meter_usd(billed: BilledDay, metered: Amounts) -> Decimal:
-    """What a day's spend has beyond its meter."""
-    return reconcile(billed.day, billed, metered).spent_usd - sum(metered.values(), ZERO)
-
-
-def spent_usd(days: Iterable[BilledDay], *, metered_usd: Decimal, since: date, until: date) -> Decimal:
-    """What the whole account spent from `since` up to, not with, `until`: the meter of that time, and what the bill has
-    beyond it."""
-    return metered_usd + sum((day.beyond_meter_usd for day in days if since <= day.day < until), ZERO)
 
 
 def _is_modelled(key: str) -> bool:

@@ -1,7 +1,8 @@
-"""Count on budgets for `services: all` what the bill has beyond the meter, each time that Cost Explorer has answered.
+"""Count on the account's budgets what the bill has beyond the meter, each time that Cost Explorer has answered.
 
-Cost Explorer is about a day late: between its answers such a budget goes on by the meter. What it told stands beside
-the holds in the period itself, so that a launch finds room by both.
+One for `services: all` counts all of it, one for `services: accelerators` what the compute of accelerator instances was
+billed beyond their meter. Cost Explorer is about a day late: between its answers a budget goes on by the meter. What it
+told stands beside the holds in the period itself, so that a launch finds room by both.
 """
 
 from datetime import timedelta
@@ -23,8 +24,12 @@ def count_bills(services: Services, facts: Facts) -> None:
         return
     try:
         turn = services.store.bill_turn()
+        if turn is None or turn.answered_at is None:
+            return
+        if not any(_counts(state) and state.billed_at != turn.answered_at for state in facts.book.states):
+            return
         for state in services.store.budgets(facts.now).states:
-            if turn and turn.answered_at and _counts(state) and state.billed_at != turn.answered_at:
+            if _counts(state) and state.billed_at != turn.answered_at:
                 usd = beyond_meter(services, state.budget, facts)
                 services.store.put_billed(state, usd, at=turn.answered_at)
     except (Stale, Unavailable):
@@ -32,13 +37,15 @@ def count_bills(services: Services, facts: Facts) -> None:
 
 
 def beyond_meter(services: Services, budget: Budget, facts: Facts) -> Decimal:
-    """What the bill has beyond the meter in a budget's present period; nothing of it for one of accelerators alone."""
-    if budget.services != "all":
+    """What the bill has beyond the meter in a budget's present period; nothing of it where no line says whose it is."""
+    if not budget.counts_bill:
         return ZERO
     since = max(starts_at(budget.period, facts.now), facts.now - KEPT_FOR).date()
     days = services.store.billed_days(since, facts.now.date() + timedelta(days=1))
-    return max(sum((day.beyond_meter_usd for day in days), ZERO), ZERO)
+    is_whole = budget.services == "all"
+    beyond = (day.beyond_meter_usd if is_whole else day.accelerators_beyond_usd for day in days)
+    return max(sum(beyond, ZERO), ZERO)
 
 
 def _counts(state: BudgetState) -> bool:
-    return state.budget.services == "all" and not state.budget.is_filling
+    return state.budget.counts_bill and not state.budget.is_filling

@@ -13,7 +13,7 @@ from chalicelib.domain.bills import DAY, BillAnswer, BilledDay, BillFailure, Tro
 from chalicelib.domain.daily_meter import by_bucket
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.notices import Notice
-from chalicelib.domain.reconcile import beyond_meter_usd, reconcile
+from chalicelib.domain.reconcile import reconcile
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
 from chalicelib.usecases.guard import is_past_limit
@@ -108,8 +108,14 @@ def _reconciled(
     for bill in answer.days:
         ours = meter.get(bill.day, {})
         day = kept(bill, known.get(bill.day), answered_at=facts.now)
-        days.append(replace(day, beyond_meter_usd=beyond_meter_usd(day, ours)))
         found = reconcile(bill.day, day, ours)
+        days.append(
+            replace(
+                day,
+                beyond_meter_usd=found.beyond_meter_usd,
+                accelerators_beyond_usd=found.accelerators_beyond_usd,
+            )
+        )
         if found.is_off:
             told.append(notices.off(found, facts.now))
     return days, told

@@ -1,12 +1,13 @@
 """A budget holds whatever the bill says, and however late it says it."""
 
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.budget import Period
+from chalicelib.domain.budget import Period, ScopeKind
 from chalicelib.domain.errors import BudgetExceeded
 from chalicelib.usecases.spend import spend
 from tests.builders import HOUR, MINUTE, TYPE, Stage, at, usd
@@ -40,21 +41,46 @@ def test_a_budget_of_ten_dollars_holds_while_the_bill_shows_nothing() -> None:
     amounts=st.lists(st.decimals(min_value=0, max_value=50, places=2), min_size=2, max_size=2),
     trouble=st.sampled_from([None, "denied", "not-enabled", "throttled", "failed"]),
 )
-def test_whatever_the_bill_says_no_box_lives_longer_or_shorter(
+def test_whatever_the_bill_says_no_box_of_an_owner_s_budget_lives_longer_or_shorter(
     amounts: list[object], trouble: str | None
 ) -> None:
-    """Ends and admission go by the meter: the same boxes end at the same minute as without any bill."""
+    """No line of a bill says whose it is, so these go by the meter: the same boxes end at the same minute as without any
+    bill."""
     ends = []
     for has_bill in (False, True):
-        stage = Stage()
-        stage.put_budget(limit=10, period=Period.TOTAL)
-        if has_bill:
-            for number, amount in enumerate(amounts):
-                stage.bills.bill(date(2026, 11, 23 + number), EC2, f"SpotUsage:{TYPE}", str(amount))
-        if trouble:
-            stage.bills.fail(trouble)
-        keeps_launching(stage, hours=12)
-        leases = stage.store.closed_leases(since=at("00:00"))
-        ends.append([(lease.requested_at, lease.closed_at, lease.final_usd) for lease in leases])
+        stage = billed(amounts if has_bill else [], trouble, scope_kind=ScopeKind.OWNER, scope_value="ada")
+        ends.append(closed(stage))
     assert ends[0] == ends[1] != []
     assert sum((final or usd(0) for _, _, final in ends[0]), usd(0)) <= 10
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    amounts=st.lists(st.decimals(min_value=0, max_value=50, places=2), min_size=2, max_size=2),
+    trouble=st.sampled_from([None, "denied", "not-enabled", "throttled", "failed"]),
+)
+def test_a_bill_never_lets_the_account_s_budget_be_passed(amounts: list[object], trouble: str | None) -> None:
+    """What it has beyond the meter leaves less for launches, never more; one that can't be had changes nothing."""
+    without, stage = closed(billed([], None)), billed(amounts, trouble)
+    cost = sum((final or usd(0) for _, _, final in closed(stage)), usd(0))
+    assert cost <= sum((final or usd(0) for _, _, final in without), usd(0)) <= 10
+    if trouble:
+        assert closed(stage) == without
+
+
+def billed(amounts: list[object], trouble: str | None, **scope: object) -> Stage:
+    """Half a day of launches on $10, while two days are billed so."""
+    stage = Stage()
+    stage.put_budget(limit=10, period=Period.TOTAL, **scope)
+    for number, amount in enumerate(amounts):
+        stage.bills.bill(date(2026, 11, 23 + number), EC2, f"SpotUsage:{TYPE}", str(amount))
+    if trouble:
+        stage.bills.fail(trouble)
+    keeps_launching(stage, hours=12)
+    return stage
+
+
+def closed(stage: Stage) -> list[tuple[datetime, datetime | None, Decimal | None]]:
+    """When each box began and ended, and what it cost."""
+    leases = stage.store.closed_leases(since=at("00:00"))
+    return [(lease.requested_at, lease.closed_at, lease.final_usd) for lease in leases]

@@ -1,4 +1,4 @@
-"""Budgets for all services: the meter, and beside it what the bill has beyond the meter, as late as it comes."""
+"""The account's budgets: the meter, and beside it what the bill has beyond the meter, as late as it comes."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -7,12 +7,13 @@ import pytest
 
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BilledDay
-from chalicelib.domain.budget import Consequence, Period, Threshold
+from chalicelib.domain.budget import Consequence, Period, ScopeKind, Threshold
 from chalicelib.domain.errors import BudgetExceeded, Refused, Unavailable
 from chalicelib.usecases import budgets
 from chalicelib.web.budgets import budget_of
 from chalicelib.web.models import BudgetBody
-from tests.builders import HOUR, MINUTE, Stage, at, usd
+from tests.builders import HOUR, MINUTE, PRICE, TYPE, Stage, at, usd
+from tests.unit.test_usecase_bills import EC2, TODAY
 
 
 def billed(stage: Stage, answered_at: datetime, **beyond: str) -> None:
@@ -100,6 +101,57 @@ def test_it_ends_boxes_only_where_that_was_asked_for() -> None:
     stage.put_budget("all", 55, services="all", thresholds=end, force=True)
     stage.until(at("09:10"))
     assert stage.alive == []
+
+
+def test_a_budget_of_accelerators_counts_their_bill_where_it_is_above_their_meter() -> None:
+    """What others started and nobody metered is spent as well; once, and nothing else of the bill is."""
+    stage = Stage()
+    stage.put_budget("boxes")
+    stage.put_budget("all", services="all")
+    lease = stage.launch(lasts_for=4 * HOUR)
+    stage.until(lease.expires_at)
+    meter = spent(stage, "boxes")
+    stage.bills.bill(TODAY, EC2, f"SpotUsage:{TYPE}", 4 * PRICE + 7)
+    stage.bills.bill(TODAY, EC2, "BoxUsage:p5.48xlarge", "30")
+    stage.bills.bill(TODAY, EC2, "BoxUsage:m5.large", "5")
+    stage.bills.bill(TODAY, "EC2 - Other", "EBS:VolumeUsage.gp3", "3")
+    for _ in range(3):
+        stage.after(8 * HOUR)
+    assert abs(spent(stage, "boxes") - meter - 37) < usd("0.01")
+    assert abs(stage.left("boxes") - (100 - meter - 37)) < usd("0.01")
+    assert spent(stage, "all") > spent(stage, "boxes") + 5
+
+
+def test_a_bill_of_accelerators_that_is_late_hides_nothing_of_their_meter() -> None:
+    """Less on the bill than on the meter takes nothing away."""
+    stage = Stage()
+    stage.put_budget("boxes")
+    lease = stage.launch(lasts_for=4 * HOUR)
+    stage.until(lease.expires_at)
+    before = spent(stage, "boxes")
+    stage.bills.bill(TODAY, EC2, f"SpotUsage:{TYPE}", "0.40")
+    stage.after(8 * HOUR)
+    assert spent(stage, "boxes") == before
+
+
+def test_a_bill_of_accelerators_counts_on_nobody_s_own_budget() -> None:
+    """No line of it says whose a box was."""
+    stage = Stage()
+    stage.put_budget("ada", scope_kind=ScopeKind.OWNER, scope_value="ada")
+    stage.bills.bill(TODAY, EC2, "BoxUsage:p5.48xlarge", "30")
+    stage.sweep()
+    stage.after(8 * HOUR)
+    assert (spent(stage, "ada"), stage.left("ada")) == (0, 100)
+
+
+def test_a_new_budget_of_accelerators_knows_their_bill_at_once() -> None:
+    """And its limit is judged by it."""
+    stage = Stage()
+    stage.bills.bill(TODAY, EC2, "BoxUsage:p5.48xlarge", "30")
+    stage.sweep()
+    with pytest.raises(BudgetExceeded):
+        stage.put_budget("boxes", 20)
+    assert stage.put_budget("boxes", 40).spent_usd == 30
 
 
 def test_what_it_counts_stays_what_it_is() -> None:
