@@ -52,6 +52,7 @@ from localaws.protocol.throttle import Throttle
 from localaws.serve.slack import SlackSink
 from localaws.session import session_for
 from localaws.starter import start_box
+from localaws.trail import Trail
 from localaws.truth import box_row, truth
 
 DEFAULT_REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
@@ -147,6 +148,7 @@ class World(Money):
             self.guests = Guests(self)
             self.endpoint = Endpoint(self)
             self.timers = Timers(self)
+            self.trail = Trail(self)
             self.later(EXPIRY_EVERY, self._expire_items)
 
     # Time
@@ -231,9 +233,10 @@ class World(Money):
         tags: Mapping[str, str] | None = None,
         region: str | None = None,
         zone: str | None = None,
+        by: str | None = None,
         **load: Any,
     ) -> Box:
-        """Start one box outside Curfew; `load` is that of `set_load`."""
+        """Start one box outside Curfew; `load` is that of `set_load`, `by` the ARN of whoever does it."""
         with self.lock:
             box = start_box(
                 self,
@@ -243,6 +246,8 @@ class World(Money):
                 tags=dict(tags or {}),
                 zone=zone,
             )
+            for made in filter(None, (box.id, box.fleet_id, box.group)) if by else ():
+                self.trail.note(made, by or "")
             if load:
                 self.set_load(box.id, **load)
             return box

@@ -128,9 +128,12 @@ class Control:
         count = body.get("count", 1)
         if not isinstance(count, int) or not 1 <= count <= 5000:
             raise RequestError(f"count must be a number from 1 to 5000, not {count!r}", field="count")
+        by = body.get("by")
+        if by is not None and not (isinstance(by, str) and by.startswith("arn:")):
+            raise RequestError(f"by must be the ARN of whoever starts it, not {by!r}", field="by")
         load = _load(body)
         boxes = [
-            world.start_box(kind, market=market, tags=tags, region=region, zone=zone, **load)
+            world.start_box(kind, market=market, tags=tags, region=region, zone=zone, by=by, **load)
             for _ in range(count)
         ]
         rows = [world.row(box.id) for box in boxes]
