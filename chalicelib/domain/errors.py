@@ -6,7 +6,7 @@ CurfewError
 │   ├── BudgetExceeded       the hold does not fit into a budget
 │   ├── NoCapacity           every type and zone was tried
 │   └── Stale                somebody else changed it first: read again, try again
-└── Unavailable         503  a service Curfew rests on did not answer; nothing was changed
+└── Unavailable         503  a service Curfew rests on did not answer; it says what may have changed
 
 Each message is a sentence for a person: what is wrong, what happens to the money, how to mend it.
 """
@@ -60,3 +60,9 @@ class Unavailable(CurfewError):
     """A service Curfew rests on did not answer."""
 
     slug = "unavailable"
+
+    def saying(self, detail: str, **members: object) -> "Unavailable":
+        """The same failure, told with what it means for who asked."""
+        told = Unavailable(detail)
+        told.extra = {**self.extra, **members}
+        return told

@@ -31,10 +31,12 @@ AWS_ERRORS = (ClientError, BotoCoreError)
 READING = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 ACTING = Config(connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
 """Ends are idempotent: the second try is for a throttle, and both together keep nobody waiting for over 11 s."""
-LAUNCHING = Config(connect_timeout=2, read_timeout=18, retries={"mode": "standard", "total_max_attempts": 1})
-"""One try within API Gateway's 29 s: a launch without an answer is asked for again by its token, later."""
+LAUNCHING = Config(connect_timeout=1, read_timeout=9, retries={"mode": "standard", "total_max_attempts": 1})
+"""One try: a launch without an answer is asked for again by its token, now or by the sweep."""
 ASKING = Config(connect_timeout=1, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 1})
 """For what a kill waits for, but not long (metrics, what a lost launch has started): asked again in a minute."""
+PROMPT = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+"""For what a launch has to know first: the second try is for a throttle, and its caller waits for 7 s at most."""
 HURRIED = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
 """For what can be done without."""
 

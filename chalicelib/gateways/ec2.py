@@ -13,7 +13,7 @@ from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.domain.storage import Disk, Volume
 from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe, ec2_types, ec2_volumes
-from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, Aws, code_of, unavailable
+from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, PROMPT, Aws, code_of, unavailable
 from chalicelib.ports import Image, LaunchAnswer, Outcome
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Ec2Compute:
     def image(self, region: str, image_id: str) -> Image | None:
         """An AMI, or None where the region has none of that id."""
         try:
-            answer = self._aws.ec2(region).describe_images(ImageIds=[image_id])
+            answer = self._aws.ec2(region, PROMPT).describe_images(ImageIds=[image_id])
         except AWS_ERRORS as error:
             if isinstance(error, ClientError) and code_of(error) in NO_SUCH_IMAGE:
                 return None

@@ -5,27 +5,29 @@ A crash anywhere leaves nothing, or a hold and things that the next sweep finds 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 
 from chalicelib.domain import notices
 from chalicelib.domain.admission import Admission, admit, price_cap_usd
-from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale
-from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, Status
+from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale, Unavailable
+from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.ports import Image, LaunchAnswer, Services
-from chalicelib.usecases import list_prices
+from chalicelib.usecases import list_prices, timers
 from chalicelib.usecases.gather import charged_to, price_book, spent_by_budget
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.recover import give_up, launched, nothing_started
 
 ADMISSION_TRIES = 10
 REPLAYS = 2
-ANSWER_WITHIN = timedelta(seconds=8)
-"""No further call is begun after that: with one that takes its full 20 s, API Gateway's 29 s still hold."""
+BEGIN_WITHIN_SECONDS = 8.0
+"""No call that launches is begun later than that, and each takes 16 s at most: a launch is answered within 25 s."""
+ARM_WITHIN_SECONDS = 12.0
+"""Timers are armed so long after that at most: what is left by then is the sweep's."""
 KEEP_TRIES = 5
 
 
@@ -80,14 +82,46 @@ def launch(
     known = services.store.lease(lease_id)
     if known:
         return _answer_again(known, body_hash)
-    lease, terms = _hold(services, order, owner=owner, lease_id=lease_id, body_hash=body_hash, now=now)
-    if terms is None:
-        return lease
+    begin_by = services.clock.elapsed() + BEGIN_WITHIN_SECONDS
     try:
-        return _start(services, lease, order, terms, now)
+        lease, terms = _hold(
+            services,
+            order,
+            owner=owner,
+            lease_id=lease_id,
+            body_hash=body_hash,
+            now=now,
+            begin_by=begin_by,
+        )
+        if terms is None:
+            return lease
+    except Unavailable as error:
+        raise _not_begun(error) from error
+    try:
+        return _start(services, lease, order, terms, now, begin_by=begin_by)
     except Refused as refusal:
         give_up(services, services.store.lease(lease_id) or lease, refusal)
         raise
+    except Unavailable as error:
+        raise _may_run(error, lease) from error
+
+
+def _not_begun(error: Unavailable) -> Unavailable:
+    """EC2 was not asked to launch; only the hold may be written, if that answer was lost."""
+    return error.saying(
+        f"{error.detail}; nothing was launched. A hold that was written all the same goes back within minutes. Ask "
+        "again: with the same Idempotency-Key nothing starts twice"
+    )
+
+
+def _may_run(error: Unavailable, lease: Lease) -> Unavailable:
+    """EC2 may have been asked, and what it answered could not be kept."""
+    return error.saying(
+        f"{error.detail}; whether the launch started something is not known yet. Its hold stays on the budgets until "
+        f"the sweep has looked it up, within minutes: then {lease.id} has what runs, or nothing runs and the hold goes "
+        f"back. See GET /leases/{lease.id}",
+        lease=lease.id,
+    )
 
 
 def _answer_again(lease: Lease, body_hash: str) -> Lease:
@@ -148,13 +182,22 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
 
 
 def _hold(
-    services: Services, order: LaunchOrder, *, owner: str, lease_id: str, body_hash: str, now: datetime
+    services: Services,
+    order: LaunchOrder,
+    *,
+    owner: str,
+    lease_id: str,
+    body_hash: str,
+    now: datetime,
+    begin_by: float,
 ) -> tuple[Lease, _Terms | None]:
     """The lease with its hold on every budget in scope, in one transaction; no terms where another call made it."""
     for _ in range(ADMISSION_TRIES):
         terms = _terms(services, order, owner, now)
         if terms.admission.objections:
             raise terms.admission.objections[0]
+        if services.clock.elapsed() > begin_by:
+            raise Unavailable("what a launch has to know first took too long to ask")
         disks = terms.image.disks(order.volume_gib)
         lease = Lease(
             id=lease_id,
@@ -188,12 +231,17 @@ def _hold(
     raise Stale("the budgets kept changing while the launch was admitted; nothing was launched, ask again")
 
 
-def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, now: datetime) -> Lease:
+def _start(
+    services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, now: datetime, *, begin_by: float
+) -> Lease:
     """Make the attempts in order until one has started something or the time is up; refusals are kept, for the answer.
 
     Without an answer the lease is left `requested`, and the sweep finds out what it came to.
     """
-    answered_by = now + ANSWER_WITHIN
+    valid_until = now + terms.policy.lease.max_for
+    if order.request_type is RequestType.PERSISTENT:
+        lease = replace(lease, valid_until=valid_until)
+    lease = timers.expire_first(services, lease, by=begin_by)
     for attempt in services.compute.attempts(
         order,
         lease_id=lease.id,
@@ -201,17 +249,19 @@ def _start(services: Services, lease: Lease, order: LaunchOrder, terms: _Terms, 
         price_caps=_caps(order, terms.prices),
         image=terms.image,
         expires_at=lease.expires_at,
-        valid_until=now + terms.policy.lease.max_for,
+        valid_until=valid_until,
         now=now,
     ):
-        if lease.attempts and services.clock.now() >= answered_by:
+        if lease.attempts and services.clock.elapsed() >= begin_by:
             break
         lease = _record(services, replace(lease, attempts=(*lease.attempts, attempt)))
-        answer = _launch(services, attempt, answered_by=answered_by)
+        answer = _launch(services, attempt, begin_by=begin_by)
         if answer.outcome == "unknown":
             return lease
         if answer.outcome == "launched":
-            return _keep(services, _answered(lease, answer), answer, now)
+            return _keep(
+                services, _answered(lease, answer), answer, now, arm_by=begin_by + ARM_WITHIN_SECONDS
+            )
         lease = _record(services, _answered(lease, answer))
     raise nothing_started(order, lease.attempts)
 
@@ -225,11 +275,13 @@ def _record(services: Services, lease: Lease) -> Lease:
             current = services.store.lease(lease.id)
             if current is None or current.status is not Status.REQUESTED:
                 raise
-            lease = replace(current, attempts=lease.attempts)
+            lease = replace(
+                current, attempts=lease.attempts, timers=lease.timers, valid_until=lease.valid_until
+            )
     return services.store.save_lease(lease)
 
 
-def _launch(services: Services, attempt: Attempt, *, answered_by: datetime) -> LaunchAnswer:
+def _launch(services: Services, attempt: Attempt, *, begin_by: float) -> LaunchAnswer:
     """The recorded call; a lost answer is asked for again with the same token, which starts nothing new.
 
     Once an answer was lost a refusal proves nothing: it may be of the replay alone, while the first call's box runs.
@@ -237,7 +289,7 @@ def _launch(services: Services, attempt: Attempt, *, answered_by: datetime) -> L
     answer = services.compute.launch(attempt)
     may_run = answer.outcome == "unknown"
     for _ in range(REPLAYS):
-        if answer.outcome not in {"unknown", "too-early"} or services.clock.now() >= answered_by:
+        if answer.outcome not in {"unknown", "too-early"} or services.clock.elapsed() >= begin_by:
             break
         services.clock.sleep(1)
         answer = services.compute.launch(attempt)
@@ -252,9 +304,12 @@ def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:
     return replace(lease, attempts=(*lease.attempts[:-1], last))
 
 
-def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime) -> Lease:
-    """Record what runs, whatever has become of the lease meanwhile: if it is ending, this ends with it."""
-    attempts = lease.attempts
+def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime, *, arm_by: float) -> Lease:
+    """Arm what ends it without Curfew, and record what runs, whatever has become of the lease meanwhile: if it is ending,
+    this ends with it."""
+    armed = timers.direct(services, launched(lease, answer), by=arm_by)
+    lease = replace(lease, timers=armed.timers, timers_at=armed.timers_at)
+    own = lease
     for _ in range(KEEP_TRIES):
         kept = replace(launched(lease, answer), launched_at=now)
         told = [notices.launched(kept, now)] if kept.status is Status.ACTIVE else []
@@ -264,7 +319,13 @@ def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime)
             current = services.store.lease(lease.id)
             if current is None or not current.is_open:
                 break
-            lease = replace(current, attempts=attempts)
+            lease = replace(
+                current,
+                attempts=own.attempts,
+                timers=own.timers,
+                timers_at=own.timers_at,
+                valid_until=own.valid_until,
+            )
             continue
         if kept.status is Status.ACTIVE:
             return kept

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from chalicelib.gateways.aws import ACTING, HURRIED, READING, Aws
+from chalicelib.gateways.aws import ACTING, HURRIED, PROMPT, READING, Aws
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_observe import FLEETS_A_CALL, PATIENCE_SECONDS, _fleet_types
+from chalicelib.usecases.launch import BEGIN_WITHIN_SECONDS
 from chalicelib.usecases.teardown import PATIENCE_SECONDS as TEARDOWN_PATIENCE_SECONDS
 from localaws.world import World
-from tests.contract.compute_labs import REGION, aws_of
+from tests.contract.compute_labs import AMI, REGION, WorldLab, an_order, attempts_of, aws_of
 from tests.doubles.faulty_client import refused
 
 SWEEP_SECONDS = 60
@@ -70,6 +71,21 @@ def test_disk_sizes_are_asked_for_in_a_hurry(world: World) -> None:
     aws = PatienceOf(aws_of(world))
     Ec2Compute(aws).volumes(REGION, ["i-00000000000000000"])
     assert [longest(config) for config in aws.asked] == [5]
+
+
+def test_a_launch_is_answered_within_its_time(world: World) -> None:
+    """What it has to know first, then the last calls that it may begin, each unanswered."""
+    lab, aws = WorldLab(world), PatienceOf(aws_of(world))
+    compute = Ec2Compute(aws)
+    compute.image(REGION, AMI.id)
+    assert [longest(config) for config in aws.asked] == [longest(PROMPT)] == [7]
+    aws.asked.clear()
+    (attempt,) = attempts_of(lab, an_order())
+    assert compute.launch(attempt).outcome == "launched"
+    template, fleet = (longest(config) for config in aws.asked)
+    assert (template, fleet) == (3, 10)
+    the_look_by_the_templates_client = template
+    assert BEGIN_WITHIN_SECONDS + template + fleet + the_look_by_the_templates_client <= 25
 
 
 def test_a_sweep_with_a_region_that_hangs_has_time_to_tell() -> None:

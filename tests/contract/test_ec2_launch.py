@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from botocore.session import Session
+from botocore.stub import Stubber
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Attempt
-from chalicelib.gateways.aws import ACTING, LAUNCHING
+from chalicelib.gateways.aws import ACTING, HURRIED, LAUNCHING, Aws
+from chalicelib.gateways.ec2 import Ec2Compute
 from localaws.world import World
 from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attempts_of, stubbed
 
@@ -16,6 +19,17 @@ from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attem
 def lab() -> Iterator[WorldLab]:
     with World(seed=7) as world:
         yield WorldLab(world)
+
+
+def stubbed_launch() -> tuple[Ec2Compute, Stubber, Stubber]:
+    """The gateway with answers put into its clients: for what is asked in a hurry, and for the launch itself."""
+    session = Session()
+    session.set_credentials("testing", "testing")
+    aws = Aws(REGION, session=session)
+    hurried, launching = (Stubber(aws.ec2(REGION, config)) for config in (HURRIED, LAUNCHING))
+    hurried.activate()
+    launching.activate()
+    return Ec2Compute(aws), hurried, launching
 
 
 class TestLaunchErrors:
@@ -55,8 +69,8 @@ class TestLaunchErrors:
 
     def test_a_template_name_taken_is_no_obstacle(self) -> None:
         """EC2's answer once the token is forgotten; the fleet is asked all the same and what it refuses is told."""
-        compute, stubber = stubbed(LAUNCHING)
-        stubber.add_client_error(
+        compute, hurried, launching = stubbed_launch()
+        hurried.add_client_error(
             "create_launch_template", "InvalidLaunchTemplateName.AlreadyExistsException", http_status_code=400
         )
         overrides = {"InstanceType": "g5.xlarge", "AvailabilityZone": "us-east-1a"}
@@ -65,24 +79,26 @@ class TestLaunchErrors:
             "ErrorCode": "InsufficientInstanceCapacity",
             "ErrorMessage": "none left",
         }
-        stubber.add_response("create_fleet", {"FleetId": "fleet-1", "Errors": [error, error]})
+        launching.add_response("create_fleet", {"FleetId": "fleet-1", "Errors": [error, error]})
         answer = compute.launch(fleet_attempt())
         assert (answer.outcome, answer.code) == ("refused", "InsufficientInstanceCapacity")
         assert answer.detail == "g5.xlarge in us-east-1a: InsufficientInstanceCapacity none left"
 
     def test_a_fleet_without_boxes_or_reasons_is_unknown(self) -> None:
         """Its boxes may be yet to show up: only a reason is a refusal."""
-        compute, stubber = stubbed(LAUNCHING)
-        stubber.add_response("create_launch_template", {})
-        stubber.add_response("create_fleet", {"FleetId": "fleet-1"})
+        compute, hurried, launching = stubbed_launch()
+        hurried.add_response("create_launch_template", {})
+        launching.add_response("create_fleet", {"FleetId": "fleet-1"})
         assert compute.launch(fleet_attempt()).outcome == "unknown"
 
     def test_a_box_whose_request_is_not_known_yet_is_launched(self) -> None:
         """Reading the request's id is best effort."""
-        compute, stubber = stubbed(LAUNCHING)
-        stubber.add_response("create_launch_template", {})
-        stubber.add_response("create_fleet", {"FleetId": "fleet-1", "Instances": [{"InstanceIds": ["i-1"]}]})
-        stubber.add_client_error("describe_instances", "UnauthorizedOperation", http_status_code=403)
+        compute, hurried, launching = stubbed_launch()
+        hurried.add_response("create_launch_template", {})
+        launching.add_response(
+            "create_fleet", {"FleetId": "fleet-1", "Instances": [{"InstanceIds": ["i-1"]}]}
+        )
+        hurried.add_client_error("describe_instances", "UnauthorizedOperation", http_status_code=403)
         answer = compute.launch(fleet_attempt())
         assert (answer.outcome, answer.instance_ids, answer.spot_request_ids) == ("launched", ("i-1",), ())
 
