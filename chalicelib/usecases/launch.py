@@ -305,7 +305,7 @@ def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:
 
 
 def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime, *, arm_by: float) -> Lease:
-    """Arm what ends it without Curfew, and record what runs, whatever has become of the lease meanwhile: if it is ending,
+    """Arm what ends it without Curfew, and record what runs, whatever has become of the lease: if it is ending,
     this ends with it."""
     armed = timers.direct(services, launched(lease, answer), by=arm_by)
     lease = replace(lease, timers=armed.timers, timers_at=armed.timers_at)

@@ -1,0 +1,60 @@
+"""Which timers a lease is to have now, and which of them have to be made, moved or removed for that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chalicelib.domain.case import Case, Effect, Finding
+from chalicelib.domain.ends import timers_of
+from chalicelib.domain.lease import Lease
+from chalicelib.domain.shields import lapses_at, spare
+from chalicelib.domain.timer import Timer
+
+OVER = Finding(rule="expired", effect=Effect.END, reason="its time is up")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What has to be done at AWS, in this order."""
+
+    put: tuple[Timer, ...] = ()
+    drop: tuple[Timer, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """All is as it is to be."""
+        return not (self.put or self.drop)
+
+
+def wanted(case: Case, *, home_region: str) -> tuple[Timer, ...] | None:
+    """The timers of a lease as it is now; none for one that something spares, because a timer spares nothing, and later
+    ones where a clock takes that away. None: what spares it can't be told now, so they stay as they are."""
+    lease = case.lease
+    if lease is None or (lease.is_adopted and not case.instances):
+        return None
+    not_before = max([lease.expires_at, *(lapses_at(case) if lease.is_adopted else [])])
+    if spare(replace(case, now=not_before), OVER).spared_by:
+        return ()
+    return timers_of(lease, home_region=home_region, not_before=not_before)
+
+
+def change(lease: Lease, timers: Sequence[Timer], now: datetime, *, anew: bool = False) -> Change:
+    """What makes the timers of a lease these; with `anew` whatever is recorded of them. A moment that has passed is no
+    longer anybody's: Scheduler refuses it, and the sweep ends what is over."""
+    armed = {timer.name: timer for timer in lease.timers}
+    names = {timer.name for timer in timers}
+    return Change(
+        put=tuple(one for one in timers if one.at > now and (anew or armed.get(one.name) != one)),
+        drop=tuple(one for one in lease.timers if one.name not in names and one.at > now),
+    )
+
+
+def with_put(lease: Lease, timer: Timer) -> Lease:
+    """The lease with a timer armed, in the place of the one of its name."""
+    kept = tuple(one for one in lease.timers if one.name != timer.name)
+    return replace(lease, timers=(*kept, timer))
+
+
+def without(lease: Lease, name: str) -> Lease:
+    """The lease with a timer gone."""
+    return replace(lease, timers=tuple(one for one in lease.timers if one.name != name))
