@@ -10,6 +10,7 @@ from decimal import Decimal
 from hashlib import sha256
 
 from chalicelib.domain.admission import Term, capped, charges_for, worst_case_of_box
+from chalicelib.domain.brake import starter_of
 from chalicelib.domain.budget import Budget, BudgetState
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
 from chalicelib.domain.lease import Charge, Hold, Lease, Origin, RequestType, Run, Status
@@ -131,6 +132,7 @@ def adopt(
         status=Status.ACTIVE,
         requested_at=now,
         launched_at=instance.launched_at,
+        started_by=starter_of(instance, spot_requests, owner=owner),
         expires_at=now + length,
         hold=hold,
         charges=charges,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
 
+from chalicelib.domain.brake import Fight
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.instance import Instance, SpotRequest
@@ -41,7 +42,8 @@ class Finding:
 class Case:
     """The facts of one subject at one moment. `instances` are those not gone; `obstacle` names a controller that
     would start a replacement and that can't be disarmed yet. `burning_usd`: the most that all leases on a budget can
-    cost it an hour. `accrued_in_usd`: what the lease itself has cost in the present day, month and `total`."""
+    cost it an hour. `accrued_in_usd`: what the lease itself has cost in the present day, month and `total`. `fight`: how
+    often boxes like its own were started again of late."""
 
     now: datetime
     policy: Policy
@@ -56,6 +58,7 @@ class Case:
     accrued_in_usd: Mapping[str, Decimal] = field(default_factory=dict)
     obstacle: str | None = None
     unleased_because: str | None = None
+    fight: Fight | None = None
 
     @property
     def idle_policy(self) -> IdlePolicy:

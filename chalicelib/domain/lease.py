@@ -231,6 +231,8 @@ class Lease:
     egress_until: datetime | None = None
     follows: str | None = None
     times_back: int = 0
+    started_by: str | None = None
+    """What starts boxes like an adopted one: its group, fleet or request, or the key of whoever does."""
     images: tuple[SavedImage, ...] = ()
     launched_by: str | None = None
     """Who started an adopted box, as CloudTrail names them: an ARN."""

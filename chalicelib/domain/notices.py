@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from chalicelib.domain.brake import Fight
 from chalicelib.domain.budget import BudgetState, Consequence, Threshold
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.lease import Lease, Receipt
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     BUDGET = "budget"
     VARIANCE = "variance"
     CAME_BACK = "came-back"
+    BRAKE = "brake"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,22 @@ def came_back(lease: Lease, root: str, now: datetime) -> Notice:
         lines=(
             f"It belongs to {root}, which was closed. Find out what starts it: its spot request, fleet or group.",
             f"What it costs counts on that lease's budgets and in its receipt, GET /leases/{root}.",
+        ),
+    )
+
+
+def brake(fight: Fight, now: datetime) -> Notice:
+    """Somebody starts again what is ended: who, and what does and does not end any more. Told once an hour."""
+    shape = fight.shape
+    return Notice(
+        id=f"brake:{shape.region}:{shape.instance_type}:{shape.starter}:{now:%Y-%m-%dT%H}",
+        kind=Kind.BRAKE,
+        at=now,
+        title=f"{shape.starter} has started {fight.replacements} {shape.instance_type} in {shape.region} again within "
+        "an hour of their ends",
+        lines=(
+            "Idleness ends none of them until that stops; their hour and their money still do, somewhat later each time.",
+            "Stop what starts them, or take them out of the policy's scope.",
         ),
     )
 

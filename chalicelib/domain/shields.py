@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from chalicelib.domain.brake import delay
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Status
@@ -105,11 +106,28 @@ def _grace_until(case: Case, lease: Lease) -> datetime:
     return max(lease.requested_at, rehearsed_at) + case.policy.unleased.grace
 
 
+def braked(case: Case, finding: Finding) -> str | None:
+    """Somebody starts again what is ended: idleness pauses, and time and money wait a little longer each time, but for
+    what Curfew launched, which never costs more than its hold."""
+    fight = case.fight
+    if fight is None or not fight.is_braked:
+        return None
+    who = f"{fight.shape.starter} has started {fight.replacements} {fight.shape.instance_type} again within an hour"
+    if finding.rule == "idle":
+        return f"a brake on fights: {who}"
+    until = case.started_at + delay(fight.replacements)
+    if case.lease is None or not case.lease.is_adopted or case.now >= until:
+        return None
+    return f"a brake on fights until {until:%H:%M:%S} UTC: {who}"
+
+
 def lapses_at(case: Case) -> list[datetime]:
     """When the shields that a clock takes away will be gone; the others stay until something happens."""
     lapses = [until for until in map(protected_until, case.instances) if until]
     if case.lease and case.lease.is_adopted:
         lapses.append(_grace_until(case, case.lease))
+    if case.fight and case.fight.until:
+        lapses += [case.fight.until, case.started_at + delay(case.fight.replacements)]
     return [at for at in lapses if at > case.now]
 
 
@@ -142,6 +160,7 @@ SHIELDS: tuple[Shield, ...] = (
     at_rest,
     gentler_end,
     protection,
+    braked,
 )
 
 

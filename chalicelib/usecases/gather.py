@@ -6,9 +6,10 @@ deadline, and whatever does not answer is named in `lacking` instead of stopping
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
+from chalicelib.domain import brake
 from chalicelib.domain.accelerators import TypeFact, unlisted, with_facts
 from chalicelib.domain.adoption import Unleased, obstacle, unleased
 from chalicelib.domain.budget import BudgetBook, BudgetState
@@ -23,13 +24,13 @@ from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import cost_since, starts_at
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.standing import standings
 from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.domain.watch import WATCHED_FOR
 from chalicelib.ports import Account, FirstSight, Services
 from chalicelib.usecases import list_prices
 from chalicelib.usecases.evidence import with_evidence
 
-SPOT_HISTORY = timedelta(hours=1)
 LOOK_SECONDS, SHORTEST_LOOK_SECONDS = 6.0, 1.0
 """How long a caller who waits for an answer waits for EC2; a sweep, which nobody waits for, has the gateway's time."""
 LEDGER_TRIES = 3
@@ -124,6 +125,13 @@ def _types(services: Services, sight: Sight) -> tuple[TypeFact, ...]:
         return ()
 
 
+def with_ledger(services: Services, facts: Facts) -> Facts:
+    """The same look at EC2, with the open leases and budgets as the table has them by now."""
+    stored, book = _ledger(services, facts.now, until=facts.now + facts.policy.unleased.run_for)
+    leases = tuple(track(lease, facts.sight, facts.now, only=facts.only) for lease in stored)
+    return replace(facts, stored={lease.id: lease for lease in stored}, leases=leases, book=book)
+
+
 def _look_patience(services: Services) -> float | None:
     if services.answer_by is None:
         return None
@@ -162,8 +170,13 @@ def judge(
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
     spent = spent_by_budget(facts.book, facts.leases, costs, facts.prices, facts.now)
     burning = _burning_by_budget(facts.book, facts.leases, costs)
+    fights = brake.fights((*facts.leases, *facts.closed), facts.now)
     cases = tuple(
-        replace(_case(facts, lease, costs[lease.id], spent), burning_usd=burning)
+        replace(
+            _case(facts, lease, costs[lease.id], spent),
+            burning_usd=burning,
+            fight=fights.get(brake.shape_of(lease)),
+        )
         for lease in facts.leases
         if facts.in_focus(lease)
     )
@@ -192,18 +205,8 @@ def spent_by_budget(
 ) -> dict[str, Decimal]:
     """What each budget's present period has cost: what closed leases left there, and what the meters of open ones have
     counted since it began, also of those whose hold has run out."""
-    spent: dict[str, Decimal] = {}
-    for state in book.states:
-        since = starts_at(state.budget.period, now)
-        charged = charged_to([state], leases)
-        held = sum(
-            (each.amount_usd for one in charged for each in one.charges if state.charged_by(each)), ZERO
-        )
-        accrued = sum(
-            (cost_since(one, prices, since, accrued_usd=costs[one.id].accrued_usd) for one in charged), ZERO
-        )
-        spent[state.budget.name] = state.used_usd - held + accrued
-    return spent
+    accrued = {lease_id: cost.accrued_usd for lease_id, cost in costs.items()}
+    return {name: one.spent_usd for name, one in standings(book, leases, accrued, prices, now).items()}
 
 
 def charged_to(states: Iterable[BudgetState], leases: Iterable[Lease]) -> list[Lease]:
@@ -274,13 +277,10 @@ def price_book(
     fresh: bool = False,
 ) -> PriceBook:
     """Prices as far as these leases and boxes need them, since their first start; spot's asked anew with `fresh`."""
-    runs = [run for lease in leases for run in lease.runs if run.is_spot and run.zone]
-    zones = {(run.zone, run.instance_type) for run in runs if run.zone}
-    zones |= {(b.instance.zone, b.instance.type) for b in loose if b.instance.is_spot and b.instance.zone}
+    zones, since = list_prices.spot_pools(leases, loose, now)
     list_prices.learn(services, list_prices.that_matter(leases, loose), now)
     if not zones:
         return services.prices.on_demand()
-    since = min([now - SPOT_HISTORY, *(run.started_at for run in runs)])
     return services.prices.book(zones, since=since, now=now, fresh=fresh)
 
 

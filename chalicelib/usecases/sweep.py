@@ -17,7 +17,7 @@ from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.plan import Plan, plan
 from chalicelib.ports import Services, SweepRecord
-from chalicelib.usecases import list_prices, teardown
+from chalicelib.usecases import list_prices, teardown, timers
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
 from chalicelib.usecases.billed import count_bills
 from chalicelib.usecases.bills import ask_for_the_bill
@@ -59,8 +59,7 @@ def sweep(
     facts = learn(services, facts)
     _keep_what_changed(services, facts, intent, receipts)
     remember(services, verdicts, now)
-    wanted = list_prices.that_matter(facts.leases, facts.loose) if only is None else ()
-    unpriced = list_prices.renew(services, wanted, now)
+    unpriced = list_prices.renew(services, facts.leases, facts.loose, now) if only is None else ()
     untyped = learn_types(services, facts) if only is None else ()
     record = replace(
         _record(services, facts, intent, receipts, trigger),
@@ -77,9 +76,11 @@ def sweep(
     count_bills(services, facts)
     untold = deliver(services)
     untagged = tag_boxes(services, facts) if only is None else None
+    unarmed = timers.repair(services, facts, verdicts) if only is None else ()
+    timers.remove(services, receipts)
     unnamed = identify(services, facts) if only is None else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
-    return replace(record, lacking=(*record.lacking, *filter(None, [untold, untagged, unnamed, unbilled])))
+    return replace(record, lacking=(*record.lacking, *unarmed, *filter(None, [untold, untagged, unnamed, unbilled])))
 
 
 def arm(services: Services) -> datetime:
@@ -176,6 +177,8 @@ def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[no
         for verdict, finding in intent.spared
         if verdict.case.lease
     ]
+    fights = {v.case.fight.shape: v.case.fight for v in verdicts if v.case.fight and v.case.fight.is_braked}
+    told += [notices.brake(fight, facts.now) for fight in fights.values()]
     failed = {view.region: view.error or "" for view in facts.sight.views if view.status == "failed"}
     if failed:
         told.append(notices.incomplete(failed, facts.now))

@@ -4,13 +4,13 @@ A closed lease stays closed: what comes back gets a lease of its own that follow
 that is ending from its first write and that any sweep resumes. Its steps and its cost join the first one's receipt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from chalicelib.domain import notices, watch
+from chalicelib.domain import brake, notices, watch
 from chalicelib.domain.admission import Term, worst_case_of_box
-from chalicelib.domain.adoption import within_room
+from chalicelib.domain.adoption import Unleased, within_room
 from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.instance import Instance
@@ -30,16 +30,23 @@ def end_what_came_back(services: Services, facts: Facts) -> Facts:
     returned = _returned(facts)
     if not returned:
         return facts
-    opened = [
-        lease
-        for root, boxes in returned.items()
-        if (lease := _open(services, facts, root, [box for _, box in boxes], boxes[-1][0]))
-    ]
+    fights = brake.fights((*facts.leases, *facts.closed), facts.now)
+    opened, waiting = [], list[Unleased]()
+    for root, boxes in returned.items():
+        closed, found = boxes[-1][0], [box for _, box in boxes]
+        until = _braked_until(closed, found, fights, facts.now)
+        if until > facts.now:
+            waiting += [
+                Unleased(instance=box, because=f"it came back again and is ended at {until:%H:%M}")
+                for box in found
+            ]
+        elif lease := _open(services, facts, root, found, closed):
+            opened.append(lease)
     ids = {box.id for boxes in returned.values() for _, box in boxes}
     return replace(
         facts,
         leases=(*facts.leases, *opened),
-        loose=tuple(one for one in facts.loose if one.instance.id not in ids),
+        loose=(*(one for one in facts.loose if one.instance.id not in ids), *waiting),
         stored={**facts.stored, **{lease.id: lease for lease in opened}},
     )
 
@@ -57,6 +64,15 @@ def _returned(facts: Facts) -> dict[str, list[tuple[Lease, Instance]]]:
         if instance.id in strays or not closed.is_adopted:
             found.setdefault(watch.root_of(closed), []).append((closed, instance))
     return found
+
+
+def _braked_until(
+    closed: Lease, boxes: Sequence[Instance], fights: Mapping[brake.Shape, brake.Fight], now: datetime
+) -> datetime:
+    """When they are ended: at once, and later where the same came back again and again within the hour."""
+    fight = fights.get(brake.shape_of(closed))
+    started_at = max(watch.began_at(closed, box, now) for box in boxes)
+    return started_at + brake.delay(1 + (fight.replacements if fight else 0))
 
 
 def _open(
