@@ -52,6 +52,24 @@ class ListPrices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpotPool:
+    """How the spot price of a type in a zone moved since a moment: (from when, USD per hour), ascending."""
+
+    zone: str
+    instance_type: str
+    since: datetime
+    points: tuple[tuple[datetime, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotPrices:
+    """What EC2 told of a region's pools."""
+
+    region: str
+    pools: tuple[SpotPool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Of when a price is (a date) and from where."""
 

@@ -150,9 +150,16 @@ class Table:
         if wanted:
             raise _Busy
 
-    def query(self, condition: str, values: Mapping[str, Value], **options: Any) -> Iterator[Item]:
+    def query(
+        self,
+        condition: str,
+        values: Mapping[str, Value],
+        *,
+        patience: float = PATIENCE_SECONDS,
+        **options: Any,
+    ) -> Iterator[Item]:
         """The items of a partition in order, all pages; consistent unless an index is asked. Raises Unavailable."""
-        for page in self._pages(condition, values, **options):
+        for page in self._pages(condition, values, patience=patience, **options):
             yield from map(from_attributes, page.get("Items", []))
 
     def count(self, condition: str, values: Mapping[str, Value]) -> int:
@@ -160,7 +167,12 @@ class Table:
         return sum(page["Count"] for page in self._pages(condition, values, Select="COUNT"))
 
     def _pages(
-        self, condition: str, values: Mapping[str, Value], **options: Any
+        self,
+        condition: str,
+        values: Mapping[str, Value],
+        *,
+        patience: float = PATIENCE_SECONDS,
+        **options: Any,
     ) -> Iterator[Mapping[str, Any]]:
         request = {
             "TableName": self.name,
@@ -170,7 +182,7 @@ class Table:
             **options,
         }
         while True:
-            page = self._patiently(lambda: self._client().query(**request))
+            page = self._patiently(lambda: self._client().query(**request), patience=patience)
             yield page
             if "LastEvaluatedKey" not in page:
                 return

@@ -2,7 +2,7 @@
 
 They are kept in the warm process and in the table, so that a cold one need not ask. A question waits for
 `DEADLINE_SECONDS` at most, and a region that failed is left alone for an hour: a price is never worth a late end. An
-answer that comes later still lands, and is written down the next time.
+answer that comes later still lands. They are written to the table by `save` alone, which a sweep calls after its kills.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Protocol
 from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.prices import ListPrices, Told, assumed_rates
 from chalicelib.gateways import get_products
-from chalicelib.gateways.aws import AWS_ERRORS, Aws, explain
+from chalicelib.gateways.aws import Aws, explain
 
 DEADLINE_SECONDS = 3.0
 QUESTIONS_AT_ONCE = 8
@@ -93,7 +93,6 @@ class PriceList:
             if is_warm:
                 self._read()  # another process may have asked meanwhile
             self._ask(self._due(wishes, now, only_unknown=only_unknown), now)
-        self._save()
         behind = {wish.region for wish in self._stale(wishes, now, only_unknown=only_unknown)}
         with self._lock:
             return tuple(
@@ -130,13 +129,12 @@ class PriceList:
         """Ask for one thing, and keep what comes: that there is no price, too."""
         try:
             learnt = self._rates(wish.region) if wish.instance_type is None else self._price(wish)
-        except AWS_ERRORS as error:
+            with self._lock:
+                before = self._known.get(wish.region) or ListPrices(region=wish.region)
+                self._known[wish.region] = learnt(before, now)
+                self._unsaved.add(wish.region)
+        except Exception as error:  # noqa: BLE001 whatever it answered: the region is left alone, the sweep goes on
             self._fail(wish.region, now, explain(error))
-            return
-        with self._lock:
-            before = self._known.get(wish.region) or ListPrices(region=wish.region)
-            self._known[wish.region] = learnt(before, now)
-            self._unsaved.add(wish.region)
 
     def _price(self, wish: _Wish) -> _Learnt:
         name = wish.instance_type or ""
@@ -177,7 +175,7 @@ class PriceList:
             return
         try:
             kept = self._cache.list_prices()
-        except (CurfewError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 whatever stands there, a sweep goes on without it
             log.warning("the list prices that are kept can't be read: %s", error)
             return
         with self._lock:
@@ -186,7 +184,8 @@ class PriceList:
                 known = self._known.get(prices.region)
                 self._known[prices.region] = prices if known is None else _merged(known, prices)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write down what was learnt since. Never raises: what the table does not take is written the next time."""
         with self._lock:
             unsaved = {region: self._known[region] for region in self._unsaved}
         for region, prices in unsaved.items():

@@ -10,29 +10,25 @@ import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.domain.prices import PriceBook, region_of
+from chalicelib.domain.prices import PriceBook
 from chalicelib.gateways import price_list
 from chalicelib.gateways.aws import ASKING, AWS_ERRORS, HURRIED, Aws, explain, is_settled, unavailable
 from chalicelib.gateways.price_list import PriceCache, PriceList
+from chalicelib.gateways.spot_memory import Key, SpotCache, SpotMemory, path_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 DEADLINE_SECONDS = 4.0
 REGIONS_AT_ONCE = 8
-ASKED_EVERY = timedelta(minutes=5)
 PRODUCT = "Linux/UNIX"
-
-Key = tuple[str, str]
-"""A pool: zone and type."""
 
 log = logging.getLogger(__name__)
 
@@ -47,35 +43,21 @@ def on_demand_book() -> PriceBook:
     )
 
 
-@dataclass(slots=True)
-class _Pool:
-    """What is known of one pool: its price points since `since`, asked last at `asked_at`."""
-
-    since: datetime
-    asked_at: datetime
-    points: dict[datetime, Decimal] = field(default_factory=dict)
-
-    def wanted_from(self, since: datetime, now: datetime, *, fresh: bool) -> datetime | None:
-        """From when it must be asked, or None while what is known will do."""
-        if since < self.since:
-            return since
-        if now - self.asked_at < (timedelta(0) if fresh else ASKED_EVERY):
-            return None
-        return max(self.points, default=since)
+class Cache(PriceCache, SpotCache, Protocol):
+    """Where prices outlive a process."""
 
 
 class Ec2Prices:
     """Prices by table, by GetProducts and by DescribeSpotPriceHistory."""
 
     def __init__(
-        self, aws: Aws, *, cache: PriceCache | None = None, deadline_seconds: float = DEADLINE_SECONDS
+        self, aws: Aws, *, cache: Cache | None = None, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
         self._aws = aws
         self._deadline = deadline_seconds
         patience = min(deadline_seconds, price_list.DEADLINE_SECONDS)
         self._list = PriceList(aws, cache, on_demand_book().on_demand, deadline_seconds=patience)
-        self._pools: dict[Key, _Pool] = {}
-        self._lock = Lock()
+        self._spot = SpotMemory(cache)
 
     def on_demand(self) -> PriceBook:
         """List prices as they are known: no call to AWS's prices."""
@@ -96,7 +78,9 @@ class Ec2Prices:
         except AWS_ERRORS as error:
             raise unavailable(f"asking for spot prices of {region}", error) from error
         paths = {
-            zone: _path(points, since, now) for (zone, name), points in told.items() if name == instance_type
+            zone: path_of(points, since, now)
+            for (zone, name), points in told.items()
+            if name == instance_type
         }
         return {zone: path for zone, path in paths.items() if path}
 
@@ -104,43 +88,35 @@ class Ec2Prices:
         self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime, fresh: bool = False
     ) -> PriceBook:
         """With the spot history of each pool since a moment. Never raises."""
-        wanted = self._wanted(zones, since, now, fresh=fresh)
+        wanted = self._spot.wanted(zones, since, now, fresh=fresh)
         if wanted:
-            pool = ThreadPoolExecutor(max_workers=REGIONS_AT_ONCE, thread_name_prefix="prices")
-            asked = [pool.submit(self._refresh, region, some, now) for region, some in wanted.items()]
-            late = wait(asked, timeout=self._deadline).not_done
-            pool.shutdown(wait=False, cancel_futures=True)
-            if late:
-                log.warning("%d of %d regions told no spot prices in time", len(late), len(asked))
-        return replace(self.on_demand(), spot=self._known(zones, since, now))
+            self._ask(wanted, now)
+            self._spot.recall(zones, since)
+        return replace(self.on_demand(), spot=self._spot.known(zones, since, now))
 
-    def _wanted(
-        self, zones: Collection[Key], since: datetime, now: datetime, *, fresh: bool
-    ) -> dict[str, dict[Key, datetime]]:
-        """By region, the pools to ask about and from when."""
-        wanted: dict[str, dict[Key, datetime]] = {}
-        with self._lock:
-            for key in dict.fromkeys(zones):
-                region = region_of(key[0])
-                known = self._pools.get(key)
-                start = since if known is None else known.wanted_from(since, now, fresh=fresh)
-                if region is not None and start is not None:
-                    wanted.setdefault(region, {})[key] = start
-        return wanted
+    def keep(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> None:
+        """Write down list prices that were learnt, and what is known of these pools. Never raises."""
+        self._list.save()
+        self._spot.keep(zones, since=since, now=now)
+
+    def _ask(self, wanted: Mapping[str, Mapping[Key, datetime]], now: datetime) -> None:
+        """Ask the regions side by side, and wait no longer than the deadline; a late answer still lands."""
+        pool = ThreadPoolExecutor(max_workers=REGIONS_AT_ONCE, thread_name_prefix="prices")
+        asked = {pool.submit(self._refresh, region, some, now): region for region, some in wanted.items()}
+        late = wait(asked, timeout=self._deadline).not_done
+        pool.shutdown(wait=False, cancel_futures=True)
+        for future in late:
+            self._spot.failed(asked[future], now)
+        if late:
+            log.warning("%d of %d regions told no spot prices in time", len(late), len(asked))
 
     def _refresh(self, region: str, wanted: Mapping[Key, datetime], now: datetime) -> None:
         """Ask a region once for all its pools, and keep the answer."""
         try:
-            points = self._asked_twice(region, wanted, now)
-        except AWS_ERRORS as error:
+            self._spot.learn(wanted, self._asked_twice(region, wanted, now), now)
+        except Exception as error:  # noqa: BLE001 whatever it answered, a sweep goes on without it
             log.warning("no spot prices from %s: %s", region, explain(error))
-            return
-        start = min(wanted.values())
-        with self._lock:
-            for key in wanted:
-                known = self._pools.setdefault(key, _Pool(since=start, asked_at=now))
-                known.points |= points.get(key, {})
-                known.since, known.asked_at = min(known.since, start), max(known.asked_at, now)
+            self._spot.failed(region, now)
 
     def _asked_twice(
         self, region: str, wanted: Mapping[Key, datetime], now: datetime
@@ -162,14 +138,6 @@ class Ec2Prices:
         found = _told(ec2, types, since=min(wanted.values()), now=now, filters=zones)
         return {key: points for key, points in found.items() if key in wanted}
 
-    def _known(
-        self, zones: Collection[Key], since: datetime, now: datetime
-    ) -> dict[Key, tuple[tuple[datetime, Decimal], ...]]:
-        with self._lock:
-            known = {key: dict(self._pools[key].points) for key in zones if key in self._pools}
-        paths = {key: _path(points, since, now) for key, points in known.items()}
-        return {key: path for key, path in paths.items() if path}
-
 
 def _told(
     ec2: EC2Client, types: Sequence[str], *, since: datetime, now: datetime, filters: Any = ()
@@ -190,14 +158,6 @@ def _told(
             if usd is not None and raw.get("Timestamp"):
                 found.setdefault(key, {})[raw["Timestamp"]] = usd
     return found
-
-
-def _path(
-    points: Mapping[datetime, Decimal], since: datetime, now: datetime
-) -> tuple[tuple[datetime, Decimal], ...]:
-    """The price in force at `since` and every change up to `now`, ascending."""
-    first = max((at for at in points if at <= since), default=since)
-    return tuple((at, usd) for at, usd in sorted(points.items()) if first <= at <= now)
 
 
 def _usd(text: Any) -> Decimal | None:

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Run
-from chalicelib.domain.prices import ListPrices, Told, assumed_rates
+from chalicelib.domain.prices import ListPrices, SpotPrices, Told, assumed_rates
 from chalicelib.domain.rates import US_EAST_1
 from chalicelib.gateways.aws import HURRIED, Aws
 from chalicelib.gateways.dynamodb import DynamoStore
@@ -36,10 +36,12 @@ def world() -> Iterator[World]:
 
 
 class Kept:
-    """A table of list prices that may be out of order."""
+    """A table of prices that may be out of order."""
 
     def __init__(self) -> None:
         self.items: dict[str, ListPrices] = {}
+        self.spot: dict[str, SpotPrices] = {}
+        self.spot_writes = 0
         self.is_down = False
 
     def list_prices(self) -> tuple[ListPrices, ...]:
@@ -49,6 +51,15 @@ class Kept:
     def keep_list_prices(self, prices: ListPrices) -> None:
         self._answer()
         self.items[prices.region] = prices
+
+    def spot_prices(self) -> tuple[SpotPrices, ...]:
+        self._answer()
+        return tuple(self.spot.values())
+
+    def keep_spot_prices(self, prices: SpotPrices) -> None:
+        self._answer()
+        self.spot_writes += 1
+        self.spot[prices.region] = prices
 
     def _answer(self) -> None:
         if self.is_down:
@@ -74,6 +85,9 @@ class Lambda:
         self, wanted: Sequence[tuple[str, str]] = WANTED, *, only_unknown: bool = False
     ) -> tuple[str, ...]:
         return self.prices.refresh(wanted, now=self._world.now, only_unknown=only_unknown)
+
+    def keep(self) -> None:
+        self.prices.keep((), since=self._world.now, now=self._world.now)
 
     def usd(self, instance_type: str = "g5.xlarge", region: str = DUBLIN) -> Decimal:
         return self.prices.on_demand().on_demand_usd(instance_type, region)
@@ -115,6 +129,46 @@ def test_a_new_type_is_asked_alone(world: World) -> None:
     assert one.usd() == world.market.on_demand_usd(f"{DUBLIN}a", "g5.xlarge")
 
 
+def test_nothing_is_written_before_the_kills(world: World) -> None:
+    """Asking writes nothing: a throttled table would be waited for."""
+    kept = Kept()
+    one = Lambda(world, kept)
+    one.refresh()
+    one.refresh(only_unknown=True)
+    assert kept.items == {}
+    one.keep()
+    assert set(kept.items) == {DUBLIN}
+
+
+def test_a_failure_that_nobody_foresaw_stops_nothing(world: World) -> None:
+    """It is no AWS error: the region is lacking and left alone for an hour all the same, and its prices are assumed."""
+
+    class Broken(Lambda):
+        def _note(self, **event: Any) -> None:
+            super()._note(**event)
+            raise RuntimeError("an answer of another kind")
+
+    one = Broken(world)
+    (lacking,) = one.refresh()
+    assert lacking == f"GetProducts {DUBLIN}: RuntimeError: an answer of another kind"
+    asked = len(one.asked)
+    assert one.refresh() == (lacking,)
+    assert len(one.asked) == asked
+    assert one.usd() == 2 * TABLE_USD
+
+
+def test_a_table_with_nonsense_in_it_stops_nothing(world: World) -> None:
+    """Prices are asked for as if nothing were kept."""
+
+    class Garbled(Kept):
+        def list_prices(self) -> tuple[ListPrices, ...]:
+            raise KeyError("doc")
+
+    one = Lambda(world, Garbled())
+    assert one.refresh() == ()
+    assert one.usd() == TABLE_USD * Decimal("1.11")
+
+
 def test_only_what_is_unknown(world: World) -> None:
     """What is old but known is left for after the kills."""
     one = Lambda(world)
@@ -131,6 +185,7 @@ def test_a_cold_process_takes_what_another_asked(world: World) -> None:
     first, second = Lambda(world, kept), Lambda(world, kept)
     assert second.usd() == 2 * TABLE_USD
     first.refresh()
+    first.keep()
     assert second.refresh() == ()
     assert second.usd() == first.usd() == Lambda(world, kept).usd() == TABLE_USD * Decimal("1.11")
     assert second.asked == []
@@ -143,8 +198,9 @@ def test_what_the_table_did_not_take_is_kept_later(world: World) -> None:
     one = Lambda(world, kept)
     assert one.refresh() == ()
     assert one.usd() == TABLE_USD * Decimal("1.11")
+    one.keep()
     kept.is_down = False
-    one.refresh()
+    one.keep()
     assert set(kept.items) == {DUBLIN}
 
 

@@ -125,6 +125,7 @@ class MemoryPrices:
         self.is_down = False
         self.calls: list[tuple[tuple[str, str], ...]] = []
         self.refreshed: list[tuple[tuple[str, str], ...]] = []
+        self.kept: list[tuple[tuple[tuple[str, str], ...], datetime]] = []
         self.told: dict[str, ListPrices] = {}
         """What the Pricing API would tell of a region."""
         self._listed: dict[str, ListPrices] = {}
@@ -172,6 +173,9 @@ class MemoryPrices:
             else {key: _in_force(self._spot[key], since, now) for key in zones if key in self._spot}
         )
         return replace(self.on_demand(), spot={key: path for key, path in known.items() if path})
+
+    def keep(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> None:
+        self.kept.append((tuple(sorted(zones)), since))
 
 
 def _in_force(

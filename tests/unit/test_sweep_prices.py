@@ -1,11 +1,15 @@
 """Sweeps and list prices: learnt for what runs, never in the way of an end."""
 
+from collections.abc import Collection
+from datetime import datetime
+
 import pytest
 
 from chalicelib.domain.prices import ListPrices, Told
 from chalicelib.domain.rates import US_EAST_1
-from tests.builders import HOUR, Stage, at, usd
-from tests.doubles.memory_ports import START
+from chalicelib.usecases import report
+from tests.builders import HOUR, ZONE, Stage, at, usd
+from tests.doubles.memory_ports import START, MemoryPrices
 
 DUBLIN = "eu-west-1"
 TYPE = "g5.xlarge"
@@ -57,3 +61,29 @@ def test_an_event_s_look_asks_for_nothing_that_is_old(stage: Stage) -> None:
     before = len(stage.prices.refreshed)
     stage.sweep(only=box)
     assert len(stage.prices.refreshed) == before + 1
+
+
+def test_prices_are_kept_for_other_processes_after_the_kills_only() -> None:
+    """The table may be slow: a lease that ends in this sweep has ended before anything of prices is written."""
+    alive: list[int] = []
+
+    class Watched(MemoryPrices):
+        def keep(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> None:
+            alive.append(len(stage.alive))
+
+    stage = Stage(prices=Watched())
+    stage.launch(lasts_for=HOUR)
+    stage.sweep()
+    stage.after(HOUR)
+    assert alive == [1, 0]
+
+
+def test_the_pools_of_what_runs_are_kept_since_its_start() -> None:
+    """By the scheduled sweep; an event's look and a view write nothing of prices."""
+    stage = Stage()
+    stage.launch()
+    stage.sweep()
+    assert stage.prices.kept == [(((ZONE, TYPE),), START - HOUR)]
+    stage.sweep(only=stage.alive[0])
+    report.instances(stage.services)
+    assert len(stage.prices.kept) == 1
