@@ -15,8 +15,9 @@ from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.pricing import Ec2Prices
+from chalicelib.gateways.scheduler import SchedulerTimers
 from chalicelib.gateways.slack import SlackNotifier
-from chalicelib.ports import Compute, Services
+from chalicelib.ports import Compute, NoTimers, Services, Timers
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def services() -> Services:
         home_region=here.home_region,
         is_armed=here.armed,
         is_dry_run=here.is_dry_run,
+        timers=_timers(aws, here),
         missing=here.missing(),
     )
 
@@ -60,6 +62,19 @@ def _dynamodb(aws: Aws) -> "DynamoDBClient":
     return cast("DynamoDBClient", aws.client("dynamodb", aws.home_region, HURRIED))
 
 
+def _timers(aws: Aws, here: Settings) -> Timers:
+    """None in dry-run either: a timer ends things."""
+    if here.is_dry_run or not (here.timer_role_arn and here.expire_arn):
+        return NoTimers()
+    return SchedulerTimers(aws, role_arn=here.timer_role_arn, expire_arn=here.expire_arn)
+
+
 def rehearsal(real: Services) -> Services:
     """The same services, with every act and every write taken away: what a sweep would do, without doing it."""
-    return replace(real, compute=DryRunCompute(real.compute), store=ScratchStore(real.store), is_dry_run=True)
+    return replace(
+        real,
+        compute=DryRunCompute(real.compute),
+        store=ScratchStore(real.store),
+        timers=NoTimers(),
+        is_dry_run=True,
+    )

@@ -25,6 +25,8 @@ class Settings:
     slack_webhook_url: str | None = field(repr=False)
     slack_webhook_parameter: str | None
     public_url: str | None
+    timer_role_arn: str | None = None
+    expire_arn: str | None = None
     memory_mb: int = 1024
 
     @property
@@ -51,14 +53,15 @@ class Settings:
                     "fix": "deploy with the parameter Mode=enforce once the receipts look right",
                 }
             )
-        lacking.append(
-            {
-                "what": "independent ends",
-                "why": "the expire function, EventBridge timers and a deadline inside the box are not built yet: while "
-                "Curfew itself is down, leases do not end",
-                "fix": "watch GET /health; a persistent request starts nothing new after lease.max_for (ValidUntil)",
-            }
-        )
+        if not (self.timer_role_arn and self.expire_arn):
+            lacking.append(
+                {
+                    "what": "timers",
+                    "why": "CURFEW_TIMER_ROLE_ARN or CURFEW_EXPIRE_ARN is not set: while Curfew itself is down, nothing "
+                    "but the deadline inside a launched box ends it, and an adopted one runs on",
+                    "fix": "deploy the whole template, which sets both, see docs/deploy.md",
+                }
+            )
         return tuple(lacking)
 
 
@@ -88,6 +91,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         slack_webhook_url=env.get("CURFEW_SLACK_WEBHOOK_URL", "").strip() or None,
         slack_webhook_parameter=env.get("CURFEW_SLACK_WEBHOOK_URL_PARAMETER", "").strip() or None,
         public_url=env.get("CURFEW_PUBLIC_URL", "").strip() or None,
+        timer_role_arn=env.get("CURFEW_TIMER_ROLE_ARN", "").strip() or None,
+        expire_arn=env.get("CURFEW_EXPIRE_ARN", "").strip() or None,
         memory_mb=int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 1024),
     )
 
