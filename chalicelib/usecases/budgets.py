@@ -15,11 +15,12 @@ from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import ZERO, show
 from chalicelib.domain.periods import MOST_PERIODS, cost_by_day, cost_in, ends_at, keys
 from chalicelib.domain.shields import spare
+from chalicelib.domain.standing import standings
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
 from chalicelib.usecases.billed import beyond_meter, count_bills
 from chalicelib.usecases.charge import charge_open_leases, closed_uncharged, missing_charges
-from chalicelib.usecases.gather import Facts, gather, judge, spent_by_budget
+from chalicelib.usecases.gather import Facts, gather, judge, with_ledger
 
 TRIES = 10
 FOREVER_HOURS = 24 * 365 * 100
@@ -78,8 +79,9 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
     kept in the definition: if this process dies, the sweep ends them.
     """
     is_made = False
-    for _ in range(TRIES):
-        facts = gather(services, services.clock.now())
+    looked = gather(services, services.clock.now())
+    for tried in range(TRIES):
+        facts = with_ledger(services, looked) if tried else looked
         _refuse_other_scope(facts.book, budget)
         verdicts, _ = judge(services, facts)
         used = _used_usd(services, facts, budget)
@@ -101,7 +103,8 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
             is_made = True
             continue
         _end(services, facts, cut, budget)
-        return replace(one(services, budget.name), ending=cut.leases)
+        stands = _reports(services, with_ledger(services, facts))
+        return replace(next(each for each in stands if each.budget.name == budget.name), ending=cut.leases)
     raise Stale("the budgets kept changing; nothing was changed, ask again")
 
 
@@ -129,28 +132,23 @@ def delete(services: Services, name: str) -> None:
 
 def _reports(services: Services, facts: Facts) -> list[BudgetReport]:
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
-    spent = spent_by_budget(facts.book, facts.leases, costs, facts.prices, facts.now)
+    accrued = {lease_id: cost.accrued_usd for lease_id, cost in costs.items()}
+    stands = standings(facts.book, facts.leases, accrued, facts.prices, facts.now)
     after = max((_after(state, facts.now) for state in facts.book.states), default=facts.now)
     later = services.store.budgets(facts.now, until=after + timedelta(seconds=1)).later
     return [
         BudgetReport(
             budget=state.budget,
             period_key=state.period_key,
-            spent_usd=spent[state.budget.name],
-            held_usd=_held(state, spent[state.budget.name]),
-            left_usd=state.budget.limit_usd
-            - spent[state.budget.name]
-            - _held(state, spent[state.budget.name]),
-            exhausted_at=_exhausted_at(facts, state, spent[state.budget.name], costs),
+            spent_usd=stand.spent_usd,
+            held_usd=stand.held_usd,
+            left_usd=stand.left_usd(state.budget.limit_usd),
+            exhausted_at=_exhausted_at(facts, state, stand.spent_usd, costs),
             next_period=_next(state, later, facts.now),
         )
         for state in facts.book.states
+        for stand in [stands[state.budget.name]]
     ]
-
-
-def _held(state: BudgetState, spent_usd: Decimal) -> Decimal:
-    """What open leases may still cost; nothing where they have cost more than their holds already."""
-    return max(state.used_usd - spent_usd, ZERO)
 
 
 def _after(state: BudgetState, now: datetime) -> datetime:
@@ -274,16 +272,34 @@ def _cut(facts: Facts, budget: Budget, used: Mapping[str, Decimal], verdicts: Se
     ]
     known = _state(facts.book, budget.name)
     of = known.budget if known else budget
+    present = budget.period_key(facts.now)
+    beyond = sum((_beyond_hold(facts, of, v.case.lease) for v in verdicts if v.case.lease), ZERO)
+    used = {**used, present: used.get(present, ZERO) + beyond}
     frees = {v.case.lease.id: _frees(facts, of, v.case.lease) for v in covered if v.case.lease}
     return cut_to_fit(covered, frees_usd=frees, used_usd=used, limit_usd=budget.limit_usd)
 
 
 def _frees(facts: Facts, budget: Budget, lease: Lease) -> dict[str, Decimal]:
     """What the end of a lease gives back, by period: of its hold, what it has not cost by now."""
+    days = cost_by_day(lease, facts.prices, facts.now)
+    held = _held(facts, budget, lease)
+    return {key: max(usd - cost_in(key, days), ZERO) for key, usd in held.items()}
+
+
+def _beyond_hold(facts: Facts, budget: Budget, lease: Lease) -> Decimal:
+    """What a lease has cost in the present period beyond its hold there: no period carries that before it closes."""
+    if not budget.covers(owner=lease.owner, project=lease.project):
+        return ZERO
+    key = budget.period_key(facts.now)
+    cost = cost_in(key, cost_by_day(lease, facts.prices, facts.now))
+    return max(cost - _held(facts, budget, lease).get(key, ZERO), ZERO)
+
+
+def _held(facts: Facts, budget: Budget, lease: Lease) -> dict[str, Decimal]:
+    """What a lease holds on a budget, or will once that is filled, by period."""
     charges = [charge for charge in lease.charges if budget.charged_by(charge)]
     held = charges or missing_charges(lease, [budget], facts.policy, facts.now)
-    days = cost_by_day(lease, facts.prices, facts.now)
-    return {one.period_key: max(one.amount_usd - cost_in(one.period_key, days), ZERO) for one in held}
+    return {one.period_key: one.amount_usd for one in held}
 
 
 def _end(services: Services, facts: Facts, cut: Cut, budget: Budget) -> None:

@@ -95,9 +95,7 @@ def gather(
     types = _types(services, sight)
     sight = with_facts(sight, types)
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
-    ran_before = _ran_before(services, account, sight)
-    found = unleased(sight, tracked, policy=policy, ran_before=ran_before, now=now)
-    loose = tuple(box for box in found if is_watched(services, box.instance.region))
+    loose = loose_boxes(services, sight, tracked, policy=policy, account=account, now=now)
     return Facts(
         now=now,
         only=only[1] if only else None,
@@ -141,6 +139,21 @@ def _look_patience(services: Services) -> float | None:
 def _not_understood(policy: Policy) -> tuple[str, ...]:
     names = ", ".join(policy.not_understood)
     return (f"policy: {names} is not known to this version, and passed over",) if names else ()
+
+
+def loose_boxes(
+    services: Services,
+    sight: Sight,
+    leases: Sequence[Lease],
+    *,
+    policy: Policy,
+    account: Account,
+    now: datetime,
+) -> tuple[Unleased, ...]:
+    """The boxes that none of these leases owns, where Curfew was told to watch."""
+    ran_before = _ran_before(services, account, sight)
+    found = unleased(sight, leases, policy=policy, ran_before=ran_before, now=now)
+    return tuple(box for box in found if is_watched(services, box.instance.region))
 
 
 def is_watched(services: Services, region: str) -> bool:
