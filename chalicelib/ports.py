@@ -18,6 +18,7 @@ from chalicelib.domain.creator import Caller
 from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.guard import Item, Usage
+from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.notices import Notice
@@ -164,6 +165,19 @@ class Compute(Protocol):
 
     def stop(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Stop each, with bisection. Never raises."""
+
+    def save_image(self, region: str, order: ImageOrder) -> Outcome:
+        """Begin an image of a box, without a reboot; asked for again it is the same one. `answer`: its id, else EC2's
+        error code. Never raises."""
+
+    def saved_images(
+        self, region: str, *, of: Collection[str] = (), owner: str | None = None, name: str | None = None
+    ) -> tuple[SavedImage, ...]:
+        """The images that Curfew has made: of boxes (`ImageOrder.image_of`), or an owner's under a name. Raises
+        Unavailable."""
+
+    def forget_image(self, region: str, image_id: str) -> Outcome:
+        """Remove an image with its snapshots; absent is fine. Never raises."""
 
     def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
         """Tag instances. Raises Unavailable."""
@@ -417,6 +431,19 @@ class Store(Protocol):
 
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Keep this in place of all that was kept; of two writers the later one stands."""
+
+    def take_idle_end(self, at: datetime, *, at_most: int) -> bool:
+        """Count one end for idleness in the minute of `at`, over all sweeps; False where it has had `at_most`."""
+
+    def lock(self, what: str, *, now: datetime, hold_for: timedelta) -> int | None:
+        """Take a lock until it is given back or its time is over. Its fencing number, higher than all before; None where
+        another holds it."""
+
+    def holds_lock(self, what: str, fence: int, *, now: datetime) -> bool:
+        """Whether the lock is still that of this number, to be asked right before an act that must not be a late one."""
+
+    def unlock(self, what: str, fence: int) -> None:
+        """Give a lock back; one that another has taken meanwhile stays theirs."""
 
     def usage(self, month: str) -> Usage:
         """What Curfew's own calls add up to in a month (`2026-11`)."""

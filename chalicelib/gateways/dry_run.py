@@ -17,6 +17,7 @@ from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.guard import Item, Usage
+from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt, Status
 from chalicelib.domain.notices import Notice
@@ -121,6 +122,22 @@ class DryRunCompute:
         """Not done."""
         del region
         return dict.fromkeys(ids, NOT_DONE)
+
+    def save_image(self, region: str, order: ImageOrder) -> Outcome:
+        """Not done."""
+        del region, order
+        return NOT_DONE
+
+    def saved_images(
+        self, region: str, *, of: Collection[str] = (), owner: str | None = None, name: str | None = None
+    ) -> tuple[SavedImage, ...]:
+        """As they are."""
+        return self._compute.saved_images(region, of=of, owner=owner, name=name)
+
+    def forget_image(self, region: str, image_id: str) -> Outcome:
+        """Not done."""
+        del region, image_id
+        return NOT_DONE
 
     def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
         """Not done."""
@@ -288,6 +305,24 @@ class ScratchStore:
 
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Not kept."""
+
+    def take_idle_end(self, at: datetime, *, at_most: int) -> bool:
+        """Not counted: what a rehearsal says it would end leaves the minute's ends to others."""
+        del at
+        return at_most > 0
+
+    def lock(self, what: str, *, now: datetime, hold_for: timedelta) -> int | None:
+        """Always free: nothing is done under it."""
+        del what, now, hold_for
+        return 0
+
+    def holds_lock(self, what: str, fence: int, *, now: datetime) -> bool:
+        """Always."""
+        del what, fence, now
+        return True
+
+    def unlock(self, what: str, fence: int) -> None:
+        """Nothing was taken."""
 
     def usage(self, month: str) -> Usage:
         """As it is."""

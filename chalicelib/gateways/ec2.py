@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.domain.storage import Disk, Volume
-from chalicelib.gateways import ec2_attempts, ec2_end, ec2_launch, ec2_observe, ec2_types, ec2_volumes
+from chalicelib.gateways import (
+    ec2_attempts,
+    ec2_end,
+    ec2_images,
+    ec2_launch,
+    ec2_observe,
+    ec2_types,
+    ec2_volumes,
+)
 from chalicelib.gateways.aws import AWS_ERRORS, HURRIED, PROMPT, Aws, code_of, unavailable
 from chalicelib.ports import Image, LaunchAnswer, Outcome
 
@@ -114,6 +123,20 @@ class Ec2Compute:
     def stop(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Stop each instance."""
         return ec2_end.stop(self._aws, region, ids)
+
+    def save_image(self, region: str, order: ImageOrder) -> Outcome:
+        """Begin an image of a box."""
+        return ec2_images.save(self._aws, region, order)
+
+    def saved_images(
+        self, region: str, *, of: Collection[str] = (), owner: str | None = None, name: str | None = None
+    ) -> tuple[SavedImage, ...]:
+        """The images that Curfew has made."""
+        return ec2_images.saved(self._aws, region, of=of, owner=owner, name=name)
+
+    def forget_image(self, region: str, image_id: str) -> Outcome:
+        """Remove an image with its snapshots."""
+        return ec2_images.forget(self._aws, region, image_id)
 
     def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
         """Tag instances."""

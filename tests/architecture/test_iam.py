@@ -54,6 +54,7 @@ SWEEP_ALONE = {"ce:GetCostAndUsage"}
 
 # Allowed though no gateway names them, and why.
 IMPLIED = {
+    "ec2:DeleteSnapshot",  # EC2 asks for it where an image goes with its snapshots
     "iam:CreateServiceLinkedRole",  # EC2 asks for it at an account's first spot launch
     "iam:PassRole",  # EC2 asks for it at a launch with an instance profile
     "logs:CreateLogStream",  # Lambda's own

@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import GONE, RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.domain.storage import Volume
@@ -41,7 +42,7 @@ __all__ = [
 
 T = TypeVar("T")
 HANGS_FOR = 12.0
-LOOKS = frozenset({"regions", "observe", "image", "volumes", "find_launched", "accelerated"})
+LOOKS = frozenset({"regions", "observe", "image", "volumes", "find_launched", "saved_images", "accelerated"})
 REFUSALS = (
     "Insufficient",
     "Invalid",
@@ -162,7 +163,7 @@ class MemoryCompute:
         return self._call("observe", region, ids, lambda: self.ec2.view(region, only), failed)
 
     def image(self, region: str, image_id: str) -> Image | None:
-        return self._call("image", region, (image_id,), lambda: self.ec2.images.get(image_id), _unavailable)
+        return self._call("image", region, (image_id,), lambda: self.ec2.albums.image(image_id), _unavailable)
 
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         def disks() -> dict[str, tuple[Volume, ...]]:
@@ -244,6 +245,24 @@ class MemoryCompute:
 
     def lift_termination_protection(self, region: str, instance_id: str) -> Outcome:
         return self._each("lift_termination_protection", region, [instance_id], self.ec2.lift)[instance_id]
+
+    def save_image(self, region: str, order: ImageOrder) -> Outcome:
+        def save(region: str, instance_id: str) -> Outcome:
+            del instance_id
+            return self.ec2.albums.save(region, order)
+
+        return self._each("save_image", region, [order.instance_id], save)[order.instance_id]
+
+    def saved_images(
+        self, region: str, *, of: Collection[str] = (), owner: str | None = None, name: str | None = None
+    ) -> tuple[SavedImage, ...]:
+        def found() -> tuple[SavedImage, ...]:
+            return self.ec2.albums.saved(region, of=of, owner=owner, name=name)
+
+        return self._call("saved_images", region, tuple(of), found, _unavailable)
+
+    def forget_image(self, region: str, image_id: str) -> Outcome:
+        return self._each("forget_image", region, [image_id], self.ec2.albums.forget)[image_id]
 
     def tag(self, region: str, ids: Collection[str], tags: Mapping[str, str]) -> None:
         def put() -> None:

@@ -10,6 +10,7 @@ from chalicelib.domain.lease import Attempt
 from chalicelib.domain.storage import Volume
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
+from tests.doubles.memory_images import MemoryImages
 from tests.doubles.memory_records import (
     Box,
     Request,
@@ -35,6 +36,7 @@ class MemoryEc2:
         self.boxes: dict[str, Box] = {}
         self.requests: dict[str, Request] = {}
         self.images: dict[str, Image] = {AMI.id: AMI}
+        self.albums = MemoryImages(self)
         self.templates: set[tuple[str, str]] = set()
         self.types: dict[str, bool] = {}
         """Whether types that the table of families does not have are accelerated."""
@@ -92,6 +94,7 @@ class MemoryEc2:
                 box.state = "terminated"
             if box.state == "stopping":
                 box.state = "stopped"
+        self.albums.settle()
         for request in list(self.requests.values()):
             self._settle_request(request, now)
 
@@ -177,7 +180,7 @@ class MemoryEc2:
         tags: Mapping[str, str],
         **facts: Any,
     ) -> LaunchAnswer:
-        image = self.images.get(box["ImageId"])
+        image = self.albums.image(box["ImageId"])
         if image is None:
             return LaunchAnswer(
                 outcome="refused", code="InvalidAMIID.NotFound", detail=f"no image {box['ImageId']}"
