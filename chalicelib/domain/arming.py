@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.ends import timers_of
-from chalicelib.domain.lease import Lease
+from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.shields import lapses_at, spare
-from chalicelib.domain.timer import Timer
+from chalicelib.domain.timer import EXPIRE, Timer
 
 OVER = Finding(rule="expired", effect=Effect.END, reason="its time is up")
 
@@ -35,7 +35,12 @@ def wanted(case: Case, *, home_region: str) -> tuple[Timer, ...] | None:
     not_before = max([lease.expires_at, *(lapses_at(case) if lease.is_adopted else [])])
     if spare(replace(case, now=not_before), OVER).spared_by:
         return ()
-    return timers_of(lease, home_region=home_region, not_before=not_before)
+    return timers_of(lease, home_region=home_region, on_end=_on_end(lease, case), not_before=not_before)
+
+
+def _on_end(lease: Lease, case: Case) -> OnEnd:
+    """What becomes of its boxes when its time is up."""
+    return lease.order.on_end if lease.order else OnEnd(case.policy.unleased.end)
 
 
 def change(lease: Lease, timers: Sequence[Timer], now: datetime, *, anew: bool = False) -> Change:
@@ -47,6 +52,13 @@ def change(lease: Lease, timers: Sequence[Timer], now: datetime, *, anew: bool =
         put=tuple(one for one in timers if one.at > now and (anew or armed.get(one.name) != one)),
         drop=tuple(one for one in lease.timers if one.name not in names and one.at > now),
     )
+
+
+def shifted(lease: Lease, by: timedelta, now: datetime) -> tuple[Timer, ...]:
+    """Its timers moved with its end, what ends a box first and the call of Curfew last. One that would be in the past
+    stays."""
+    moved = (replace(one, at=one.at + by) for one in lease.timers)
+    return tuple(sorted((one for one in moved if one.at > now), key=lambda one: one.call == EXPIRE))
 
 
 def with_put(lease: Lease, timer: Timer) -> Lease:

@@ -18,12 +18,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from chalicelib.domain.lease import Lease, RequestType
+from chalicelib.domain.lease import Lease, OnEnd, RequestType
 from chalicelib.domain.timer import EXPIRE, Timer
 
 FIRST = timedelta(minutes=3)
 LAST = timedelta(minutes=5)
 """After `expires_at`: late enough for Curfew itself to have ended it, early enough for the hold's margin."""
+LATE = timedelta(minutes=2)
+"""How much earlier than at the end of the margin a box is ended that is being saved: a timer fires up to 60 s late."""
 CANCEL = "ec2:cancelSpotInstanceRequests"
 DELETE_FLEET = "ec2:deleteFleets"
 TERMINATE = "ec2:terminateInstances"
@@ -61,8 +63,8 @@ class Reach(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """What there is to end. `request_ids` are those that would start a box again; `fleet_id` is a fleet's that does,
-    and all of whose boxes are the lease's; `valid_until` what AWS was told at the launch; `guest_at` when the box shuts
-    itself down."""
+    and all of whose boxes are the lease's; `first` and `last`: how long after `expires_at` AWS ends what would start a
+    box again, and the box; `valid_until` what AWS was told at the launch; `guest_at` when the box shuts itself down."""
 
     lease_id: str
     region: str
@@ -70,6 +72,8 @@ class Held:
     instance_ids: tuple[str, ...] = ()
     request_ids: tuple[str, ...] = ()
     fleet_id: str | None = None
+    first: timedelta = FIRST
+    last: timedelta = LAST
     guest_at: datetime | None = None
     valid_until: datetime | None = None
 
@@ -143,11 +147,22 @@ def held_by(lease: Lease) -> Held:
     )
 
 
-def timers_of(lease: Lease, *, home_region: str, not_before: datetime | None = None) -> tuple[Timer, ...]:
-    """The timers that a lease is to have, in the order of the table. `not_before`: until then something spares it."""
+def timers_of(
+    lease: Lease, *, home_region: str, on_end: OnEnd = OnEnd.TERMINATE, not_before: datetime | None = None
+) -> tuple[Timer, ...]:
+    """The timers that a lease is to have, in the order of the table. `not_before`: until then something spares it.
+
+    What is to be saved first has nearly all of the time that is held for it (`teardown.margin`). What is to be kept
+    stopped is left to Curfew.
+    """
     held = held_by(lease)
     if not_before is not None and not_before > held.expires_at:
         held = replace(held, expires_at=not_before)
+    if on_end is OnEnd.IMAGE:
+        last = max(lease.margin(LAST) - LATE, LAST)
+        held = replace(held, first=last - (LAST - FIRST), last=last)
+    if on_end is OnEnd.STOP:
+        held = replace(held, instance_ids=(), request_ids=(), fleet_id=None)
     found = ends(kind_of(lease), held, home_region=home_region)
     return tuple(one.timer(lease.id) for one in found if one.means is Means.TIMER)
 
@@ -168,7 +183,7 @@ def _guest(kind: Kind, held: Held) -> Iterator[End]:
 
 def _direct(kind: Kind, held: Held) -> Iterator[End]:
     """Controller first, then the box: a box that is ended first is started again."""
-    first, last = held.expires_at + FIRST, held.expires_at + LAST
+    first, last = held.expires_at + held.first, held.expires_at + held.last
     begun = False
     for request_id in held.request_ids if kind is not Kind.ONE_TIME else ():
         begun = True

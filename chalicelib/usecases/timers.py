@@ -14,7 +14,7 @@ from chalicelib.domain.arming import Change, change, wanted, with_put, without
 from chalicelib.domain.case import Case, Verdict
 from chalicelib.domain.ends import timers_of
 from chalicelib.domain.errors import Stale, Unavailable
-from chalicelib.domain.lease import Lease, Receipt, Status
+from chalicelib.domain.lease import Lease, OnEnd, Receipt, Status
 from chalicelib.domain.timer import EXPIRE, Timer
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
@@ -100,7 +100,8 @@ def repair(services: Services, facts: Facts, verdicts: Sequence[Verdict]) -> tup
 def _of(services: Services, lease: Lease) -> tuple[Timer, ...]:
     if not services.timers.is_configured:
         return ()
-    return timers_of(lease, home_region=services.home_region)
+    on_end = lease.order.on_end if lease.order else OnEnd.TERMINATE
+    return timers_of(lease, home_region=services.home_region, on_end=on_end)
 
 
 def _is_due(services: Services, case: Case, lease: Lease) -> bool:

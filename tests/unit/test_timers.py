@@ -1,0 +1,239 @@
+"""Timers of leases: armed at the launch, kept right by the sweep, removed at the close, and never in anybody's way."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.lease import RequestType
+from tests.builders import HOUR, REGION, Stage, at, minutes
+from tests.doubles.accidents import Crash
+from tests.doubles.memory_timers import MemoryTimers
+
+ONE_TIME, PERSISTENT = RequestType.ONE_TIME, RequestType.PERSISTENT
+FAR = "eu-west-1"
+
+
+@pytest.fixture
+def timers() -> MemoryTimers:
+    return MemoryTimers()
+
+
+@pytest.fixture
+def stage(timers: MemoryTimers) -> Stage:
+    return Stage(timers=timers)
+
+
+def test_a_one_time_launch_arms_expire_and_then_what_terminates_it(
+    stage: Stage, timers: MemoryTimers
+) -> None:
+    """In the order of the table, before the caller has an answer."""
+    lease = stage.launch(lasts_for=HOUR)
+    (box,) = lease.instance_ids
+    assert list(timers.of(lease.id).items()) == [
+        ("expire", at("10:00")),
+        (f"terminate-{box}", at("10:03")),
+    ]
+    assert stage.lease(lease.id).timers_at == at("09:00")
+
+
+def test_a_persistent_launch_cancels_its_request_before_it_terminates(
+    stage: Stage, timers: MemoryTimers
+) -> None:
+    """Terminated first, its request would start another box."""
+    lease = stage.launch(request_type=PERSISTENT, lasts_for=HOUR)
+    (box,), (request,) = lease.instance_ids, lease.spot_request_ids
+    assert list(timers.of(lease.id).items()) == [
+        ("expire", at("10:00")),
+        (f"cancel-{request}", at("10:03")),
+        (f"terminate-{box}", at("10:05")),
+    ]
+
+
+def test_direct_timers_are_the_box_s_region_s_and_expire_is_at_home(
+    stage: Stage, timers: MemoryTimers
+) -> None:
+    """A universal target calls the service in the schedule's own region."""
+    lease = stage.launch(region=FAR, lasts_for=HOUR)
+    assert [where for where, _ in timers.armed] == [REGION, FAR]
+    assert {timer.region for timer in stage.lease(lease.id).timers} == {REGION, FAR}
+
+
+def test_a_launch_never_fails_for_want_of_a_scheduler(stage: Stage, timers: MemoryTimers) -> None:
+    """The box runs, its timers are pending, and the next sweep that can arms them."""
+    timers.down = {REGION}
+    lease = stage.launch(lasts_for=HOUR)
+    assert stage.lease(lease.id).timers_at is None
+    record = stage.after(minutes(1))
+    assert any("Scheduler" in line for line in record.lacking)
+    assert timers.armed == {}
+    timers.down = set()
+    stage.after(minutes(1))
+    assert len(timers.of(lease.id)) == 2
+    assert stage.lease(lease.id).timers_at == at("09:02")
+
+
+def test_a_crash_before_the_record_is_repaired(stage: Stage, timers: MemoryTimers) -> None:
+    """The box that a sweep finds by its token gets its timers from that sweep's repair, whatever was armed before."""
+    timers.inject("put", Crash(), skip=1)
+    with pytest.raises(Crash):
+        stage.launch(lasts_for=HOUR)
+    stage.until(at("09:08"))
+    lease = stage.only_lease()
+    assert set(timers.of(lease.id)) == {"expire", f"terminate-{lease.instance_ids[0]}"}
+
+
+def test_what_survives_its_adoption_is_armed(stage: Stage, timers: MemoryTimers) -> None:
+    """Within ten sweeps; here within the one that adopts it."""
+    box = stage.compute.start(market="one-time")
+    stage.sweep()
+    lease = stage.only_lease()
+    assert timers.of(lease.id) == {"expire": at("17:00"), f"terminate-{box}": at("17:03")}
+
+
+def test_an_adopted_persistent_box_is_cancelled_first(stage: Stage, timers: MemoryTimers) -> None:
+    """By what was found."""
+    stage.compute.start(market="persistent")
+    stage.sweep()
+    names = list(timers.of(stage.only_lease().id))
+    assert [name.partition("-")[0] for name in names] == ["expire", "cancel", "terminate"]
+
+
+def test_a_timer_ends_nothing_that_the_policy_would_not(stage: Stage, timers: MemoryTimers) -> None:
+    """Once the policy adopts no more, what it has adopted is spared, and by timers too."""
+    stage.compute.start()
+    stage.sweep()
+    assert timers.armed != {}
+    stage.put_policy(unleased={"effect": "warn"})
+    stage.after(minutes(1))
+    assert timers.armed == {}
+    stage.put_policy(unleased={"effect": "adopt"})
+    stage.after(minutes(1))
+    assert timers.armed != {}
+
+
+def test_a_protected_adopted_box_has_its_timers_later(stage: Stage, timers: MemoryTimers) -> None:
+    """`curfew:protect` keeps the end of an adoption away: the timers follow it."""
+    box = stage.compute.start(tags={"curfew:protect": at("20:00").isoformat()})
+    stage.put_policy(unleased={"effect": "adopt"})
+    stage.sweep()
+    for lease in stage.store.open_leases():
+        assert timers.of(lease.id) == {"expire": at("20:00"), f"terminate-{box}": at("20:03")}
+
+
+def test_a_new_box_of_a_request_is_armed_too(stage: Stage, timers: MemoryTimers) -> None:
+    """A relaunched instance has another id, and none of the old timers names it."""
+    lease = stage.launch(request_type=PERSISTENT, lasts_for=8 * HOUR)
+    stage.sweep()
+    stage.compute.terminate(REGION, lease.instance_ids)
+    stage.until(at("09:10"))
+    new = [one for one in stage.alive if one not in lease.instance_ids]
+    assert new
+    assert {f"terminate-{one}" for one in new} <= set(timers.of(lease.id))
+
+
+def test_what_somebody_removed_is_put_again_within_an_hour(stage: Stage, timers: MemoryTimers) -> None:
+    """Nothing is listed every minute; once an hour every timer is put anew."""
+    lease = stage.launch(lasts_for=8 * HOUR)
+    timers.armed.clear()
+    stage.until(at("09:59"))
+    assert timers.armed == {}
+    stage.until(at("10:01"))
+    assert len(timers.of(lease.id)) == 2
+
+
+def test_a_minute_in_which_all_is_well_asks_scheduler_nothing(stage: Stage, timers: MemoryTimers) -> None:
+    """What is armed is remembered in the lease."""
+    stage.launch(lasts_for=8 * HOUR)
+    before = list(timers.calls)
+    stage.until(at("09:30"))
+    assert timers.calls == before
+
+
+def test_a_close_takes_the_timers_away(stage: Stage, timers: MemoryTimers) -> None:
+    """Nothing is left behind by a lease that ended in time."""
+    stage.launch(lasts_for=HOUR)
+    stage.until(at("10:02"))
+    assert stage.store.open_leases() == ()
+    assert [call for call in timers.calls if call == "delete"]
+    assert {timer.at for timer in timers.armed.values()} <= {at("10:00")}
+
+
+def test_a_close_needs_no_scheduler(stage: Stage, timers: MemoryTimers) -> None:
+    """A timer that can't be removed names what is gone, and goes by itself."""
+    stage.launch(lasts_for=HOUR)
+    timers.down = {REGION}
+    stage.until(at("10:02"))
+    assert stage.store.open_leases() == ()
+
+
+def test_a_region_without_scheduler_keeps_no_other_region_from_it(stage: Stage, timers: MemoryTimers) -> None:
+    """Each region's is asked by itself."""
+    timers.down = {FAR}
+    far, near = stage.launch(region=FAR, lasts_for=HOUR), stage.launch(lasts_for=HOUR)
+    stage.after(minutes(1))
+    assert set(timers.of(far.id)) == {"expire"}
+    assert len(timers.of(near.id)) == 2
+
+
+def test_one_timer_that_is_refused_keeps_no_other_from_it(stage: Stage, timers: MemoryTimers) -> None:
+    """A ValidationException is about one timer: the region's others are armed."""
+    timers.down = {REGION}
+    leases = [stage.launch(lasts_for=HOUR) for _ in range(3)]
+    timers.down = set()
+    timers.inject("put", Unavailable("ValidationException", code="ValidationException"))
+    stage.after(minutes(1))
+    armed = [len(timers.of(lease.id)) for lease in leases]
+    assert sorted(armed) == [0, 2, 2]
+    stage.after(minutes(1))
+    assert all(len(timers.of(lease.id)) == 2 for lease in leases)
+
+
+def test_whoever_moves_a_lease_meanwhile_wins(stage: Stage, timers: MemoryTimers) -> None:
+    """A repair that a PATCH overtakes reads the lease again: its timers are the PATCH's."""
+    timers.down = {REGION}
+    lease = stage.launch(lasts_for=HOUR)
+    timers.down = set()
+
+    def overtake(method: str, phase: str) -> None:
+        if (method, phase) == ("put", "after"):
+            timers.hook = lambda *_: None
+            current = stage.lease(lease.id)
+            stage.store.save_lease(replace(current, expires_at=at("11:00")))
+
+    timers.hook = overtake
+    stage.after(minutes(1))
+    assert set(timers.of(lease.id).values()) == {at("11:00"), at("11:03")}
+
+
+def test_a_rehearsal_arms_nothing(timers: MemoryTimers) -> None:
+    """A dry run touches no timer."""
+    stage = Stage(timers=timers, is_dry_run=True)
+    stage.compute.start()
+    stage.sweep()
+    assert timers.calls == []
+
+
+def test_without_a_role_there_are_no_timers() -> None:
+    """And nothing else is different."""
+    stage = Stage()
+    stage.launch(lasts_for=HOUR)
+    stage.until(at("10:02"))
+    assert stage.store.open_leases() == ()
+
+
+def test_a_hanging_clock_of_scheduler_delays_no_launch(stage: Stage, timers: MemoryTimers) -> None:
+    """Timers that take their time are pending: the launch answers all the same."""
+
+    def slow(method: str, phase: str) -> None:
+        if (method, phase) == ("put", "before"):
+            stage.clock.sleep(30)
+
+    timers.hook = slow
+    lease = stage.launch(lasts_for=HOUR, instance_types=("g5.xlarge",))
+    assert stage.lease(lease.id).timers_at is None
+    assert timers.calls == ["put"]
+    timers.hook = lambda *_: None
+    stage.after(timedelta(minutes=1))
+    assert len(timers.of(lease.id)) == 2
