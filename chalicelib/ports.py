@@ -436,11 +436,11 @@ class Store(Protocol):
         """Count one end for idleness in the minute of `at`, over all sweeps; False where it has had `at_most`."""
 
     def lock(self, what: str, *, now: datetime, hold_for: timedelta) -> int | None:
-        """Take a lock until it is given back or its time is over. Its fencing number, higher than all before; None where
-        another holds it."""
+        """Take a lock until it is given back or its time is over. Its fencing number, higher than all before; None
+        where another holds it."""
 
     def holds_lock(self, what: str, fence: int, *, now: datetime) -> bool:
-        """Whether the lock is still that of this number, to be asked right before an act that must not be a late one."""
+        """Whether the lock is still that of this number: asked right before an act that must not come late."""
 
     def unlock(self, what: str, fence: int) -> None:
         """Give a lock back; one that another has taken meanwhile stays theirs."""

@@ -1,8 +1,8 @@
 """A brake on fights: somebody starts again what Curfew ends, and both go on for ever at the account's expense.
 
 Boxes of one shape (region, type, and what starts them) that were started after others of the shape were ended are
-replacements. From the third within an hour on, idleness ends none of them any more; time and money do, but of a box that
-somebody else starts only some minutes after its start, more of them each time.
+replacements. From the third within an hour on, idleness ends none of them any more; time and money do, but of a box
+that somebody else starts only some minutes after its start, more of them each time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ REPLACEMENTS = 3
 WITHIN = timedelta(hours=1)
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(minutes=10)
-NOT_BY_CURFEW = frozenset({"gone", "stopped", "requested"})
+NOT_BY_CURFEW = frozenset({"gone", "started", "stopped", "requested"})
 """Causes of ends that start no fight: a person has ended or stopped it."""
 
 
@@ -112,4 +112,5 @@ def delay(replacements: int) -> timedelta:
     minutes."""
     if replacements < REPLACEMENTS:
         return timedelta(0)
-    return min(FIRST_DELAY * 2 ** min(replacements - REPLACEMENTS, 10), LONGEST_DELAY)
+    doubled: int = 2 ** min(replacements - REPLACEMENTS, 10)
+    return min(FIRST_DELAY * doubled, LONGEST_DELAY)

@@ -42,8 +42,8 @@ class Finding:
 class Case:
     """The facts of one subject at one moment. `instances` are those not gone; `obstacle` names a controller that
     would start a replacement and that can't be disarmed yet. `burning_usd`: the most that all leases on a budget can
-    cost it an hour. `accrued_in_usd`: what the lease itself has cost in the present day, month and `total`. `fight`: how
-    often boxes like its own were started again of late."""
+    cost it an hour. `accrued_in_usd`: what the lease itself has cost in the present day, month and `total`. `fight`:
+    how often boxes like its own were started again of late."""
 
     now: datetime
     policy: Policy

@@ -99,6 +99,8 @@ def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
     """An end is near: which box, why, what it costs, when it ends, and what can be done."""
     now = verdict.case.now
     cost = verdict.case.cost
+    if lease.is_storage:
+        return _still_billing(lease, finding, now)
     when = f"It ends at {finding.ends_at:%H:%M} UTC" if finding.ends_at else "It ends soon"
     remedy = {
         "idle": "any work on its GPUs takes this back",
@@ -116,6 +118,19 @@ def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
             f"{when}; {remedy}.",
             f"It costs {show(cost.hourly_usd)} an hour and has cost {show(cost.accrued_usd)}.",
         ),
+    )
+
+
+def _still_billing(lease: Lease, finding: Finding, now: datetime) -> Notice:
+    """A box at rest goes on billing: what a month of it costs, and whether a clock ends it."""
+    ends = f"It ends at {finding.ends_at:%Y-%m-%d %H:%M} UTC" if finding.ends_at else "No clock ends it"
+    return Notice(
+        id=f"{lease.id}:warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
+        kind=Kind.WARNED,
+        at=now,
+        lease_id=lease.id,
+        title=f"{_box(lease)} goes on billing: {finding.reason}",
+        lines=(f"{ends}; DELETE /leases/{lease.id} ends it and deletes the disks that go with it.",),
     )
 
 
@@ -174,7 +189,7 @@ def brake(fight: Fight, now: datetime) -> Notice:
         title=f"{shape.starter} has started {fight.replacements} {shape.instance_type} in {shape.region} again within "
         "an hour of their ends",
         lines=(
-            "Idleness ends none of them until that stops; their hour and their money still do, somewhat later each time.",
+            "Idleness ends none of them until that stops; their hour and their money still do, later each time.",
             "Stop what starts them, or take them out of the policy's scope.",
         ),
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from chalicelib.domain.brake import delay
-from chalicelib.domain.case import Case, Effect, Finding
+from chalicelib.domain.case import Case, Effect, Finding, Verdict
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.scope import in_scope
@@ -16,6 +16,9 @@ from chalicelib.domain.scope import in_scope
 PROTECT_TAG = "curfew:protect"
 REHEARSED = "dry-run"
 """The key under which a lease notes when a dry run last said it would end."""
+
+GENTLE = frozenset({"idle", "stopped_still_billing"})
+"""Rules whose ends a protection keeps away."""
 
 Shield = Callable[[Case, Finding], str | None]
 
@@ -72,7 +75,7 @@ def prepaid(case: Case, finding: Finding) -> str | None:
 def protection(case: Case, finding: Finding) -> str | None:
     """`curfew:protect` keeps idle and adoption kills away; the expiry of a launch and budgets go on."""
     until = is_protected(case.instances, case.now)
-    if until is None or not (finding.rule == "idle" or _is_for_adoption(case, finding)):
+    if until is None or not (finding.rule in GENTLE or _is_for_adoption(case, finding)):
         return None
     return f"{PROTECT_TAG} until {until:%Y-%m-%d %H:%M} UTC"
 
@@ -89,6 +92,12 @@ def _is_for_adoption(case: Case, finding: Finding) -> bool:
     beyond = case.cost.accrued_usd - case.lease.hold.total_usd
     is_budgets = "budget" in finding.figures or any(state.left_usd < beyond for state in case.budgets)
     return finding.rule == "over_budget" and not is_budgets
+
+
+def may_be_spared(verdict: Verdict) -> bool:
+    """Whether a tag, a start or work could still spare what is to end: idleness alone, or the adoption, asks for it."""
+    asking = [finding for finding in verdict.findings if finding.effect is Effect.END]
+    return all(one.rule == "idle" or _is_for_adoption(verdict.case, one) for one in asking)
 
 
 def grace(case: Case, finding: Finding) -> str | None:
@@ -142,9 +151,10 @@ def gentler_end(case: Case, finding: Finding) -> str | None:
 def at_rest(case: Case, finding: Finding) -> str | None:
     """An adopted box that was stopped holds its owner's disk and no compute: no clock deletes it. One that AWS itself
     stopped keeps its end: its request starts it again at any time."""
-    del finding
     if case.lease is None or not case.lease.is_adopted or case.running or not case.instances:
         return None
+    if finding.rule == "stopped_still_billing":
+        return None  # that clock was asked for
     comes_back = any(request.comes_back for request in case.spot_requests)
     if case.lease.status is Status.ENDING or comes_back:
         return None

@@ -15,6 +15,8 @@
 | BILLS | TURN | when Cost Explorer was asked last, and how that went |
 | EVIDENCE | LEARNED | what CloudWatch last answered of each lease |
 | GUARD | month | what Curfew's own calls add up to |
+| TURNS | IDLE#minute | how many idle boxes were ended in it; vanishes after a day |
+| LOCKS | name | who acts on a controller: `held_until`, `fence` |
 | POLICY | POLICY | the policy and its version |
 | PRICES | REGION#name | list prices of a region, as the Pricing API told them |
 | TYPES | KNOWN | what EC2 said of instance types that the table of families does not have |
@@ -40,13 +42,16 @@ from chalicelib.gateways.dynamodb_leases import LeaseRecords
 from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
 from chalicelib.gateways.dynamodb_table import Table
+from chalicelib.gateways.dynamodb_turns import TurnRecords
 from chalicelib.gateways.dynamodb_types import TypeRecords
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class DynamoStore(LeaseRecords, BillRecords, GuardRecords, SettingRecords, PriceRecords, TypeRecords):
+class DynamoStore(
+    LeaseRecords, BillRecords, GuardRecords, SettingRecords, PriceRecords, TypeRecords, TurnRecords
+):
     """Implements chalicelib.ports.Store, and keeps list prices. A call may raise Unavailable, after 20 s of trying."""
 
     def __init__(

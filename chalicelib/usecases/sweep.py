@@ -16,6 +16,7 @@ from chalicelib.domain.instance import StateChange
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.plan import Plan, plan
+from chalicelib.domain.shields import may_be_spared
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import list_prices, teardown, timers
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
@@ -29,7 +30,8 @@ from chalicelib.usecases.evidence import remember
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
 from chalicelib.usecases.metering import learn
 from chalicelib.usecases.recover import recover_launches
-from chalicelib.usecases.rest import close_resting
+from chalicelib.usecases.rest import change_resting
+from chalicelib.usecases.second_look import look_again
 from chalicelib.usecases.tagging import tag_boxes
 from chalicelib.usecases.thresholds import tell_thresholds
 from chalicelib.usecases.types import learn_types
@@ -47,13 +49,13 @@ def sweep(
     what was seen and done."""
     now = services.clock.now()
     facts = gather(services, now, only=only, news=news)
-    facts = close_resting(services, facts)
+    facts = change_resting(services, facts)
     facts = end_what_came_back(services, facts)
     adopted = adopt_loose(services, facts)
     facts = adopted.facts
     verdicts, lacking = judge(services, facts)
     intent = plan(verdicts, facts.policy)
-    receipts = _end(services, facts, intent)
+    receipts, intent = _end(services, facts, intent)
     facts = recover_launches(services, facts)
     facts = record_first_sights(services, facts)
     facts = learn(services, facts)
@@ -90,27 +92,35 @@ def arm(services: Services) -> datetime:
     return services.store.account().armed_at or now
 
 
-def _end(services: Services, facts: Facts, intent: Plan) -> list[Receipt]:
-    """Claim and tear down: what was left half done first, then what this sweep decided, costliest first."""
+def _end(services: Services, facts: Facts, intent: Plan) -> tuple[list[Receipt], Plan]:
+    """Claim and tear down: what was left half done and what nothing can spare first, then, looked at again, the rest;
+    costliest first. Also the plan, with what this minute may not end any more among what waits."""
     claimed: list[Lease | None] = [
         teardown.resume(services, lease, facts.owned(lease), facts.now)
         for lease in facts.leases
         if lease.status is Status.ENDING and facts.in_focus(lease)
     ]
-    for verdict in intent.ends:
-        if verdict.case.lease and verdict.ruling:
-            ruling = verdict.ruling
-            why = teardown.Why(cause=ruling.rule, reason=ruling.reason, figures=ruling.figures)
-            claimed.append(
-                teardown.begin(services, verdict.case.lease, why, facts.owned(verdict.case.lease), facts.now)
-            )
+    claimed += [_begin(services, facts, verdict) for verdict in intent.ends if not may_be_spared(verdict)]
     why = teardown.Why(cause="gone", reason="its boxes are gone: it was ended outside Curfew", figures={})
     claimed += [
         teardown.begin(services, lease, why, facts.owned(lease), facts.now)
         for lease in facts.leases
         if _is_over(facts, lease)
     ]
-    return teardown.carry_out(services, facts, [lease for lease in claimed if lease])
+    receipts = teardown.carry_out(services, facts, [lease for lease in claimed if lease])
+    again = look_again(services, facts, [verdict for verdict in intent.ends if may_be_spared(verdict)])
+    begun = [_begin(services, facts, verdict) for verdict in again.sure]
+    receipts += teardown.carry_out(services, facts, [lease for lease in begun if lease])
+    return receipts, replace(intent, deferred=(*intent.deferred, *again.deferred))
+
+
+def _begin(services: Services, facts: Facts, verdict: Verdict) -> Lease | None:
+    """Claim a lease for the end that its verdict asks for."""
+    lease, ruling = verdict.case.lease, verdict.ruling
+    if lease is None or ruling is None:
+        return None
+    why = teardown.Why(cause=ruling.rule, reason=ruling.reason, figures=ruling.figures)
+    return teardown.begin(services, lease, why, facts.owned(lease), facts.now)
 
 
 def _is_over(facts: Facts, lease: Lease) -> bool:

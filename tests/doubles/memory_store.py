@@ -26,6 +26,7 @@ from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_
 from chalicelib.ports import Account, FirstSight, Page, SweepRecord
 from tests.doubles.accidents import call
 from tests.doubles.memory_bills import MemoryBillRecords
+from tests.doubles.memory_turns import MemoryTurns
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class _Waiting:
     claimed_until: datetime | None = None
 
 
-class MemoryStore(MemoryBillRecords):
+class MemoryStore(MemoryBillRecords, MemoryTurns):
     """Implements chalicelib.ports.Store."""
 
     def __init__(self) -> None:

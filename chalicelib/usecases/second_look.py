@@ -1,0 +1,94 @@
+"""Look again at what is about to be ended, right before: a tag, a start or a change in the meantime may spare it.
+
+Only ends that something can spare are looked at again. What its hour or a budget ends is ended on what is known, and an
+adopted box's hour is no reason to wait for a region that does not answer; idleness is, until the next minute.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+
+from chalicelib.domain.case import Effect, Verdict
+from chalicelib.domain.decide import decide
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.instance import Sight
+from chalicelib.domain.tracking import holdings, track
+from chalicelib.ports import Services
+from chalicelib.usecases.gather import Facts, obstacle_of
+
+PATIENCE_SECONDS = 5.0
+AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """`sure`: still to be ended, as seen now. `deferred`: idle ones that this minute may not end any more. What is in
+    neither was spared, changed, or could not be seen: the next sweep decides."""
+
+    sure: tuple[Verdict, ...]
+    deferred: tuple[Verdict, ...]
+
+
+def look_again(services: Services, facts: Facts, verdicts: Sequence[Verdict]) -> SecondLook:
+    """Decide anew on each, then count those that end for idleness alone against the minute's limit."""
+    if not verdicts:
+        return SecondLook((), ())
+    pool = ThreadPoolExecutor(min(len(verdicts), AT_ONCE), thread_name_prefix="second-look")
+    try:
+        looks = [pool.submit(_again, services, facts, verdict) for verdict in verdicts]
+        wait(looks, timeout=PATIENCE_SECONDS)
+        seen = [_answer(verdict, look) for verdict, look in zip(verdicts, looks, strict=True)]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    sure, deferred = [], []
+    for verdict in seen:
+        if verdict is not None:
+            is_allowed = not verdict.ends_for_idleness_only or _has_turn(services, facts)
+            (sure if is_allowed else deferred).append(verdict)
+    return SecondLook(tuple(sure), tuple(deferred))
+
+
+def _answer(verdict: Verdict, look: Future[Verdict | None]) -> Verdict | None:
+    """What a second look says; where it failed, an end by the clock or for money goes on all the same."""
+    try:
+        if look.done():
+            return look.result()
+    except Unavailable:
+        pass
+    return None if verdict.ends_for_idleness_only else verdict
+
+
+def _again(services: Services, facts: Facts, verdict: Verdict) -> Verdict | None:
+    """The verdict on what its lease and its boxes are now; None where nothing is to be ended any more, or the lease was
+    changed since it was read. Raises Unavailable."""
+    lease = verdict.case.lease
+    if lease is None:
+        return None
+    known = services.store.lease(lease.id)
+    if known is None or not known.is_open or known.version != lease.version:
+        return None
+    alone = lease.instance_ids[0] if len(lease.instance_ids) == 1 else None
+    view = services.compute.observe([lease.region], only=alone)[0]
+    if view.status != "ok":
+        raise Unavailable(view.error or view.status)
+    sight = Sight((view,), facts.sight.news)
+    tracked = track(lease, sight, facts.now, only=alone)
+    owned = holdings(tracked, sight, facts.now)
+    if not owned.live:
+        return None  # it is on its way out, or shown late
+    case = replace(
+        verdict.case,
+        lease=tracked,
+        instances=owned.live,
+        spot_requests=owned.spot_requests,
+        obstacle=obstacle_of(replace(facts, sight=sight), tracked),
+    )
+    decided = decide(case)
+    return decided if decided.effect is Effect.END else None
+
+
+def _has_turn(services: Services, facts: Facts) -> bool:
+    try:
+        return services.store.take_idle_end(facts.now, at_most=facts.policy.limits.idle_ends_per_sweep)
+    except Unavailable:
+        return False
