@@ -14,8 +14,8 @@ from chalicelib.web.encode import duration
 from chalicelib.web.endpoint import Answer
 from chalicelib.web.models import LaunchBody, length_of
 
-VIEW_SECONDS = 7.0
-"""What the answer needs, where EC2 hangs, of the time that a caller waits."""
+VIEW_SECONDS = 10.0
+"""What a look at EC2 and its prices needs, where both hang, of the time that a caller waits."""
 
 
 def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrder:
@@ -62,11 +62,14 @@ def launched(services: Services, lease: Lease) -> Answer:
 
 
 def report_of(services: Services, lease: Lease) -> report.LeaseReport:
-    """What is known of a lease just written; its bare record where EC2 does not answer."""
+    """What is known of a lease just written; its bare record where EC2 does not answer, or there is no time to ask."""
+    bare = report.LeaseReport(lease=lease, cost=Cost(), verdict=None, instances=(), receipts=())
+    if services.patience(VIEW_SECONDS) < VIEW_SECONDS:
+        return bare
     try:
         return report.lease(services, lease.id)
     except (NotFound, Unavailable):
-        return report.LeaseReport(lease=lease, cost=Cost(), verdict=None, instances=(), receipts=())
+        return bare
 
 
 def wait_until_settled(services: Services, lease_id: str, *, seconds: int) -> None:
