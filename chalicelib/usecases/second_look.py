@@ -40,7 +40,8 @@ def look_again(services: Services, facts: Facts, verdicts: Sequence[Verdict]) ->
         seen = [_answer(verdict, look) for verdict, look in zip(verdicts, looks, strict=True)]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    sure, deferred = [], []
+    sure: list[Verdict] = []
+    deferred: list[Verdict] = []
     for verdict in seen:
         if verdict is not None:
             is_allowed = not verdict.ends_for_idleness_only or _has_turn(services, facts)
