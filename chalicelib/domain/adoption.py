@@ -13,7 +13,7 @@ from chalicelib.domain.admission import Term, capped, charges_for, worst_case_of
 from chalicelib.domain.brake import starter_of
 from chalicelib.domain.budget import Budget, BudgetState
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
-from chalicelib.domain.lease import Charge, Hold, Lease, Origin, RequestType, Run, Status
+from chalicelib.domain.lease import EGRESS_GB, Charge, Hold, Lease, Origin, RequestType, Run, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import MOST_PERIODS
 from chalicelib.domain.policy import Policy
@@ -27,6 +27,8 @@ OWNER_TAG = "curfew:owner"
 PROJECT_TAG = "curfew:project"
 NOBODY = "unleased"
 HOUR = timedelta(hours=1)
+NO_END = timedelta(days=3650)
+"""What stands in `expires_at` of a lease that no time ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +76,10 @@ def _spared(
         return "it is prepaid: ending it saves nothing"
     if protected:
         return f"{PROTECT_TAG} until {protected:%Y-%m-%d %H:%M} UTC"
-    if not instance.is_running:
+    is_old = instance.id in ran_before.get(instance.region, frozenset({instance.id}))
+    if not instance.is_running and (is_old or instance.state != "stopped"):
         return "it is stopped: only its storage bills"
-    if instance.id in ran_before.get(instance.region, frozenset({instance.id})):
+    if is_old:
         return 'it ran before Curfew came; arm the account to guard it: POST /sweeps {"arm": true}'
     return None
 
@@ -102,8 +105,8 @@ def adopt(
     now: datetime,
     closed_before: int = 0,
 ) -> Lease:
-    """The lease of a box that was found: it starts now, for `unleased.for`, with a hold of what that costs or of what
-    the budgets have left."""
+    """The lease of a box that was found: it starts now, for `unleased.for`, with a hold of what that costs, with an
+    allowance for what it sends, or of what the budgets have left."""
     request = next((r for r in spot_requests if r.id == instance.spot_request_id), None)
     run = Run(
         instance_id=instance.id,
@@ -114,13 +117,14 @@ def adopt(
         has_public_ip=instance.public_ip is not None,
         max_price_usd=Decimal(request.max_price) if request and request.max_price else None,
     )
-    tags = {**(request.tags if request else {}), **instance.tags}  # a relaunched box can carry none of its own
-    owner, project = tags.get(OWNER_TAG, NOBODY), tags.get(PROJECT_TAG)
+    owner, project = _whose(instance, request)
     covering = [state for state in states if state.budget.covers(owner=owner, project=project)]
     budgets = tuple({state.budget.name: state.budget for state in covering}.values())
     term = _term(policy.unleased.run_for, budgets, now)
     length = term.ends_at - now
-    whole = worst_case_of_box(prices.ceiling_usd(run), instance.region, disks, length, prices)
+    whole = worst_case_of_box(
+        prices.ceiling_usd(run), instance.region, disks, length, prices, egress_gb=EGRESS_GB
+    )
     hold, charges = within_room(whole, budgets, term, covering)
     return Lease(
         id=adoption_id(instance, closed_before=closed_before),
@@ -145,6 +149,52 @@ def adopt(
         if instance.launched_at
         else timedelta(0),
     )
+
+
+def adopt_at_rest(
+    instance: Instance,
+    *,
+    spot_requests: Sequence[SpotRequest],
+    states: Sequence[BudgetState],
+    now: datetime,
+    closed_before: int = 0,
+) -> Lease:
+    """The lease of a box that is stopped: it meters its storage onto its budgets, holds nothing, and no clock ends it
+    but `stopped.end_after`."""
+    request = next((r for r in spot_requests if r.id == instance.spot_request_id), None)
+    owner, project = _whose(instance, request)
+    return Lease(
+        id=adoption_id(instance, closed_before=closed_before),
+        owner=owner,
+        project=project,
+        region=instance.region,
+        origin=Origin.ADOPTED,
+        request_type=RequestType(request.type) if request else RequestType.NONE,
+        status=Status.ACTIVE,
+        is_storage=True,
+        requested_at=now,
+        launched_at=instance.launched_at,
+        expires_at=now + NO_END,
+        hold=Hold(),
+        charges=tuple(
+            Charge(
+                budget=state.budget.name,
+                period_key=state.period_key,
+                amount_usd=ZERO,
+                generation=state.budget.generation,
+            )
+            for state in states
+            if state.budget.covers(owner=owner, project=project)
+        ),
+        instance_ids=(instance.id,),
+        spot_request_ids=(instance.spot_request_id,) if instance.spot_request_id else (),
+    )
+
+
+def _whose(instance: Instance, request: SpotRequest | None) -> tuple[str, str | None]:
+    """Owner and project by its tags; a relaunched box can carry none of its own, its request may."""
+    tags = {**(request.tags if request else {}), **instance.tags}
+    return tags.get(OWNER_TAG, NOBODY), tags.get(PROJECT_TAG)
 
 
 def _term(length: timedelta, budgets: Sequence[Budget], now: datetime) -> Term:

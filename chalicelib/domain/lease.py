@@ -49,6 +49,10 @@ class Origin(StrEnum):
     ADOPTED = "adopted"
 
 
+EGRESS_GB = 50
+"""What a box may send under its hold where nobody says otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOrder:
     """What a caller asked for, with every default filled in."""
@@ -62,7 +66,7 @@ class LaunchOrder:
     budget_usd: Decimal | None = None
     max_price_usd_per_hour: Decimal | None = None
     volume_gib: int | None = None
-    egress_gb: int = 50
+    egress_gb: int = EGRESS_GB
     key_name: str | None = None
     subnet_id: str | None = None
     project: str | None = None
@@ -234,6 +238,8 @@ class Lease:
     started_by: str | None = None
     """What starts boxes like an adopted one: its group, fleet or request, or the key of whoever does."""
     images: tuple[SavedImage, ...] = ()
+    is_storage: bool = False
+    """Its boxes are at rest: it meters what they keep, and only `stopped_still_billing` judges it."""
     launched_by: str | None = None
     """Who started an adopted box, as CloudTrail names them: an ARN."""
     creator_asked_at: datetime | None = None

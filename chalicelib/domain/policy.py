@@ -200,8 +200,6 @@ NOT_ENFORCED = (
     "idle.cpu_evidence",
     "unleased.end=image",
     "unleased.end=stop",
-    "stopped.warn_after",
-    "stopped.end_after",
     "notify.time_zone",
     "notify.digest_at",
     "scope.accounts",

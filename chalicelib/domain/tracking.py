@@ -191,6 +191,8 @@ def _ran_since(instance: Instance, news: Iterable[StateChange]) -> datetime | No
 
 def _with_end(lease: Lease, last: Run | None, instance: Instance, sight: Sight, now: datetime) -> Lease:
     """Close its run, also one that came and went between two looks; a box that has terminated has no disks either."""
+    if lease.is_storage and last is None:
+        return _without_disks(lease, instance.id, now) if instance.state == "terminated" else lease
     if last is None:
         known_end = instance.ended_at or (None if lease.is_adopted else now)
         if instance.launched_at is None or known_end is None or known_end <= lease.requested_at:
@@ -208,6 +210,17 @@ def _with_end(lease: Lease, last: Run | None, instance: Instance, sight: Sight, 
         is_interrupted=instance.was_interrupted if last.ended_at is None else last.is_interrupted,
     )
     return lease if over == last else _replace_run(lease, last, over)
+
+
+def _without_disks(lease: Lease, instance_id: str, at: datetime) -> Lease:
+    """The lease of a box that was at rest until it went, and most of its disks with it."""
+    volumes = tuple(
+        replace(one, until=max(at, one.since))
+        if one.instance_id == instance_id and one.until is None and not one.outlives_box
+        else one
+        for one in lease.volumes
+    )
+    return lease if volumes == lease.volumes else replace(lease, volumes=volumes)
 
 
 def _ended_at(run: Run, instance: Instance, news: Iterable[StateChange], now: datetime) -> datetime:
@@ -255,6 +268,9 @@ def _with_missing(lease: Lease, seen_ids: set[str], now: datetime) -> Lease:
     runs = tuple(
         _over(run, vanished[run.instance_id]) if run.instance_id in vanished else run for run in lease.runs
     )
+    if lease.is_storage:
+        for instance_id, since in vanished.items():
+            lease = _without_disks(lease, instance_id, since)
     if missing == lease.missing_since and runs == lease.runs:
         return lease
     return replace(lease, missing_since=missing, runs=runs)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chalicelib.domain import notices
-from chalicelib.domain.adoption import adopt
+from chalicelib.domain.adoption import adopt, adopt_at_rest
+from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
@@ -79,23 +80,12 @@ def _adopt(
     """
     book, closed_before = facts.book, 0
     for tries_left in reversed(range(TRIES)):
-        lease = adopt(
-            instance,
-            spot_requests=facts.sight.spot_requests,
-            disks=ASSUMED if disks is None else [volume.disk for volume in disks],
-            states=(*book.states, *book.later),
-            policy=facts.policy,
-            prices=facts.prices,
-            now=facts.now,
-            closed_before=closed_before,
-        )
+        lease = _lease_of(facts, instance, disks, book, closed_before)
         lease = replace(lease, volumes=disks or (), volumes_at=None if disks is None else facts.now)
-        hourly_usd = facts.prices.ceiling_usd(lease.runs[0])
-        why_not = obstacle_of(facts, lease)
-        told = notices.adopted(lease, hourly_usd=hourly_usd, obstacle=why_not, now=facts.now)
+        told = [] if lease.is_storage else [_told(facts, lease)]
         try:
             return services.store.open_lease(
-                lease, revision=book.revision, allow_overdraft=not tries_left, notices=[told]
+                lease, revision=book.revision, allow_overdraft=not tries_left, notices=told
             )
         except (BudgetExceeded, Stale):
             known = services.store.lease(lease.id)
@@ -106,6 +96,39 @@ def _adopt(
         except Unavailable:
             return None
     return None
+
+
+def _lease_of(
+    facts: Facts,
+    instance: Instance,
+    disks: tuple[Volume, ...] | None,
+    book: BudgetBook,
+    closed_before: int,
+) -> Lease:
+    """One that ends by its hour and its hold; of a box at rest one that only meters what it keeps."""
+    if not instance.is_running:
+        return adopt_at_rest(
+            instance,
+            spot_requests=facts.sight.spot_requests,
+            states=book.states,
+            now=facts.now,
+            closed_before=closed_before,
+        )
+    return adopt(
+        instance,
+        spot_requests=facts.sight.spot_requests,
+        disks=ASSUMED if disks is None else [volume.disk for volume in disks],
+        states=(*book.states, *book.later),
+        policy=facts.policy,
+        prices=facts.prices,
+        now=facts.now,
+        closed_before=closed_before,
+    )
+
+
+def _told(facts: Facts, lease: Lease) -> notices.Notice:
+    hourly_usd = facts.prices.ceiling_usd(lease.runs[0])
+    return notices.adopted(lease, hourly_usd=hourly_usd, obstacle=obstacle_of(facts, lease), now=facts.now)
 
 
 def _volumes(services: Services, instances: list[Instance]) -> Mapping[str, tuple[Volume, ...]]:

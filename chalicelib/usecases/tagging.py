@@ -29,7 +29,7 @@ def tag_boxes(services: Services, facts: Facts) -> str | None:
     wrong = [
         (lease, instance)
         for lease in facts.leases
-        if lease.status is Status.ACTIVE
+        if lease.status is Status.ACTIVE and not lease.is_storage
         for instance in facts.owned(lease).live
         if not _is_tagged(lease, instance)
     ]

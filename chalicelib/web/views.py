@@ -33,6 +33,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "owner": told.owner,
             "project": told.project,
             "origin": told.origin,
+            "is_storage": told.is_storage,
             "launched_by": told.launched_by,
             "request_type": told.request_type,
             "region": told.region,

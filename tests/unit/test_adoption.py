@@ -127,7 +127,7 @@ def test_half_an_answer_is_adopted_all_the_same() -> None:
         ({"managed_by": "eks.amazonaws.com"}, "eks.amazonaws.com manages it"),
         ({"lifecycle": "capacity-block"}, "prepaid"),
         ({"tags": {"curfew:protect": "2026-11-24"}}, "curfew:protect until"),
-        ({"state": "stopped"}, "only its storage bills"),
+        ({"state": "stopping"}, "only its storage bills"),
     ],
 )
 def test_what_is_spared_is_reported_with_its_reason(facts: dict[str, Any], reason: str) -> None:
@@ -181,11 +181,21 @@ def test_an_adopted_lease_starts_now_and_lasts_as_the_policy_says() -> None:
 
 
 def test_the_hold_is_what_the_lease_costs_at_most() -> None:
-    """Price × `unleased.for`, with its disks and its address."""
+    """Price × `unleased.for`, with its disks and its address, and the 50 GB that every box may send."""
     hold = lease_of(LOOSE).hold
     assert hold.compute_usd == up_to_cent(8 * PRICE)
     assert hold.storage_usd == up_to_cent(storage_usd(100, 8 * HOUR))
     assert hold.public_ipv4_usd == up_to_cent(8 * PUBLIC_IPV4_USD_PER_HOUR)
+    assert hold.egress_usd == usd("4.50")
+
+
+def test_of_a_hold_that_does_not_fit_the_egress_allowance_is_cut_first() -> None:
+    """With a dollar less than it wants, all that is missing is missing from what it may send."""
+    whole = lease_of(LOOSE).hold
+    cut = lease_of(LOOSE, states=(state(left=str(whole.total_usd - 1)),)).hold
+    assert cut == replace(whole, egress_usd=whole.egress_usd - 1)
+    tight = lease_of(LOOSE, states=(state(left=str(whole.total_usd - 5)),)).hold
+    assert (tight.egress_usd, tight.compute_usd) == (0, whole.compute_usd)
 
 
 @pytest.mark.parametrize("left", ["0", "0.01", "0.05", "3", "8.1", "-5"])

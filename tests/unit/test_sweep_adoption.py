@@ -33,6 +33,19 @@ def test_a_box_started_behind_its_back_is_adopted_told_and_ended_at_its_hour(mar
     assert stage.left() > usd(100) - lease.hold.total_usd - usd("0.02")
 
 
+@pytest.mark.parametrize("sent_gb, ends", [(0, "17:01"), (50, "17:01"), (60, "16:08")])
+def test_a_stray_box_may_send_fifty_gigabytes_as_a_launched_one(sent_gb: int, ends: str) -> None:
+    """To S3, say: only what is beyond the allowance is taken from its hours."""
+    stage = Stage()
+    box = stage.compute.start(market="on-demand")
+    stage.after(MINUTE)
+    stage.metrics.send(box, sent_gb * 2**30, at=at("09:30"))
+    stage.until(at(ends) - MINUTE)
+    assert stage.alive == [box]
+    stage.until(at(ends))
+    assert stage.alive == []
+
+
 def test_a_copied_lease_tag_does_not_hide_a_box() -> None:
     """It is adopted like any other, and the lease whose tag was copied does not own it."""
     stage = Stage()
@@ -141,7 +154,7 @@ def test_an_adopted_box_that_is_stopped_is_left_alone_and_adopted_anew() -> None
     stage.until(at("18:00"))
     assert stage.alive == [box]
     assert [call.operation for call in stage.ending_calls] == ["stop"]
-    assert stage.store.open_leases() == ()
+    assert stage.only_lease().is_storage
     assert stage.left() > usd(99)
     stage.box(box).state, stage.box(box).launched_at = "running", stage.clock.now()
     stage.after(MINUTE)

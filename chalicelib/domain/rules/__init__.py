@@ -11,6 +11,7 @@ from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
 from chalicelib.domain.rules.over_share import over_share
+from chalicelib.domain.rules.stopped_still_billing import stopped_still_billing
 from chalicelib.domain.rules.unleased import unleased
 
 Rule = Callable[[Case], Finding | None]
@@ -20,5 +21,6 @@ RULES: tuple[Rule, ...] = (
     over_budget,  # money is metered to the second
     over_share,  # the same within one day or month of a budget
     idle,  # rests on evidence, and is spared where that is unknown
+    stopped_still_billing,  # the only one that judges a box at rest
     unleased,  # says what becomes of a box that nobody launched through Curfew
 )
