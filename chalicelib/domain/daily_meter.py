@@ -1,18 +1,19 @@
-"""What a lease has cost on each day, in the buckets of the bill: the meter as it stood at midnight, subtracted.
+"""What a lease has cost on each day, in the buckets of the bill.
 
-Nothing is stored for it. A closed lease's days come to what it was closed at.
+A day's cost is the same here as on a budget, to the micro-dollar; the meter as it stood at each midnight tells how it
+falls on the buckets.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
-from chalicelib.domain.bills import DAY, Part, begin_of, billing_region, bucket, end_of
-from chalicelib.domain.lease import Lease
+from chalicelib.domain.bills import Part, billing_region, bucket
+from chalicelib.domain.lease import Lease, Run
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import ZERO, hours
-from chalicelib.domain.periods import as_of
+from chalicelib.domain.money import ZERO, shared
+from chalicelib.domain.periods import by_midnights, metered_by_day
 from chalicelib.domain.prices import PriceBook
 
 Days = Mapping[date, Mapping[str, Decimal]]
@@ -36,19 +37,21 @@ class LeaseDays:
 
 
 def by_day(lease: Lease, prices: PriceBook, now: datetime) -> LeaseDays:
-    """The meter of a lease, cut at midnights UTC."""
+    """What a lease has cost on each UTC day (`metered_by_day`, as budgets count it), in the buckets of the bill."""
     if not lease.runs:
         return LeaseDays(lease=lease, days={})
     last = lease.closed_at or now
+    costs = _costs(lease, prices, last)
     stood = dict[str, Decimal]()
     days: dict[date, dict[str, Decimal]] = {}
-    day = min(run.started_at for run in lease.runs).date()
-    while begin_of(day) < last or not days:
-        stands = _meter(lease, prices, min(end_of(day), last))
-        moved = {key: stands.get(key, ZERO) - stood.get(key, ZERO) for key in {*stands, *stood}}
-        days[day] = {key: usd for key, usd in sorted(moved.items()) if usd != 0}
-        stood, day = stands, day + DAY
-    return LeaseDays(lease=lease, days=_as_closed(lease, days, measure(lease, prices, last).snapshot_usd))
+    for day, past, at in by_midnights(lease, last):
+        stands = _meter(past, prices, at)
+        moved = {key: usd - stood.get(key, ZERO) for key, usd in stands.items() if usd > stood.get(key, ZERO)}
+        if day in costs:
+            parts = shared(costs[day], moved or {_compute(lease, lease.runs[0]): Decimal(1)})
+            days[date.fromisoformat(day)] = {key: usd for key, usd in sorted(parts.items()) if usd}
+        stood = stands
+    return LeaseDays(lease=lease, days=days)
 
 
 def by_bucket(leases: Iterable[LeaseDays]) -> dict[date, dict[str, Decimal]]:
@@ -63,41 +66,28 @@ def by_bucket(leases: Iterable[LeaseDays]) -> dict[date, dict[str, Decimal]]:
 
 
 def _meter(lease: Lease, prices: PriceBook, at: datetime) -> dict[str, Decimal]:
-    """What had been metered by a moment, by bucket."""
+    """What had been metered by a moment, by bucket. Images that are kept are in none: their snapshots come with the
+    bill."""
     region = billing_region(lease.region)
-    past = replace(as_of(lease, at), egress_bytes=_sent_by(lease, at))
-    cost = measure(past, prices, at)
+    cost = measure(lease, prices, at)
     sums = {
         bucket(Part.STORAGE, region): cost.storage_usd,
         bucket(Part.ADDRESSES, region): cost.public_ipv4_usd,
         bucket(Part.EGRESS, region): cost.egress_usd,
     }
-    for run in past.runs:
-        key = bucket(Part.COMPUTE, billing_region(run.zone or lease.region), run.instance_type)
-        sums[key] = sums.get(key, ZERO) + measure(replace(past, runs=(run,)), prices, at).compute_usd
+    for run in lease.runs:
+        key = _compute(lease, run)
+        sums[key] = sums.get(key, ZERO) + measure(replace(lease, runs=(run,)), prices, at).compute_usd
     return sums
 
 
-def _sent_by(lease: Lease, at: datetime) -> int:
-    """What it had sent by then, if it sent evenly while it ran: only the sum is known."""
-    until = lease.egress_until
-    if until is None or at >= until:
-        return lease.egress_bytes
-    whole, past = _ran_for(lease, until), _ran_for(lease, at)
-    return int(lease.egress_bytes * hours(past) / hours(whole)) if whole else lease.egress_bytes
+def _compute(lease: Lease, run: Run) -> str:
+    return bucket(Part.COMPUTE, billing_region(run.zone or lease.region), run.instance_type)
 
 
-def _ran_for(lease: Lease, until: datetime) -> timedelta:
-    lengths = (min(run.ended_at or until, until) - run.started_at for run in lease.runs)
-    return sum((length for length in lengths if length > timedelta(0)), timedelta(0))
-
-
-def _as_closed(lease: Lease, days: dict[date, dict[str, Decimal]], kept_usd: Decimal) -> Days:
-    """The same days, made to come to what the lease was closed at: its price history may be gone by now. What it was
-    charged for images that are kept is of no day yet: their snapshots come with the bill."""
-    total = sum((usd for amounts in days.values() for usd in amounts.values()), ZERO)
-    final = None if lease.final_usd is None else lease.final_usd - kept_usd
-    if final is None or total in {ZERO, final}:
-        return days
-    factor = final / total
-    return {day: {key: usd * factor for key, usd in amounts.items()} for day, amounts in days.items()}
+def _costs(lease: Lease, prices: PriceBook, last: datetime) -> dict[str, Decimal]:
+    """The days' costs; of a lease that was closed before its days were kept, made to come to what it was closed at."""
+    costs = metered_by_day(lease, prices, last)
+    if lease.final_usd is None or lease.final_by_day or not costs:
+        return costs
+    return shared(lease.final_usd, costs)

@@ -4,6 +4,7 @@ NetworkOut counts every byte that leaves a box, also to others in AWS, so it is 
 transfer. It costs money to ask, so it is asked once an hour for each lease, and at its end.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -59,8 +60,30 @@ def unknown_since(lease: Lease, now: datetime) -> datetime | None:
 
 
 def with_sent(lease: Lease, sent_bytes: int, window: Window) -> Lease:
-    """The lease with what its boxes sent in a window."""
-    return replace(lease, egress_bytes=lease.egress_bytes + sent_bytes, egress_until=window.until)
+    """The lease with what its boxes sent in a window; over midnight each day has its share of that time."""
+    by_day = dict(lease.egress_by_day)
+    for day, sent in _by_day(sent_bytes, window):
+        by_day[day] = by_day.get(day, 0) + sent
+    return replace(
+        lease,
+        egress_bytes=lease.egress_bytes + sent_bytes,
+        egress_by_day=by_day,
+        egress_until=window.until,
+    )
+
+
+def _by_day(sent_bytes: int, window: Window) -> Iterator[tuple[str, int]]:
+    begin, left = window.since, sent_bytes
+    while left:
+        end = min(_midnight_after(begin), window.until)
+        share = left if end >= window.until else int(left * ((end - begin) / (window.until - begin)))
+        if share:
+            yield f"{begin:%Y-%m-%d}", share
+        begin, left = end, left - share
+
+
+def _midnight_after(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 def _ran_after(lease: Lease, moment: datetime) -> bool:

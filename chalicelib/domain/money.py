@@ -1,12 +1,16 @@
 """Dollars as Decimal, and how they are rounded and shown. A month is 730 hours, as on AWS's own bills."""
 
+from collections.abc import Hashable, Mapping
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
+from typing import TypeVar
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 MICRO = Decimal("0.000001")
 HOURS_PER_MONTH = Decimal(730)
+
+K = TypeVar("K", bound=Hashable)
 
 
 def hours(length: timedelta) -> Decimal:
@@ -22,6 +26,15 @@ def up_to_cent(amount: Decimal) -> Decimal:
 def to_micro(amount: Decimal) -> Decimal:
     """Rounded up to the micro-dollar, the least that budgets keep."""
     return amount.quantize(MICRO, rounding=ROUND_CEILING)
+
+
+def shared(amount: Decimal, weights: Mapping[K, Decimal]) -> dict[K, Decimal]:
+    """An amount in proportion to positive weights, in micro-dollars; together they are the amount."""
+    whole = sum(weights.values(), ZERO)
+    parts = {key: (amount * weight / whole).quantize(MICRO) for key, weight in weights.items()}
+    heaviest = max(weights, key=lambda key: weights[key])
+    parts[heaviest] += amount - sum(parts.values(), ZERO)
+    return parts
 
 
 def show(amount: Decimal) -> str:

@@ -133,23 +133,48 @@ def share_out(
 
 def cost_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, Decimal]:
     """What a lease has cost so far by the UTC days on which it was spent, each in micro-dollars; together they are its
-    meter, rounded up. What is not metered by time counts on its first day; the first month of its images on the last
-    one that its hold was made for, where it is held, also if it ends sooner."""
-    cost = measure(lease, prices, now)
-    kept, final = to_micro(cost.snapshot_usd), to_micro(cost.accrued_usd - cost.snapshot_usd)
-    start = min([lease.requested_at, *(run.started_at for run in lease.runs)])
-    days: dict[str, Decimal] = {}
-    before = ZERO
-    for day in spans(Period.DAILY, start, max(now, start)):
-        is_last = day.ends_at >= now
-        until = final if is_last else min(final, _until(lease, prices, day.ends_at))
-        if until > before:
-            days[day.key] = until - before
-            before = until
+    meter, rounded up. The first month of its images counts on the last day that its hold was made for, where it is
+    held, also if it ends sooner."""
+    days = metered_by_day(lease, prices, now)
+    kept = to_micro(measure(lease, prices, now).snapshot_usd)
     if kept:
         held_on = Period.DAILY.key(_held_until(lease))
         days[held_on] = days.get(held_on, ZERO) + kept
     return days
+
+
+def metered_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, Decimal]:
+    """The same without its images, whose snapshots bill long after it. A closed lease's days are those that it was
+    closed with."""
+    if lease.final_by_day:
+        kept = {Period.DAILY.key(_held_until(lease)): to_micro(measure(lease, prices, now).snapshot_usd)}
+        return {
+            day: usd - kept.get(day, ZERO)
+            for day, usd in lease.final_by_day.items()
+            if usd > kept.get(day, ZERO)
+        }
+    days: dict[str, Decimal] = {}
+    before, final = ZERO, _timed_usd(lease, prices, now)
+    for day, past, at in by_midnights(lease, now):
+        until = min(final, _timed_usd(past, prices, at))
+        if until > before:
+            days[day] = until - before
+            before = until
+    return days
+
+
+def by_midnights(lease: Lease, now: datetime) -> Iterator[tuple[str, Lease, datetime]]:
+    """Every UTC day of a lease up to now, with the lease as it stood at the end of it, and when that was. The one
+    cut that views, budgets and the bill go by."""
+    start = min([lease.requested_at, *(run.started_at for run in lease.runs)])
+    for day in spans(Period.DAILY, start, max(now, start)):
+        is_last = day.ends_at >= now
+        yield day.key, lease if is_last else as_of(lease, day.ends_at), now if is_last else day.ends_at
+
+
+def _timed_usd(lease: Lease, prices: PriceBook, at: datetime) -> Decimal:
+    cost = measure(lease, prices, at)
+    return to_micro(cost.accrued_usd - cost.snapshot_usd)
 
 
 def _held_until(lease: Lease) -> datetime:
@@ -198,7 +223,7 @@ def _until(lease: Lease, prices: PriceBook, at: datetime) -> Decimal:
 
 
 def as_of(lease: Lease, at: datetime) -> Lease:
-    """What is known of a lease now as far as it had happened at an earlier moment."""
+    """What is known of a lease now as far as it had happened at an earlier moment, a midnight."""
     return replace(
         lease,
         runs=tuple(_as_of(run, at) for run in lease.runs if run.started_at < at),
@@ -208,8 +233,16 @@ def as_of(lease: Lease, at: datetime) -> Lease:
             if one.since < at
         ),
         closed_at=None if lease.closed_at and lease.closed_at > at else lease.closed_at,
+        egress_bytes=_sent_by(lease, at),
         images=(),
     )
+
+
+def _sent_by(lease: Lease, midnight: datetime) -> int:
+    """What had been sent before a day began; that of which no day is known was sent on the first."""
+    undated = lease.egress_bytes - sum(lease.egress_by_day.values())
+    today = Period.DAILY.key(midnight)
+    return undated + sum(sent for day, sent in lease.egress_by_day.items() if day < today)
 
 
 def _as_of(run: Run, at: datetime) -> Run:

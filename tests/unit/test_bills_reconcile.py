@@ -1,5 +1,6 @@
 """The bill against the meter: late bills hide nothing, nothing counts twice, and a wrong meter is told."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -8,10 +9,14 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.daily_meter import by_bucket, by_day
-from chalicelib.domain.lease import Status
+from chalicelib.domain.egress import Window, with_sent
+from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.meter import measure
+from chalicelib.domain.money import to_micro
+from chalicelib.domain.periods import cost_by_day, with_final_cost
 from chalicelib.domain.reconcile import DaySpend, reconcile
 from tests.builders import HOUR, at, lease, prices, run, usd
+from tests.unit.test_periods import ran
 
 DAY = date(2026, 11, 20)
 G5, P5 = "compute/us-east-1/g5.xlarge", "compute/us-west-2/p5.48xlarge"
@@ -156,7 +161,7 @@ def test_days_add_up_to_the_meter() -> None:
     one, now = lease(runs=runs, storage_gib=100), at("07:07", day=2)
     book = prices((at("08:00"), "0.7"))
     whole = by_day(one, book, now)
-    assert abs(whole.usd() - measure(one, book, now).accrued_usd) < Decimal("1e-20")
+    assert whole.usd() == to_micro(measure(one, book, now).accrued_usd)
     assert by_bucket([whole, whole])[at("09:00").date()][G5] == 2 * whole.days[at("09:00").date()][G5]
 
 
@@ -170,7 +175,7 @@ def test_a_closed_lease_s_days_come_to_what_it_was_closed_at() -> None:
         runs=(run(at("21:00"), ended, disk_ended_at=ended),),
     )
     days = by_day(one, prices(), at("12:00", day=9))
-    assert abs(days.usd() - usd("7.77")) < Decimal("1e-20")
+    assert days.usd() == usd("7.77")
     assert len(days.days) == 2
 
 
@@ -181,13 +186,36 @@ def test_a_run_that_turned_out_free_was_free_before_midnight_too() -> None:
     assert all(G5 not in amounts for amounts in days.values())
 
 
-def test_what_was_sent_is_spread_over_the_time_it_ran() -> None:
-    """NetworkOut is known as one sum."""
-    sent = 2 * 2**30
+def test_what_was_sent_counts_on_the_day_on_which_it_was_sent() -> None:
+    """What was recorded without a day counts on the first, where it is held."""
+    runs = (run(at("12:00"), at("12:00", day=1), disk_ended_at=at("12:00", day=1)),)
+    now = at("12:00", day=1) + HOUR
     one = lease(
-        runs=(run(at("12:00"), at("12:00", day=1), disk_ended_at=at("12:00", day=1)),),
-        egress_bytes=sent,
-        egress_until=at("12:00", day=1),
+        runs=runs, egress_bytes=4 * 2**30, egress_by_day={"2026-11-23": 2**30, "2026-11-24": 2 * 2**30}
     )
-    days = by_day(one, prices(), at("12:00", day=1) + HOUR).days
-    assert [amounts[SENT] for amounts in days.values()] == [usd("0.09"), usd("0.09")]
+    assert [amounts[SENT] for amounts in by_day(one, prices(), now).days.values()] == [usd("0.18")] * 2
+
+
+@given(
+    over=ran(),
+    sent=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2**40)), max_size=4),
+    is_closed=st.booleans(),
+)
+def test_a_day_costs_on_a_budget_what_it_costs_in_the_spend(
+    over: Lease,
+    sent: list[tuple[int, int]],
+    is_closed: bool,  # noqa: FBT001
+) -> None:
+    """To the micro-dollar, open or closed, with what it sent: the two are one cut."""
+    assert over.closed_at is not None
+    now = over.closed_at
+    one = replace(over, closed_at=None)
+    for later, size in sent:
+        since = over.requested_at + later * HOUR
+        one = with_sent(one, size, Window(since=since, until=since + HOUR))
+    if is_closed:
+        one = with_final_cost(replace(one, closed_at=now), prices(), now)
+    budgeted = one.final_by_day or cost_by_day(one, prices(), now)
+    shown = {f"{day}": sum(amounts.values()) for day, amounts in by_day(one, prices(), now).days.items()}
+    assert shown == budgeted
+    assert sum(one.egress_by_day.values()) == one.egress_bytes
