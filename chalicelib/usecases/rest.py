@@ -42,7 +42,8 @@ def _has_changed(services: Services, facts: Facts, lease: Lease) -> bool:
     """Whether its box has stopped or woken, and it is closed for it."""
     if _is_resting(facts, lease):
         return _close(services, facts, lease, RESTING)
-    return _has_woken(facts, lease) and _close(services, facts, lease, WOKEN)
+    # What it ran for by now is what it ran for before its adoption, as with any stray.
+    return _has_woken(facts, lease) and _close(services, facts, replace(lease, runs=()), WOKEN)
 
 
 def _has_woken(facts: Facts, lease: Lease) -> bool:

@@ -81,7 +81,9 @@ def adopted_boxes_stay_near_their_hold(town: Town, leases: Leases) -> Iterator[V
     """The second term: once seen, an adopted box passes its hold by grace + sweep + 60 s + retries at most."""
     for lease in leases:
         boxes = owned(town, lease)
-        if lease.origin is not Origin.ADOPTED or any(box.id in town.protected for box in boxes):
+        if lease.origin is not Origin.ADOPTED or lease.is_storage:
+            continue  # what is at rest holds nothing
+        if any(box.id in town.protected for box in boxes):
             continue
         until = lease.closed_at or town.now
         billed = sum((billed_between(town, box, lease.requested_at, until) for box in boxes), Decimal(0))
@@ -106,7 +108,9 @@ def no_box_outlives_its_lease(town: Town, leases: Leases) -> Iterator[Violation]
         if not boxes or not lease.is_open or any(box.id in town.protected for box in boxes):
             continue
         due = lease.expires_at
-        if lease.is_adopted:
+        if lease.is_storage:  # it was started again: it is adopted anew at once
+            due = max(box.runs[-1].start for box in boxes)
+        elif lease.is_adopted:
             due = max(due, lease.requested_at + town.policy.unleased.grace)
         late = town.now - due - town.outages.within(due, town.now)
         if late > PERIOD + SLACK:
@@ -297,8 +301,8 @@ def owned(town: Town, lease: Lease) -> list[Box]:
 
 
 def _is_at_rest(lease: Lease) -> bool:
-    """Closed because its owner had stopped it, which ends nothing: started again it is adopted anew."""
-    return lease.ending is not None and lease.ending.cause == "stopped"
+    """Closed because its owner had stopped it or started it again, which ends nothing: it is adopted anew."""
+    return lease.ending is not None and lease.ending.cause in {"stopped", "started"}
 
 
 def _own_window(lease: Lease) -> timedelta:
