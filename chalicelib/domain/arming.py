@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.ends import timers_of
@@ -54,10 +54,11 @@ def change(lease: Lease, timers: Sequence[Timer], now: datetime, *, anew: bool =
     )
 
 
-def shifted(lease: Lease, by: timedelta, now: datetime) -> tuple[Timer, ...]:
-    """Its timers moved with its end, what ends a box first and the call of Curfew last. One that would be in the past
-    stays."""
-    moved = (replace(one, at=one.at + by) for one in lease.timers)
+def shifted(lease: Lease, to: datetime, now: datetime) -> tuple[Timer, ...]:
+    """Its timers as they are for another end, what ends a box first and the call of Curfew last. One that would be in
+    the past stays."""
+    since = next((one.at for one in lease.timers if one.call == EXPIRE), lease.expires_at)
+    moved = (replace(one, at=one.at + (to - since)) for one in lease.timers)
     return tuple(sorted((one for one in moved if one.at > now), key=lambda one: one.call == EXPIRE))
 
 

@@ -1,5 +1,7 @@
 """Extend or shorten a lease: its hold moves on every budget before its time does."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +16,8 @@ from chalicelib.domain.admission import (
     worst_case,
     worst_case_of_box,
 )
-from chalicelib.domain.errors import NotFound, Refused, Stale
+from chalicelib.domain.arming import shifted
+from chalicelib.domain.errors import CurfewError, NotFound, Refused, Stale
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import hours, show
@@ -25,6 +28,8 @@ from chalicelib.domain.rates import Rates
 from chalicelib.domain.storage import Disk, attached, disks_usd
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import price_book
+from chalicelib.usecases.tagging import tell_guests
+from chalicelib.usecases.timers import put_all
 
 TRIES = 10
 
@@ -60,6 +65,7 @@ def _extend(
         raise Refused(
             f"lease {lease.id} is {lease.status}: only an active one can be changed", slug="lease-over"
         )
+    lease = _go_on(services, lease)
     now = services.clock.now()
     policy, _ = services.store.policy()
     expires_at = lease.expires_at if lasts_for is None else lease.requested_at + lasts_for
@@ -88,14 +94,74 @@ def _extend(
     changed = replace(
         lease, expires_at=expires_at, hold=hold, order=order, budget_usd=budget_usd or lease.budget_usd
     )
-    return _rehold(services, lease, changed, policy, prices=prices, now=now)
+    if expires_at == lease.expires_at or not lease.timers:
+        changed = replace(changed, timers_at=None)
+        return tell_guests(services, _rehold(services, lease, changed, policy, prices=prices, now=now))
+    if expires_at > lease.expires_at:
+        waits = replace(changed, moving_to=expires_at)
+        held = _rehold(services, lease, waits, policy, prices=prices, now=now, expires_at=lease.expires_at)
+        return _go_on(services, held)
+    lease = tell_guests(services, lease, expires_at)
+    cut = replace(lease, expires_at=expires_at, moving_to=expires_at, budget_usd=changed.budget_usd)
+    return _go_on(services, services.store.save_lease(cut))
+
+
+def finish_changes(services: Services, leases: Iterable[Lease]) -> None:
+    """Take up changes that a crash or a silent Scheduler left between what is held and what is armed."""
+    for known in leases:
+        if known.moving_to is None:
+            continue
+        lease = services.store.lease(known.id)
+        if lease is not None and lease.status is Status.ACTIVE and lease.moving_to is not None:
+            with suppress(CurfewError):  # the next sweep goes on
+                _go_on(services, lease)
+
+
+def _go_on(services: Services, lease: Lease) -> Lease:
+    """Move the ends of a lease. To later, all of which is held for: what ends its boxes, the call of Curfew, the lease,
+    what the boxes know. To earlier: in reverse, and its hold is made smaller last.
+
+    Between any two steps no end is later than what is held for. Raises Unavailable where Scheduler moves nothing to
+    later: the old end stands until a sweep could go on.
+    """
+    target, now = lease.moving_to, services.clock.now()
+    if target is None:
+        return lease
+    moved = shifted(lease, target, now)
+    if target > lease.expires_at:
+        lease, failure = put_all(services, lease, moved)
+        if failure is not None:
+            raise failure.saying(
+                f"{failure.detail}; more is held already, and lease {lease.id} ends at its old time until Scheduler "
+                "answers: the sweep goes on with it every minute"
+            )
+        later = replace(lease, expires_at=target, moving_to=None, timers_at=None)
+        return tell_guests(services, services.store.save_lease(later))
+    lease, failure = put_all(services, lease, moved[::-1])
+    return lease if failure is not None else _release(services, lease, now)
+
+
+def _release(services: Services, lease: Lease, now: datetime) -> Lease:
+    """Give back what a lease holds beyond its new end."""
+    policy, _ = services.store.policy()
+    prices = price_book(services, [lease], (), now)
+    hold, order = _new_hold(prices, lease, lease.expires_at - lease.requested_at, lease.budget_usd, policy)
+    smaller = replace(lease, hold=hold, order=order, moving_to=None, timers_at=None)
+    return _rehold(services, lease, smaller, policy, prices=prices, now=now)
 
 
 def _rehold(
-    services: Services, lease: Lease, changed: Lease, policy: Policy, *, prices: PriceBook, now: datetime
+    services: Services,
+    lease: Lease,
+    changed: Lease,
+    policy: Policy,
+    *,
+    prices: PriceBook,
+    now: datetime,
+    expires_at: datetime | None = None,
 ) -> Lease:
     """Write the change with its hold split anew; where it is short in a period, those that are over keep only what they
-    cost."""
+    cost. `expires_at`: the end that is written, where it is to move later."""
     book = services.store.budgets(now)
     budgets = book.budgets_covering(owner=lease.owner, project=lease.project)
     term = term_of(changed, policy)
@@ -107,9 +173,8 @@ def _rehold(
     if short and spent:
         whole = tuple(each for each in charges if not any(one.charged_by(each) for one in short))
         charges = (*whole, *charges_for(changed.hold, short, term, spent=spent))
-    return services.store.rehold(
-        replace(changed, charges=charges), before=lease.charges, revision=book.revision
-    )
+    written = replace(changed, charges=charges, expires_at=expires_at or changed.expires_at)
+    return services.store.rehold(written, before=lease.charges, revision=book.revision)
 
 
 def _dearest_cap(lease: Lease, order: LaunchOrder, prices: PriceBook) -> Decimal:
@@ -137,5 +202,8 @@ def _new_hold(
         return worst_case(capped_order, disks=disks, prices=prices, margin=margin), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
     hold = worst_case_of_box(ceiling, lease.region, disks, length, prices)
+    hold = replace(
+        hold, egress_usd=lease.hold.egress_usd
+    )  # the budgets had room for it when it was found, or had not
     cap_usd = budget_usd or lease.budget_usd
     return (hold if cap_usd is None else capped(hold, cap_usd)), None

@@ -4,6 +4,7 @@ Tags are for reading: nothing Curfew decides rests on them. A box that AWS relau
 a lease that was extended has moved on.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from chalicelib.domain.adoption import NOBODY, OWNER_TAG, PROJECT_TAG
@@ -43,6 +44,19 @@ def tag_boxes(services: Services, facts: Facts) -> str | None:
         except Unavailable as error:
             failure = failure or f"CreateTags {instance.region}: {error.detail}"
     return failure
+
+
+def tell_guests(services: Services, lease: Lease, expires_at: datetime | None = None) -> Lease:
+    """Write a moved end on the boxes, which read it there, and answer the lease; what EC2 does not take, the next sweep
+    writes. `expires_at`: an end that is not the lease's yet."""
+    over = {run.instance_id for run in lease.runs if run.disk_ended_at is not None}
+    boxes = [one for one in lease.instance_ids if one not in over]
+    if lease.guest_deadline is not None and boxes:
+        with suppress(Unavailable):
+            services.compute.tag(
+                lease.region, boxes, {EXPIRES_TAG: (expires_at or lease.expires_at).isoformat()}
+            )
+    return lease
 
 
 def _in_turn(wrong: list[tuple[Lease, Instance]], now: datetime) -> list[tuple[Lease, Instance]]:

@@ -49,7 +49,7 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize(("kind", "found"), list(TABLE))
+@pytest.mark.parametrize("kind, found", list(TABLE))
 def test_the_ends_of_a_kind_are_those_of_the_table(kind: Kind, found: str) -> None:
     """In the order in which they are armed: controller first, then the box."""
     held = HELD
