@@ -1,6 +1,6 @@
 """Budgets: what is spent, held and left; new limits, and what ends when a forced one is too low."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,12 +10,14 @@ from chalicelib.domain.budget import Budget, BudgetBook, BudgetState, Period
 from chalicelib.domain.case import Effect, Finding, Verdict
 from chalicelib.domain.cut import Cut, cut_to_fit
 from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Stale
+from chalicelib.domain.forecast import Burn, burn, used_up_at
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.meter import Cost, measure
+from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, show
 from chalicelib.domain.periods import MOST_PERIODS, cost_by_day, cost_in, ends_at, keys
+from chalicelib.domain.rescue import on_end_of
 from chalicelib.domain.shields import spare
-from chalicelib.domain.standing import standings
+from chalicelib.domain.standing import Standing, standings
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
 from chalicelib.usecases.billed import beyond_meter, count_bills
@@ -23,7 +25,6 @@ from chalicelib.usecases.charge import charge_open_leases, closed_uncharged, mis
 from chalicelib.usecases.gather import Facts, gather, judge, with_ledger
 
 TRIES = 10
-FOREVER_HOURS = 24 * 365 * 100
 ENDED_FOR_MONEY = Finding(rule="over_budget", effect=Effect.END, reason="a limit was lowered by force")
 
 
@@ -40,7 +41,8 @@ class NextPeriod:
 class BudgetReport:
     """A budget in its present period.
 
-    `exhausted_at`: when its limit is spent at what its leases cost an hour now; None where that is not in this period.
+    `exhausted_at`: when its limit is spent at what its leases cost an hour now, each until it ends; None where that is
+    not in this period.
     `next_period`: None for a budget that has one period only. `ending`: the leases that end because a forced limit is
     too low for them.
     """
@@ -133,6 +135,10 @@ def delete(services: Services, name: str) -> None:
 def _reports(services: Services, facts: Facts) -> list[BudgetReport]:
     costs = {lease.id: measure(lease, facts.prices, facts.now) for lease in facts.leases}
     accrued = {lease_id: cost.accrued_usd for lease_id, cost in costs.items()}
+    burning = {
+        lease.id: burn(lease, costs[lease.id], facts.now, is_rehearsal=services.is_dry_run)
+        for lease in facts.leases
+    }
     stands = standings(facts.book, facts.leases, accrued, facts.prices, facts.now)
     after = max((_after(state, facts.now) for state in facts.book.states), default=facts.now)
     later = services.store.budgets(facts.now, until=after + timedelta(seconds=1)).later
@@ -143,7 +149,12 @@ def _reports(services: Services, facts: Facts) -> list[BudgetReport]:
             spent_usd=stand.spent_usd,
             held_usd=stand.held_usd,
             left_usd=stand.left_usd(state.budget.limit_usd),
-            exhausted_at=_exhausted_at(facts, state, stand.spent_usd, costs),
+            exhausted_at=_exhausted_at(
+                state,
+                stand,
+                [burning[one.id] for one in facts.leases if any(map(state.budget.charged_by, one.charges))],
+                facts.now,
+            ),
             next_period=_next(state, later, facts.now),
         )
         for state in facts.book.states
@@ -165,23 +176,10 @@ def _next(state: BudgetState, later: Sequence[BudgetState], now: datetime) -> Ne
 
 
 def _exhausted_at(
-    facts: Facts, state: BudgetState, spent_usd: Decimal, costs: Mapping[str, Cost]
+    state: BudgetState, stand: Standing, burning: Iterable[Burn], now: datetime
 ) -> datetime | None:
-    room = state.budget.limit_usd - spent_usd
-    rate = sum(
-        (
-            costs[lease.id].hourly_usd
-            for lease in facts.leases
-            if any(map(state.budget.charged_by, lease.charges))
-        ),
-        ZERO,
-    )
-    if room <= 0:
-        return facts.now
-    if rate <= 0 or room / rate > FOREVER_HOURS:
-        return None
-    at = facts.now + timedelta(seconds=int(room / rate * 3600))
-    return at if at < ends_at(state.budget.period, facts.now) else None
+    room = state.budget.limit_usd - stand.spent_usd
+    return used_up_at(room, burning, now, ends_at(state.budget.period, now))
 
 
 def _state(book: BudgetBook, name: str) -> BudgetState | None:
@@ -312,5 +310,6 @@ def _end(services: Services, facts: Facts, cut: Cut, budget: Budget) -> None:
     for lease_id in cut.leases:
         lease = services.store.lease(lease_id)
         if lease and lease.is_open and lease.ending is None:
-            claimed.append(teardown.begin(services, lease, why, facts.owned(lease), facts.now))
+            its = replace(why, on_end=on_end_of(lease, facts.policy))
+            claimed.append(teardown.begin(services, lease, its, facts.owned(lease), facts.now))
     teardown.carry_out(services, facts, [lease for lease in claimed if lease])

@@ -8,11 +8,11 @@ from decimal import Decimal
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import DAY, begin_of
 from chalicelib.domain.daily_meter import LeaseDays, by_bucket
+from chalicelib.domain.forecast import Burn, burn, to_come
 from chalicelib.domain.guard import GuardCost
-from chalicelib.domain.lease import Lease, Status
+from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import ZERO, hours
-from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.money import ZERO, to_micro
 from chalicelib.domain.reconcile import DaySpend, reconcile
 from chalicelib.ports import Services
 from chalicelib.usecases.guard import guard_cost
@@ -34,7 +34,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """To the end of the month: what runs, at its present price, until it expires, and no further than its hold."""
+    """To the end of the month: what runs, at its present price, until its lease ends."""
 
     until: datetime
     leases: Mapping[str, Decimal]
@@ -83,6 +83,10 @@ def spend(services: Services, period: str | None) -> SpendReport:
     billed = {day.day: day for day in services.store.billed_days(since, until)}
     days = tuple(reconcile(day, billed.get(day), meter.get(day, {})) for day in _days(since, last))
     spent = sum((day.spent_usd for day in days), ZERO)
+    burning = {
+        lease.id: burn(lease, measure(lease, prices, now), now, is_rehearsal=services.is_dry_run)
+        for lease in open_leases
+    }
     return SpendReport(
         period=f"{since:%Y-%m}",
         spent_usd=spent,
@@ -93,12 +97,7 @@ def spend(services: Services, period: str | None) -> SpendReport:
         leases=tuple(sorted(leases, key=lambda one: (-one.usd(), one.lease.id))),
         not_metered=_summed(day.outside for day in days),
         forecast=_forecast(
-            open_leases,
-            prices,
-            spent_usd=spent,
-            starts_at=begin_of(since),
-            ends_at=begin_of(until),
-            now=now,
+            burning, spent_usd=spent, since=max(now, begin_of(since)), ends_at=begin_of(until)
         ),
         cost_explorer=_freshness(services, now),
         guard=guard_cost(services, now),
@@ -118,31 +117,18 @@ def _summed(parts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
 
 
 def _forecast(
-    leases: Iterable[Lease],
-    prices: PriceBook,
+    burning: Mapping[str, Burn],
     *,
     spent_usd: Decimal,
-    starts_at: datetime,
+    since: datetime,
     ends_at: datetime,
-    now: datetime,
 ) -> Forecast:
     coming = {
-        lease.id: usd
-        for lease in leases
-        if lease.status is not Status.ENDING
-        and (usd := _still_to_come(lease, prices, max(now, starts_at), min(lease.expires_at, ends_at), now))
-        > 0
+        lease_id: usd
+        for lease_id, one in burning.items()
+        if (usd := to_micro(to_come(one, since, ends_at))) > 0
     }
     return Forecast(until=ends_at, leases=coming, total_usd=spent_usd + sum(coming.values(), ZERO))
-
-
-def _still_to_come(
-    lease: Lease, prices: PriceBook, since: datetime, until: datetime, now: datetime
-) -> Decimal:
-    """What a lease will cost in a stretch of time ahead; whatever it costs until then uses up its hold first."""
-    cost = measure(lease, prices, now)
-    left = lease.hold.total_usd - cost.accrued_usd - cost.hourly_usd * hours(since - now)
-    return max(min(cost.hourly_usd * hours(until - since), left), ZERO) if until > since else ZERO
 
 
 def _freshness(services: Services, now: datetime) -> Freshness:
