@@ -56,14 +56,16 @@ def worst_case_of_box(
     prices: PriceBook,
     *,
     is_saved: bool = False,
+    egress_gb: int = 0,
 ) -> Hold:
-    """What a box that was found can cost over a time, at `ceiling_usd` an hour: its compute, disks and address; and the
-    first month of its image where it `is_saved` at its end."""
+    """What a box that was found can cost over a time, at `ceiling_usd` an hour: its compute, disks and address, what it
+    may send, and the first month of its image where it `is_saved` at its end."""
     rates = prices.rates_in(region)
     return Hold(
         compute_usd=up_to_cent(ceiling_usd * hours(length)),
         storage_usd=up_to_cent(disks_usd(disks, rates, length)),
         public_ipv4_usd=up_to_cent(rates.public_ipv4_usd(length)),
+        egress_usd=up_to_cent(rates.egress_usd(egress_gb)),
         hourly_usd=to_micro(ceiling_usd + disks_usd(disks, rates, HOUR) + rates.public_ipv4_usd(HOUR)),
         snapshot_usd=first_month_usd(disks, rates) if is_saved else ZERO,
     )

@@ -1,5 +1,6 @@
 """Adoption: boxes are found by what they are; each that nobody launched here gets one lease, or a reason why not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ def test_of_a_hold_that_does_not_fit_the_egress_allowance_is_cut_first() -> None
     whole = lease_of(LOOSE).hold
     cut = lease_of(LOOSE, states=(state(left=str(whole.total_usd - 1)),)).hold
     assert cut == replace(whole, egress_usd=whole.egress_usd - 1)
-    tight = lease_of(LOOSE, states=(state(left=str(whole.total_usd - 5)),)).hold
+    tight = lease_of(LOOSE, states=(state(left=str(whole.total_usd - whole.egress_usd)),)).hold
     assert (tight.egress_usd, tight.compute_usd) == (0, whole.compute_usd)
 
 

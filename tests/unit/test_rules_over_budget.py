@@ -61,6 +61,20 @@ def test_an_adopted_box_may_use_its_hold_up() -> None:
     assert effect_of("over_budget", case(at("12:00"), lease=found, cost=cost("2"))) is Effect.END
 
 
+def test_what_an_adopted_box_sends_is_paid_for_by_its_allowance_first() -> None:
+    """Within it nothing ends; beyond it every cent counts against the rest; unused it pays for no hour more."""
+    found = adopted(hold=Hold(compute_usd=usd(2), egress_usd=usd("4.50")))
+    for compute, egress, effect in (
+        ("1.00", "4.50", Effect.KEEP),
+        ("1.00", "5.40", Effect.KEEP),
+        ("1.00", "5.50", Effect.END),
+        ("1.90", "0.00", Effect.KEEP),
+        ("2.00", "0.00", Effect.END),
+    ):
+        judged = case(at("12:00"), lease=found, cost=Cost(compute_usd=usd(compute), egress_usd=usd(egress)))
+        assert effect_of("over_budget", judged) is effect
+
+
 def test_a_box_adopted_into_a_budget_without_room_is_over_at_once() -> None:
     """A hold of nothing is reached by nothing."""
     found = adopted(hold=Hold())

@@ -172,7 +172,7 @@ def test_an_adopted_box_is_held_for_what_it_costs_until_its_new_end() -> None:
     stage.sweep()
     lease = stage.only_lease()
     longer = to(stage, lease, 16)
-    assert longer.hold.total_usd > lease.hold.total_usd * usd("1.9")
+    assert longer.hold.compute_usd >= lease.hold.compute_usd * usd("1.9")
     assert stage.left() == usd(100) - longer.hold.total_usd
     assert stage.alive == [box]
 
@@ -216,6 +216,18 @@ def test_a_lower_limit_is_judged_by_what_spot_really_cost() -> None:
     lease = stage.launch(lasts_for=8 * HOUR)
     stage.until(at("13:00"))
     assert to(stage, lease, budget="2").hold.total_usd == usd(2)
+
+
+def test_a_change_of_an_adopted_lease_keeps_the_egress_allowance_that_it_has() -> None:
+    """All of it where the budgets had room when it was found, and what they had room for where not."""
+    for limit, allowance in ((100, "4.50"), (9, "0.87")):
+        stage = Stage()
+        stage.put_budget(limit=limit)
+        stage.compute.start(market="on-demand")
+        stage.after(MINUTE)
+        found = stage.only_lease()
+        assert found.hold.egress_usd == usd(allowance)
+        assert to(stage, found, 4).hold.egress_usd == usd(allowance)
 
 
 def test_while_spot_prices_are_unknown_a_change_counts_the_cap() -> None:

@@ -11,7 +11,7 @@ from chalicelib.domain.money import ZERO, show
 
 def over_budget(case: Case) -> Finding | None:
     """End when the meter reaches the hold less what ending costs and the images of the end; an adopted box that is not
-    to be saved when it reaches the hold."""
+    to be saved when it reaches the hold. What is left of the egress allowance pays for nothing else."""
     if case.lease is None:
         return None
     accrued, hold = case.cost.accrued_usd, case.lease.hold
@@ -21,7 +21,7 @@ def over_budget(case: Case) -> Finding | None:
         case.lease.teardown_margin is not None
     )  # of a found box: held for its image and the wait for it
     ending = case.ending_usd if is_saved or not case.lease.is_adopted else ZERO
-    limit = hold.total_usd - case.saving_usd - ending - (ZERO if case.lease.is_adopted else allowance)
+    limit = hold.total_usd - case.saving_usd - ending - allowance
     figures = {
         "accrued_usd": str(accrued),
         "hold_usd": str(hold.total_usd),

@@ -38,11 +38,8 @@ def _share_used(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
         return None
     accrued = case.accrued_in_usd.get(state.period_key, ZERO)
     saving = _saving(case, lease, state)
-    limit = (
-        held - saving
-        if lease.is_adopted
-        else held - saving - case.ending_usd - _allowance(case, lease, state)
-    )
+    ending = ZERO if lease.is_adopted else case.ending_usd
+    limit = held - saving - ending - _allowance(case, lease, state)
     where = f"budget {state.budget.name!r} in {state.period_key}"
     figures = {
         "share_of": state.budget.name,
@@ -129,5 +126,7 @@ def _saving(case: Case, lease: Lease, state: BudgetState) -> Decimal:
 
 
 def _allowance(case: Case, lease: Lease, state: BudgetState) -> Decimal:
-    """The egress allowance, which stands on the period of the start."""
-    return lease.hold.egress_usd if lease.requested_at >= starts_at(state.budget.period, case.now) else ZERO
+    """What is left of the egress allowance, which stands on the period of the start, as what was sent counts there."""
+    if lease.requested_at < starts_at(state.budget.period, case.now):
+        return ZERO
+    return max(lease.hold.egress_usd - case.cost.egress_usd, ZERO)
