@@ -399,7 +399,8 @@ class Store(Protocol):
         """Sweeps, newest first."""
 
     def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
-        """Take notices that are due for sending, oldest first; others won't get them for `hold_for`."""
+        """Once any notice is due for sending take what waits, oldest first, up to one that others hold: nobody reads of
+        an end before its warning. Others won't get them for `hold_for`."""
 
     def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
         """Forget a sent notice (its id stays known, so it can't be told again), or make it due at `retry_at`."""

@@ -1,6 +1,6 @@
 """What people are told. A notice's id is made of what happened, so that the same thing is never told twice."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -50,48 +50,63 @@ def _box(lease: Lease) -> str:
     return f"{f'{types} ' if types else ''}{what} ({lease.owner}, {lease.region})"
 
 
+def _about(lease: Lease, event: str, kind: Kind, now: datetime, *text: str) -> Notice:
+    """What happened to a lease: `event` tells it from all else that does, the first of `text` is the title."""
+    title, *lines = text
+    return Notice(
+        id=f"{lease.id}:{event}", kind=kind, at=now, lease_id=lease.id, title=title, lines=tuple(lines)
+    )
+
+
+def _day_and_time(at: datetime) -> str:
+    """With its day always: a message may come late, or be read another day."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def late(notice: Notice, now: datetime) -> Notice:
+    """A message that could not be sent when it happened says so first: what it announces may be over."""
+    told = f"Late: this happened at {_day_and_time(notice.at)}, and could not be sent before {_day_and_time(now)}."
+    return replace(notice, lines=(told, *notice.lines))
+
+
 def launched(lease: Lease, now: datetime) -> Notice:
     """A launch succeeded: what it may cost at most and until when it runs."""
-    return Notice(
-        id=f"{lease.id}:launched",
-        kind=Kind.LAUNCHED,
-        at=now,
-        lease_id=lease.id,
-        title=f"Launched {_box(lease)}",
-        lines=(
-            f"It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC and costs {show(lease.hold.total_usd)} at most.",
-        ),
+    return _about(
+        lease,
+        "launched",
+        Kind.LAUNCHED,
+        now,
+        f"Launched {_box(lease)}",
+        f"It ends at {_day_and_time(lease.expires_at)} and costs {show(lease.hold.total_usd)} at most.",
     )
 
 
 def adopted(lease: Lease, *, hourly_usd: Decimal, obstacle: str | None, now: datetime) -> Notice:
     """A box nobody launched through Curfew was put under a lease; `obstacle`: why it is counted but not ended."""
     ends = (
-        f"It ends at {lease.expires_at:%Y-%m-%d %H:%M} UTC, when it is idle, or when it has cost "
+        f"It ends at {_day_and_time(lease.expires_at)}, when it is idle, or when it has cost "
         f"{show(lease.hold.total_usd)}."
     )
     remedy = f"To keep it longer: PATCH /leases/{lease.id} with hours; to end it: DELETE /leases/{lease.id}."
-    return Notice(
-        id=f"{lease.id}:adopted",
-        kind=Kind.ADOPTED,
-        at=now,
-        lease_id=lease.id,
-        title=f"Adopted {_box(lease)}: it was not launched through Curfew",
-        lines=(
-            f"It costs up to {show(hourly_usd)} an hour.",
-            *((f"It counts on its budgets and is not ended: {obstacle}.",) if obstacle else (ends, remedy)),
-        ),
+    return _about(
+        lease,
+        "adopted",
+        Kind.ADOPTED,
+        now,
+        f"Adopted {_box(lease)}: it was not launched through Curfew",
+        f"It costs up to {show(hourly_usd)} an hour.",
+        *((f"It counts on its budgets and is not ended: {obstacle}.",) if obstacle else (ends, remedy)),
     )
 
 
 def identified(lease: Lease, now: datetime) -> Notice:
     """Who started an adopted box, told once it is known."""
-    return Notice(
-        id=f"{lease.id}:launched-by",
-        kind=Kind.ADOPTED,
-        at=now,
-        lease_id=lease.id,
-        title=f"{_box(lease)}, adopted at {lease.requested_at:%Y-%m-%d %H:%M} UTC, was started by {lease.launched_by}",
+    return _about(
+        lease,
+        "launched-by",
+        Kind.ADOPTED,
+        now,
+        f"{_box(lease)}, adopted at {_day_and_time(lease.requested_at)}, was started by {lease.launched_by}",
     )
 
 
@@ -101,48 +116,46 @@ def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
     cost = verdict.case.cost
     if lease.is_storage:
         return _still_billing(lease, finding, now)
-    when = f"It ends at {finding.ends_at:%H:%M} UTC" if finding.ends_at else "It ends soon"
+    when = f"It ends at {_day_and_time(finding.ends_at)}" if finding.ends_at else "It ends soon"
     remedy = {
         "idle": "any work on its GPUs takes this back",
         "expired": f"PATCH /leases/{lease.id} with more hours keeps it",
         "over_share": "a higher limit of that budget keeps it",
         "over_budget": f"PATCH /leases/{lease.id} with a higher budget_usd keeps it",
     }.get(finding.rule, "see its lease")
-    return Notice(
-        id=f"{lease.id}:warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
-        kind=Kind.WARNED,
-        at=now,
-        lease_id=lease.id,
-        title=f"{_box(lease)} will end: {finding.reason}",
-        lines=(
-            f"{when}; {remedy}.",
-            f"It costs {show(cost.hourly_usd)} an hour and has cost {show(cost.accrued_usd)}.",
-        ),
+    return _about(
+        lease,
+        f"warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
+        Kind.WARNED,
+        now,
+        f"{_box(lease)} will end: {finding.reason}",
+        f"{when}; {remedy}.",
+        f"It costs {show(cost.hourly_usd)} an hour and has cost {show(cost.accrued_usd)}.",
     )
 
 
 def _still_billing(lease: Lease, finding: Finding, now: datetime) -> Notice:
     """A box at rest goes on billing: what a month of it costs, and whether a clock ends it."""
-    ends = f"It ends at {finding.ends_at:%Y-%m-%d %H:%M} UTC" if finding.ends_at else "No clock ends it"
-    return Notice(
-        id=f"{lease.id}:warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
-        kind=Kind.WARNED,
-        at=now,
-        lease_id=lease.id,
-        title=f"{_box(lease)} goes on billing: {finding.reason}",
-        lines=(f"{ends}; DELETE /leases/{lease.id} ends it and deletes the disks that go with it.",),
+    ends = f"It ends at {_day_and_time(finding.ends_at)}" if finding.ends_at else "No clock ends it"
+    return _about(
+        lease,
+        f"warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
+        Kind.WARNED,
+        now,
+        f"{_box(lease)} goes on billing: {finding.reason}",
+        f"{ends}; DELETE /leases/{lease.id} ends it and deletes the disks that go with it.",
     )
 
 
 def taken_back(lease: Lease, finding: Finding, now: datetime) -> Notice:
     """Work was seen after a warning: the warning no longer holds."""
-    return Notice(
-        id=f"{lease.id}:taken-back:{finding.rule}:{lease.warned_at[finding.rule]:%Y%m%dT%H%M%S}",
-        kind=Kind.TAKEN_BACK,
-        at=now,
-        lease_id=lease.id,
-        title=f"Warning taken back: {_box(lease)} goes on",
-        lines=(f"{finding.reason}.",),
+    return _about(
+        lease,
+        f"taken-back:{finding.rule}:{lease.warned_at[finding.rule]:%Y%m%dT%H%M%S}",
+        Kind.TAKEN_BACK,
+        now,
+        f"Warning taken back: {_box(lease)} goes on",
+        f"{finding.reason}.",
     )
 
 
@@ -166,16 +179,14 @@ def ended(receipt: Receipt, now: datetime) -> Notice:
 
 def came_back(lease: Lease, root: str, now: datetime) -> Notice:
     """An alarm: something that was ended runs again, and is ended again; told each time."""
-    return Notice(
-        id=f"{lease.id}:came-back",
-        kind=Kind.CAME_BACK,
-        at=now,
-        lease_id=lease.id,
-        title=f"ALARM: {_box(lease)} came back after its end, for the {lease.times_back}. time, and is ended again",
-        lines=(
-            f"It belongs to {root}, which was closed. Find out what starts it: its spot request, fleet or group.",
-            f"What it costs counts on that lease's budgets and in its receipt, GET /leases/{root}.",
-        ),
+    return _about(
+        lease,
+        "came-back",
+        Kind.CAME_BACK,
+        now,
+        f"ALARM: {_box(lease)} came back after its end, for the {lease.times_back}. time, and is ended again",
+        f"It belongs to {root}, which was closed. Find out what starts it: its spot request, fleet or group.",
+        f"What it costs counts on that lease's budgets and in its receipt, GET /leases/{root}.",
     )
 
 
@@ -219,12 +230,12 @@ def reported(instance_id: str, finding: Finding, now: datetime) -> Notice:
 
 def spared(lease: Lease, finding: Finding, now: datetime) -> Notice:
     """A box that should end and that something spares, told once a day."""
-    return Notice(
-        id=f"{lease.id}:spared:{finding.rule}:{now:%Y-%m-%d}",
-        kind=Kind.REPORTED,
-        at=now,
-        lease_id=lease.id,
-        title=f"{_box(lease)} should end ({finding.reason}) and is spared: {finding.spared_by}",
+    return _about(
+        lease,
+        f"spared:{finding.rule}:{now:%Y-%m-%d}",
+        Kind.REPORTED,
+        now,
+        f"{_box(lease)} should end ({finding.reason}) and is spared: {finding.spared_by}",
     )
 
 
@@ -235,18 +246,15 @@ def stuck(lease: Lease, now: datetime) -> Notice:
         for step in (lease.ending.steps if lease.ending else ())
         if not step.done_at and step.answer
     )
-    bills = (
-        "goes on billing"
-        if any(run.ended_at is None for run in lease.runs)
-        else "goes on billing its storage"
-    )
-    return Notice(
-        id=f"{lease.id}:stuck:{now:%Y-%m-%dT%H}",
-        kind=Kind.STUCK,
-        at=now,
-        lease_id=lease.id,
-        title=f"Could not end {_box(lease)} yet: it {bills} and is tried again every minute",
-        lines=answers,
+    is_off = bool(lease.runs) and all(run.ended_at for run in lease.runs)
+    bills = "goes on billing its storage" if is_off else "goes on billing"
+    return _about(
+        lease,
+        f"stuck:{now:%Y-%m-%dT%H}",
+        Kind.STUCK,
+        now,
+        f"Could not end {_box(lease)} yet: it {bills} and is tried again every minute",
+        *answers,
     )
 
 

@@ -27,18 +27,16 @@ class OutboxRecords(Records):
     """Notices on their way."""
 
     def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
-        """Take due notices, oldest first; nobody else gets them for `hold_for`."""
-        waiting = self._table.query(
-            "pk = :outbox",
-            {":outbox": OUTBOX, ":now": codec.stamp(now)},
-            FilterExpression="due_at <= :now AND claimed_until <= :now",
-        )
+        """Once any is due take what waits, oldest first, up to one that others hold."""
+        waiting = list(self._table.query("pk = :outbox", {":outbox": OUTBOX}))
         claimed: list[Notice] = []
-        for item in waiting:
-            if len(claimed) >= limit:
+        if not any(str(item["due_at"]) <= codec.stamp(now) for item in waiting):
+            return ()
+        for item in waiting[:limit]:
+            notice = codec.read(Notice, item)
+            if notice.at > now or not self._claim(item, now=now, until=now + hold_for):
                 break
-            if self._claim(item, now=now, until=now + hold_for):
-                claimed.append(replace(codec.read(Notice, item), tries=int(str(item["tries"]))))
+            claimed.append(replace(notice, tries=int(str(item["tries"]))))
         return tuple(claimed)
 
     def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
@@ -65,7 +63,7 @@ class OutboxRecords(Records):
             operation="Update",
             key=(OUTBOX, str(item["sk"])),
             update="SET claimed_until = :until, claim_id = :mine",
-            condition="due_at <= :now AND (claimed_until <= :now OR claim_id = :mine)",
+            condition="attribute_exists(pk) AND (claimed_until <= :now OR claim_id = :mine)",
             values={":now": codec.stamp(now), ":until": codec.stamp(until), ":mine": uuid.uuid4().hex},
             group="claim",
         )

@@ -40,8 +40,28 @@ def test_the_oldest_come_first_and_no_more_than_asked(store: Store) -> None:
     """By the time of what happened, not of the recording."""
     store.record_sweep(sweep(), notices=[notice(f"n{i}", at=NOW - i * MINUTE) for i in range(5)])
 
-    assert [one.id for one in claim(store, limit=2)] == ["n4", "n3"]
-    assert [one.id for one in claim(store, limit=2)] == ["n2", "n1"]
+    for ids in (["n4", "n3"], ["n2", "n1"], ["n0"]):
+        told = claim(store, limit=2)
+        assert [one.id for one in told] == ids
+        for one in told:
+            settle(store, one, sent=True)
+
+
+def test_what_others_hold_is_not_overtaken(store: Store) -> None:
+    """While one sender is at the older ones, the other gets none that came after them."""
+    store.record_sweep(sweep(), notices=[notice(f"n{i}", at=NOW - i * MINUTE) for i in range(5)])
+    assert len(claim(store, limit=2)) == 2
+    assert claim(store) == []
+    assert len(claim(store, minutes=1)) == 5
+
+
+def test_what_failed_comes_before_what_happened_since(store: Store) -> None:
+    """A new message is a reason to try again, and the old one goes first however long its own wait still is."""
+    store.record_sweep(sweep(), notices=[notice("old")])
+    settle(store, claim(store)[0], sent=False, retry_in=15 * MINUTE)
+    assert claim(store, minutes=2) == []
+    store.record_sweep(sweep(), notices=[notice("new", at=NOW + 3 * MINUTE)])
+    assert [one.id for one in claim(store, minutes=3)] == ["old", "new"]
 
 
 def test_two_senders_never_take_the_same(store: Store) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from chalicelib.domain.accelerators import TypeFact
@@ -308,11 +309,15 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
 
     @call
     def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
-        free = [
-            one
-            for one in sorted(self._outbox.values(), key=lambda one: stamped(one.notice.at, one.notice.id))
-            if one.due_at <= now and (one.claimed_until is None or one.claimed_until <= now)
-        ][:limit]
+        waiting = sorted(self._outbox.values(), key=lambda one: stamped(one.notice.at, one.notice.id))
+        if not any(one.due_at <= now for one in waiting):
+            return ()
+        free = list(
+            takewhile(
+                lambda one: one.notice.at <= now and (one.claimed_until is None or one.claimed_until <= now),
+                waiting[:limit],
+            )
+        )
         for one in free:
             one.claimed_until = now + hold_for
         return tuple(one.notice for one in free)

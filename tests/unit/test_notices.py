@@ -1,5 +1,6 @@
 """Notices: a person can act on each, and the same thing is never told twice."""
 
+import re
 from dataclasses import replace
 
 from chalicelib.domain import notices
@@ -9,7 +10,7 @@ from chalicelib.domain.lease import Ending, Lease, Status, Step
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.money import show
 from chalicelib.domain.receipts import receipt_of
-from tests.builders import BOX, DAY, adopted, at, budget, case, idle_since, lease, ruled, state, usd
+from tests.builders import BOX, DAY, adopted, at, budget, case, idle_since, lease, ruled, run, state, usd
 
 
 def ending_lease() -> Lease:
@@ -93,6 +94,26 @@ def test_a_launch_says_what_it_costs_at_most() -> None:
 def test_a_box_that_can_t_be_ended_says_what_aws_answered() -> None:
     """It goes on billing meanwhile."""
     assert notices.stuck(ending_lease(), at("17:01")).lines == (f"terminate-instance {BOX}: Denied",)
+
+
+def test_every_end_that_is_announced_has_its_day_and_utc() -> None:
+    """A message that is read the next morning is not taken for today's."""
+    judged = decide(case(at("10:50"), evidence=idle_since(at("10:00"))))
+    told = (
+        notices.launched(lease(), at("09:00")),
+        notices.adopted(adopted(), hourly_usd=usd(1), obstacle=None, now=at("09:00")),
+        notices.warned(lease(), judged, ruled(judged, "idle")),
+    )
+    for notice in told:
+        assert re.search(r"ends at 2026-11-23 \d\d:\d\d UTC", "\n".join(notice.lines))
+
+
+def test_a_box_that_was_never_seen_goes_on_billing_whole() -> None:
+    """Only what is known to have stopped bills its storage alone."""
+    unseen, off = ending_lease(), run(ended_at=at("16:00"))
+    assert "it goes on billing and" in notices.stuck(replace(unseen, runs=()), at("17:01")).title
+    assert "it goes on billing and" in notices.stuck(replace(unseen, runs=(off, run())), at("17:01")).title
+    assert "billing its storage" in notices.stuck(replace(unseen, runs=(off,)), at("17:01")).title
 
 
 def test_small_sums_do_not_read_as_nothing() -> None:

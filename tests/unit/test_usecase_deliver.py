@@ -1,7 +1,11 @@
 """Deliver and the small use cases: messages come once, late if they must; health tells what the guard lacks."""
 
 import itertools
+from dataclasses import replace
 
+import pytest
+
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.notices import Kind, Notice
 from chalicelib.usecases import policies, report
 from chalicelib.usecases.deliver import deliver
@@ -44,6 +48,55 @@ def test_the_first_failure_leaves_the_rest_for_later() -> None:
     stage.clock.advance(MINUTE)
     assert deliver(stage.services) is None
     assert sent(stage) == ["n00", "n01", "n02"]
+
+
+def test_after_slack_was_down_what_happened_first_is_told_first() -> None:
+    """The warning before its end, and each says when it happened: the hour it names may be over."""
+    stage = stage_with(1)
+    stage.notifier.fail(times=10**6)
+    while stage.clock.now() < at("09:40"):
+        deliver(stage.services)
+        stage.clock.advance(MINUTE)
+    ended = Notice(id="ended", kind=Kind.ENDED, at=stage.clock.now(), title="it ended")
+    stage.store.record_sweep(stage.sweep(), notices=[ended])
+    stage.notifier.fail(times=0)
+    stage.clock.advance(MINUTE)
+    deliver(stage.services)
+    assert sent(stage) == ["n00", "ended"]
+    late, on_time = stage.notifier.sent
+    assert late.lines[0].startswith("Late: this happened at 2026-11-23 09:00 UTC")
+    assert on_time.lines == ()
+
+
+@pytest.mark.parametrize(
+    "status, others", [(400, ["n01", "n02"]), (413, ["n01", "n02"]), (500, []), (403, [])]
+)
+def test_a_message_that_is_refused_for_itself_keeps_no_other_waiting(status: int, others: list[str]) -> None:
+    """A Slack that answers nothing else is left alone instead; nothing is given up."""
+    stage = stage_with(3)
+    send = stage.notifier.send
+
+    def picky(notice: Notice) -> None:
+        if notice.id == "n00":
+            raise Unavailable(f"Slack answered {status}", status=status)
+        send(notice)
+
+    stage.notifier.send = picky  # type: ignore[method-assign]
+    assert f"Slack answered {status}" in str(deliver(stage.services))
+    assert sent(stage) == others
+    assert stage.store.waiting_notices() == 3 - len(others)
+
+
+def test_nobody_who_waits_for_an_answer_waits_for_slack() -> None:
+    """With no time left nothing is sent: the next sweep does."""
+    stage = stage_with(3)
+    out_of_time = replace(stage.services, answer_by=stage.clock.elapsed() - 1)
+    stage.clock.advance(MINUTE)
+    stage.notifier.send = lambda _: stage.clock.sleep(5)  # type: ignore[method-assign]
+    begun = stage.clock.elapsed()
+    assert deliver(out_of_time)
+    assert stage.clock.elapsed() - begun <= 5
+    assert stage.store.waiting_notices() >= 2
 
 
 def test_retries_come_ever_more_rarely_and_never_stop() -> None:
