@@ -84,8 +84,8 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
 @door.endpoint(body=NoBody, query=PageQuery)
 def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
     """Every spot request seen, ours or not."""
-    page = paging.cut(report.spot_requests(call.services), call.query)
-    return Answer(body=paging.listed(page, views.spot_request))
+    found = report.spot_requests(call.services)
+    return Answer(body=paging.seen(found, views.spot_request, call.query))
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["GET"], content_types=ANY)
@@ -106,8 +106,8 @@ def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answe
 @door.endpoint(body=NoBody, query=PageQuery)
 def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
     """Open and closed leases, newest first."""
-    page = report.leases(call.services, limit=call.query.limit, cursor=call.query.cursor)
-    return Answer(body=paging.listed(page, views.lease))
+    found = report.leases(call.services, limit=call.query.limit, cursor=call.query.cursor)
+    return Answer(body=paging.seen(found, views.lease))
 
 
 @app.route("/leases/{lease_id}", methods=["GET"], content_types=ANY)
@@ -144,8 +144,8 @@ def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
 @door.endpoint(body=NoBody, query=PageQuery)
 def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
     """Every accelerator instance, leased or not."""
-    page = paging.cut(report.instances(call.services), call.query)
-    return Answer(body=paging.listed(page, views.instance))
+    found = report.instances(call.services)
+    return Answer(body=paging.seen(found, views.instance, call.query))
 
 
 @app.route("/instances/{instance_id}", methods=["DELETE"], content_types=ANY)
@@ -252,9 +252,10 @@ def list_receipts(call: Call[NoBody, PageQuery]) -> Answer:
 @app.route("/health", methods=["GET"], content_types=ANY)
 @door.endpoint(body=NoBody, query=NoQuery, is_public=True)
 def show_health(call: Call[NoBody, NoQuery]) -> Answer:
-    """How well the account is guarded: one word for anybody, everything with a token."""
+    """How well the account is guarded: one word for anybody, everything with a token. 503 while it is not."""
     told = health.health(call.services)
-    return Answer(body=views.health(told) if call.caller else {"status": told.status})
+    status = HTTPStatus.SERVICE_UNAVAILABLE if told.status == "failing" else HTTPStatus.OK
+    return Answer(status=status, body=views.health(told) if call.caller else {"status": told.status})
 
 
 @app.middleware("http")

@@ -10,6 +10,7 @@ from chalicelib.gateways.clock import SystemClock
 from chalicelib.gateways.cloudtrail import CloudTrail
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.cost_explorer import CostExplorerBills
+from chalicelib.gateways.deadman import DeadManUrl
 from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
@@ -49,6 +50,7 @@ def services() -> Services:
         store=store,
         notifier=SlackNotifier(aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter),
         ledger=ledger,
+        deadman=DeadManUrl(here.deadman_url) if here.deadman_url else None,
         regions=here.regions,
         home_region=here.home_region,
         is_armed=here.armed,
@@ -76,5 +78,6 @@ def rehearsal(real: Services) -> Services:
         compute=DryRunCompute(real.compute),
         store=ScratchStore(real.store),
         timers=NoTimers(),
+        deadman=None,
         is_dry_run=True,
     )

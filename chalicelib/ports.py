@@ -508,6 +508,13 @@ class Notifier(Protocol):
         """Deliver one notice within a few seconds. Raises Unavailable."""
 
 
+class DeadMan(Protocol):
+    """Somebody elsewhere who raises the alarm when Curfew is silent."""
+
+    def is_alive(self) -> None:
+        """Tell them that Curfew lives, within 3 s. Raises Unavailable."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything a use case may speak to, and the few settings that change what it does."""
@@ -525,6 +532,7 @@ class Services:
     """None: all that the account can use."""
     home_region: str
     is_armed: bool = False
+    deadman: DeadMan | None = None
     is_dry_run: bool = False
     timers: Timers = field(default_factory=NoTimers)
     missing: tuple[Mapping[str, Any], ...] = ()

@@ -27,6 +27,8 @@ class Settings:
     public_url: str | None
     timer_role_arn: str | None = None
     expire_arn: str | None = None
+    deadman_url: str | None = field(default=None, repr=False)
+    sns_topic_arn: str | None = None
     memory_mb: int = 1024
 
     @property
@@ -62,6 +64,22 @@ class Settings:
                     "fix": "deploy the whole template, which sets both, see docs/deploy.md",
                 }
             )
+        if not self.deadman_url:
+            lacking.append(
+                {
+                    "what": "dead man",
+                    "why": "CURFEW_DEADMAN_URL is not set: nobody outside this account notices when Curfew is silent",
+                    "fix": "deploy with the parameter DeadManUrl, a check that expects a GET every minute",
+                }
+            )
+        if not self.sns_topic_arn:
+            lacking.append(
+                {
+                    "what": "alarms",
+                    "why": "CURFEW_SNS_TOPIC_ARN is not set: CloudWatch's alarms about Curfew reach nobody",
+                    "fix": "deploy with the parameter AlarmTopicArn, an SNS topic that somebody has subscribed to",
+                }
+            )
         return tuple(lacking)
 
 
@@ -90,6 +108,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         armed=armed == "true",
         slack_webhook_url=env.get("CURFEW_SLACK_WEBHOOK_URL", "").strip() or None,
         slack_webhook_parameter=env.get("CURFEW_SLACK_WEBHOOK_URL_PARAMETER", "").strip() or None,
+        deadman_url=_url(env, "CURFEW_DEADMAN_URL"),
+        sns_topic_arn=env.get("CURFEW_SNS_TOPIC_ARN", "").strip() or None,
         public_url=env.get("CURFEW_PUBLIC_URL", "").strip() or None,
         timer_role_arn=env.get("CURFEW_TIMER_ROLE_ARN", "").strip() or None,
         expire_arn=env.get("CURFEW_EXPIRE_ARN", "").strip() or None,
@@ -102,3 +122,10 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set: Curfew can't start without it, see docs/deploy.md")
     return value
+
+
+def _url(env: Mapping[str, str], name: str) -> str | None:
+    value = env.get(name, "").strip()
+    if value and not value.startswith(("http://", "https://")):
+        raise SettingsError(f"{name} is no http(s) URL; leave it out, or give it whole")
+    return value or None

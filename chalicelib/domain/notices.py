@@ -1,7 +1,7 @@
 """What people are told. A notice's id is made of what happened, so that the same thing is never told twice."""
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -9,6 +9,7 @@ from chalicelib.domain.brake import Fight
 from chalicelib.domain.budget import BudgetState, Consequence, Threshold
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.lease import Lease, Receipt
+from chalicelib.domain.missed import URGENT_AFTER, loudness, open_steps
 from chalicelib.domain.money import show
 from chalicelib.domain.reconcile import DaySpend
 
@@ -240,22 +241,34 @@ def spared(lease: Lease, finding: Finding, now: datetime) -> Notice:
 
 
 def stuck(lease: Lease, now: datetime) -> Notice:
-    """An end that AWS refuses; told every hour until it is done, because something goes on billing."""
-    answers = tuple(
-        f"{step.action} {step.target}: {step.answer}"
-        for step in (lease.ending.steps if lease.ending else ())
-        if not step.done_at and step.answer
+    """An end that AWS refuses: something goes on billing. Told at once and again and again until it is done, louder
+    each time and never more than four hours apart."""
+    since = lease.ending.decided_at if lease.ending else now
+    told = loudness(since, now)
+    is_on = any(run.ended_at is None for run in lease.runs)
+    bills = "goes on billing" if is_on else "goes on billing its storage"
+    loud = "" if told == 1 else f"STILL THERE after {_length(now - since)}: "
+    if now - since >= URGENT_AFTER:
+        loud = f"URGENT, the {told}. time in {_length(now - since)}: "
+    price = (
+        f"It costs up to {show(lease.hold.hourly_usd)} an hour." if is_on and lease.hold.hourly_usd else None
     )
-    is_off = bool(lease.runs) and all(run.ended_at for run in lease.runs)
-    bills = "goes on billing its storage" if is_off else "goes on billing"
-    return _about(
-        lease,
-        f"stuck:{now:%Y-%m-%dT%H}",
-        Kind.STUCK,
-        now,
-        f"Could not end {_box(lease)} yet: it {bills} and is tried again every minute",
-        *answers,
+    return Notice(
+        id=f"{lease.id}:stuck:{told}",
+        kind=Kind.STUCK,
+        at=now,
+        lease_id=lease.id,
+        title=f"{loud}Could not end {_box(lease)} yet: it {bills} and is tried again every minute",
+        lines=(
+            *(f"{step.action} {step.target}: {step.answer}" for step in open_steps(lease) if step.answer),
+            *filter(None, [price]),
+        ),
     )
+
+
+def _length(length: timedelta) -> str:
+    minutes = length // timedelta(minutes=1)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004
 
 
 def incomplete(regions: dict[str, str], now: datetime) -> Notice:

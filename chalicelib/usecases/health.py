@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.guard import GuardCost
+from chalicelib.domain.missed import Missed, missed
 from chalicelib.domain.money import show
 from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.ports import Services, SweepRecord
@@ -19,7 +20,8 @@ PAGES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """`ok`; `degraded`: it guards, but something is missing; `failing`: no complete sweep for `SILENT_AFTER`."""
+    """`ok`; `degraded`: it guards, but something is missing; `failing`: no complete sweep for `SILENT_AFTER`. `missed`:
+    what should have ended and has not."""
 
     status: str
     mode: str
@@ -27,6 +29,7 @@ class Health:
     last_complete_sweep: SweepRecord | None
     regions: Mapping[str, str]
     missing: tuple[Mapping[str, str], ...]
+    missed: tuple[Missed, ...]
     not_enforced: tuple[str, ...]
     waiting_notices: int
     open_leases: int
@@ -40,6 +43,8 @@ def health(services: Services) -> Health:
     complete = next((record for record in whole if record.is_complete), None)
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
     waiting = services.store.waiting_notices()
+    leases = services.store.open_leases()
+    overdue = missed(leases, now)
     cost = guard_cost(services, now)
     missing = (
         *services.missing,
@@ -50,15 +55,16 @@ def health(services: Services) -> Health:
         *_too_dear(cost),
     )
     return Health(
-        status="failing" if is_silent else "degraded" if missing else "ok",
+        status="failing" if is_silent else "degraded" if missing or overdue else "ok",
         mode="dry-run" if services.is_dry_run else "enforce",
         armed=services.is_armed or services.store.account().armed_at is not None,
         last_complete_sweep=complete,
         regions=whole[0].regions if whole else {},
         missing=missing,
+        missed=overdue,
         not_enforced=NOT_ENFORCED,
         waiting_notices=waiting,
-        open_leases=len(services.store.open_leases()),
+        open_leases=len(leases),
         guard=cost,
     )
 

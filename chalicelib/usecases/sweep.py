@@ -16,10 +16,12 @@ from chalicelib.domain.instance import StateChange
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.plan import Plan, plan
+from chalicelib.domain.rescue import on_end_of
 from chalicelib.domain.shields import may_be_spared
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import list_prices, teardown, timers
 from chalicelib.usecases.adoption import adopt_loose, record_first_sights
+from chalicelib.usecases.alive import say_alive
 from chalicelib.usecases.billed import count_bills
 from chalicelib.usecases.bills import ask_for_the_bill
 from chalicelib.usecases.carry import carry_over
@@ -27,6 +29,7 @@ from chalicelib.usecases.charge import charge_open_leases, is_owing
 from chalicelib.usecases.creators import identify
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.evidence import remember
+from chalicelib.usecases.extend import finish_changes
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
 from chalicelib.usecases.metering import learn
 from chalicelib.usecases.recover import recover_launches
@@ -70,6 +73,7 @@ def sweep(
         lacking=(*facts.lacking, *lacking, *unpriced, *untyped),
     )
     services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
+    unheard = say_alive(services, record)
     tell_thresholds(services, facts)
     if is_owing(facts.leases, facts.book):
         with suppress(Unavailable):  # the next sweep goes on with it; people are told all the same
@@ -78,11 +82,15 @@ def sweep(
     count_bills(services, facts)
     untold = deliver(services)
     untagged = tag_boxes(services, facts) if only is None else None
+    finish_changes(services, facts.leases)
     unarmed = timers.repair(services, facts, verdicts) if only is None else ()
     timers.remove(services, receipts)
     unnamed = identify(services, facts) if only is None else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
-    return replace(record, lacking=(*record.lacking, *unarmed, *filter(None, [untold, untagged, unnamed, unbilled])))
+    return replace(
+        record,
+        lacking=(*record.lacking, *unarmed, *filter(None, [unheard, untold, untagged, unnamed, unbilled])),
+    )
 
 
 def arm(services: Services) -> datetime:
@@ -119,7 +127,8 @@ def _begin(services: Services, facts: Facts, verdict: Verdict) -> Lease | None:
     lease, ruling = verdict.case.lease, verdict.ruling
     if lease is None or ruling is None:
         return None
-    why = teardown.Why(cause=ruling.rule, reason=ruling.reason, figures=ruling.figures)
+    on_end = on_end_of(lease, facts.policy)
+    why = teardown.Why(cause=ruling.rule, reason=ruling.reason, figures=ruling.figures, on_end=on_end)
     return teardown.begin(services, lease, why, facts.owned(lease), facts.now)
 
 

@@ -14,20 +14,23 @@ from functools import partial
 from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import Sight
-from chalicelib.domain.lease import Lease, Receipt, RequestType, Status, Step
+from chalicelib.domain.lease import Lease, OnEnd, Receipt, RequestType, Status, Step
 from chalicelib.domain.meter import measure
+from chalicelib.domain.missed import refused
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import with_final_cost
 from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.receipts import joined, receipt_of
+from chalicelib.domain.rescue import held_back, is_rescued, with_rescue, without_kept
 from chalicelib.domain.shields import REHEARSED
 from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.gather import Facts
 from chalicelib.usecases.metering import last_figures
 from chalicelib.usecases.recover import is_unanswered, with_what_started
+from chalicelib.usecases.rescue import make_room, rescue, with_images_seen
 
 DRY_RUN = "dry-run"
 PROTECTED = "OperationNotPermitted"
@@ -46,6 +49,8 @@ class Why:
     cause: str
     reason: str
     figures: Mapping[str, str]
+    on_end: OnEnd = OnEnd.TERMINATE
+    """What becomes of a box that was found; of a launched one its order says it."""
 
 
 def begin(services: Services, lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease | None:
@@ -59,16 +64,31 @@ def intended(lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease:
 
 
 def _ending(lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease:
-    return begin_ending(
-        lease, cause=why.cause, reason=why.reason, figures=dict(why.figures), owned=owned, now=now
+    ending = begin_ending(
+        lease,
+        cause=why.cause,
+        reason=why.reason,
+        figures=dict(why.figures),
+        owned=owned,
+        now=now,
+        on_end=_on_end(lease, why),
     )
+    return with_rescue(ending, owned, now)
+
+
+def _on_end(lease: Lease, why: Why) -> OnEnd:
+    """What has come back after its lease was closed is not saved once more."""
+    if lease.follows:
+        return OnEnd.TERMINATE
+    return lease.order.on_end if lease.order else why.on_end
 
 
 def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> Lease | None:
     """Claim an ending that was left; None where its writer may still be at it."""
     if is_claimed(lease, now):
         return None
-    return _save(services, continue_ending(with_what_started(services, lease, now), owned, now=now))
+    going_on = continue_ending(with_what_started(services, lease, now), owned, now=now)
+    return _save(services, with_rescue(going_on, owned, now))
 
 
 def carry_out(
@@ -85,8 +105,12 @@ def carry_out(
         return []
 
     def end_region(region: str) -> list[Receipt]:
-        acted = _act(services, facts, region, regions[region])
+        saved = [lease for lease in regions[region] if is_rescued(lease)]
+        acted = _act(services, facts, region, [lease for lease in regions[region] if lease not in saved])
+        if saved:  # after the others, which bill meanwhile
+            acted += _act(services, facts, region, rescue(services, facts, region, saved))
         seen = _verify(services, region)
+        acted = [_with_its_images(services, lease, seen, facts.now) for lease in acted]
         over = [lease for lease in acted if _looks_over(lease, seen, facts.now)]
         told, prices = last_figures(services, over, facts.prices, facts.now)
         figures = {lease.id: lease for lease in told}
@@ -114,15 +138,18 @@ def _still_at_it(facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:
 
 
 def _act(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:
-    """Cancel every request, then terminate the instances of those leases whose requests can start no other."""
-    answers = services.compute.cancel_spot_requests(region, _targets(leases, CANCEL))
+    """Cancel every request, then terminate the instances of those leases whose requests can start no other; neither
+    what waits to be saved, nor what is stopped for it."""
+    held = frozenset[str]().union(*(held_back(lease, facts.owned(lease)) for lease in leases))
+    cancelling = [target for target in _targets(leases, CANCEL) if target not in held]
+    answers = services.compute.cancel_spot_requests(region, cancelling)
     cancelled = [
         _answered(lease, CANCEL, answers, facts.now, partial(_is_cancelled, lease, facts.now))
         for lease in leases
     ]
     disarmed = [lease for lease in cancelled if not _comes_back(lease) or _is_dry(lease)]
     leaving = {instance.id for instance in facts.sight.instances if instance.is_gone}
-    staying = [target for target in _targets(disarmed, TERMINATE) if target not in leaving]
+    staying = [target for target in _targets(disarmed, TERMINATE) if target not in leaving | held]
     outcomes = dict(services.compute.terminate(region, staying))
     for instance_id in [i for i, outcome in outcomes.items() if outcome.answer == PROTECTED]:
         outcomes[instance_id] = _unshield(services, region, instance_id, facts.policy)
@@ -238,16 +265,23 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     return receipt
 
 
+def _with_its_images(services: Services, lease: Lease, sight: Sight, now: datetime) -> Lease:
+    """Of what is over, its images as they are now."""
+    return with_images_seen(services, lease) if _looks_over(lease, sight, now) else lease
+
+
 def _looks_over(lease: Lease, sight: Sight, now: datetime) -> bool:
     """Whether nothing of it runs any more, in a region that answered: its last figures are worth asking for."""
     seen = track(lease, sight, now)
-    return lease.region in sight.seen_regions and holdings(seen, sight, now).is_empty and not _is_dry(lease)
+    left = without_kept(seen, holdings(seen, sight, now))
+    return lease.region in sight.seen_regions and left.is_empty and not _is_dry(lease)
 
 
 def _is_settled(lease: Lease, owned: Holdings, now: datetime) -> bool:
     """Nothing of it runs, can be started again, or may yet turn out to have been started."""
-    is_armed = any(request.is_armed for request in owned.spot_requests)
-    return owned.is_empty and not is_armed and not is_unanswered(lease) and not _may_show_up(lease, now)
+    left = without_kept(lease, owned)
+    is_armed = any(request.is_armed for request in left.spot_requests)
+    return left.is_empty and not is_armed and not is_unanswered(lease) and not _may_show_up(lease, now)
 
 
 def _may_show_up(lease: Lease, now: datetime) -> bool:
@@ -276,8 +310,7 @@ def _open_steps(lease: Lease) -> list[Step]:
 
 def _is_refused(lease: Lease) -> bool:
     """AWS said no to something, as opposed to not having finished yet."""
-    waiting = {"", "shutting-down", "stopping", "pending", "running"}
-    return any(step.tried and step.answer not in waiting for step in _open_steps(lease))
+    return bool(refused(lease))
 
 
 def _rehearsed(services: Services, lease: Lease, prices: PriceBook, now: datetime) -> Receipt:
@@ -320,7 +353,8 @@ def _save(
 
 
 def _sweep_up(services: Services, lease: Lease) -> None:
-    """Launch templates are free: one that can't be deleted is no reason to keep a lease open."""
+    """Launch templates are free, and old images wait: neither is a reason to keep a lease open."""
+    make_room(services, lease)
     if not any(attempt.operation == "CreateFleet" for attempt in lease.attempts):
         return
     try:

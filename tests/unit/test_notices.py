@@ -56,8 +56,8 @@ def test_ids_are_made_of_what_happened() -> None:
     spared = replace(finding, spared_by="protected")
     assert notices.spared(lease(), spared, at("09:00")).id == notices.spared(lease(), spared, at("23:59")).id
     stuck = ending_lease()
-    assert notices.stuck(stuck, at("17:01")).id == notices.stuck(stuck, at("17:59")).id
-    assert notices.stuck(stuck, at("17:01")).id != notices.stuck(stuck, at("18:00")).id
+    assert notices.stuck(stuck, at("17:01")).id == notices.stuck(stuck, at("17:04")).id
+    assert notices.stuck(stuck, at("17:01")).id != notices.stuck(stuck, at("17:05")).id
     gone = {"us-east-1": "error"}
     assert notices.incomplete(gone, at("09:00")).id == notices.incomplete(gone, at("09:59")).id
     half = budget().thresholds[0]

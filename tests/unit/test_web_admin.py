@@ -177,7 +177,7 @@ def test_a_sweep_can_be_asked_for_rehearsed_and_armed(world: World) -> None:
 def test_health_is_one_word_for_strangers(world: World) -> None:
     """Monitors need no token; everything else does."""
     stranger = Client(curfew.app, project_dir="/nonexistent").http.get("/health")
-    assert (stranger.status_code, stranger.json_body) == (200, {"status": "failing"})
+    assert (stranger.status_code, stranger.json_body) == (503, {"status": "failing"})
     world("POST", "/sweeps")
     status, health = world("GET", "/health")
     assert status == 200

@@ -1,0 +1,67 @@
+"""What should have ended and has not: AWS refuses it, or it takes far too long. It goes on billing, and is counted."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.domain.lease import Lease, Status, Step
+
+ON_ITS_WAY = frozenset({"", "shutting-down", "stopping", "pending", "running"})
+"""Answers of an end that has only not finished yet."""
+TOO_LONG = timedelta(minutes=15)
+LOUDER_AFTER = tuple(timedelta(minutes=each) for each in (5, 15, 30, 60, 120, 240))
+LONGEST_SILENCE = timedelta(hours=4)
+URGENT_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """One end that is overdue: of what, since when, the most that its lease costs an hour meanwhile, and why."""
+
+    lease_id: str
+    target: str
+    region: str
+    since: datetime
+    hourly_usd: Decimal
+    why: str
+
+
+def open_steps(lease: Lease) -> tuple[Step, ...]:
+    """The calls of its end that nothing has proven yet."""
+    return tuple(step for step in lease.ending.steps if not step.done_at) if lease.ending else ()
+
+
+def refused(lease: Lease) -> tuple[Step, ...]:
+    """Those to which AWS said no."""
+    return tuple(step for step in open_steps(lease) if step.tried and step.answer not in ON_ITS_WAY)
+
+
+def missed(leases: Iterable[Lease], now: datetime) -> tuple[Missed, ...]:
+    """Every overdue end, the dearest first."""
+    found = [
+        Missed(
+            lease_id=lease.id,
+            target=step.target,
+            region=lease.region,
+            since=lease.ending.decided_at,
+            hourly_usd=lease.hold.hourly_usd,
+            why=step.answer or "no call of its end was answered yet",
+        )
+        for lease in leases
+        if lease.status is Status.ENDING and lease.ending
+        for step in (refused(lease) or _late(lease, now))
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.hourly_usd, one.since, one.target)))
+
+
+def _late(lease: Lease, now: datetime) -> tuple[Step, ...]:
+    is_late = lease.ending is not None and now - lease.ending.decided_at >= TOO_LONG
+    return open_steps(lease) if is_late else ()
+
+
+def loudness(since: datetime, now: datetime) -> int:
+    """How often people are told of it by now: at once, after 5, 15, 30 minutes, 1, 2, 4 hours, then every four."""
+    passed = now - since
+    beyond = max(passed - LOUDER_AFTER[-1], timedelta(0)) // LONGEST_SILENCE
+    return 1 + sum(passed >= each for each in LOUDER_AFTER) + beyond
