@@ -1,6 +1,6 @@
 """What people are told. A notice's id is made of what happened, so that the same thing is never told twice."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
