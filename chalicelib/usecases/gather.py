@@ -66,6 +66,14 @@ class Facts:
         return holdings(lease, self.sight, self.now)
 
     @property
+    def unseen(self) -> dict[str, str]:
+        """Region → why it was not seen. `*`: the list of regions could not be had, so there may be others."""
+        unlisted = next((why for why in self.lacking if why.startswith("DescribeRegions")), None)
+        others = {"*": unlisted} if unlisted else {}
+        views = (view for view in self.sight.views if view.status != "ok")
+        return others | {view.region: f"{view.status}: {view.error}" for view in views}
+
+    @property
     def is_complete(self) -> bool:
         """Every region that can answer did, and the list of regions is the account's own."""
         return self.sight.is_complete and not any(name.startswith("DescribeRegions") for name in self.lacking)

@@ -1,20 +1,33 @@
 """Report: what is there, what it costs, and what would happen to it now, judged just as the sweep judges, on the
 evidence that the last sweep had: nothing is paid for by looking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Generic, TypeVar
 
 from chalicelib.domain.case import Verdict
 from chalicelib.domain.egress import unknown_since
-from chalicelib.domain.errors import NotFound
+from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.tracking import owned_by
-from chalicelib.ports import Page, Services
+from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, gather, judge
 from chalicelib.usecases.metering import at_rest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen(Generic[T]):
+    """What one look found. `unseen`, region → why: where it could not look, so that what is there is missing."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+    unseen: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +63,13 @@ class SpotRequestReport:
     lease: Lease | None
 
 
-def leases(services: Services, *, limit: int, cursor: str | None) -> Page[LeaseReport]:
-    """Open and closed leases, newest first."""
+def leases(services: Services, *, limit: int, cursor: str | None) -> Seen[LeaseReport]:
+    """Open and closed leases, newest first. Those of a region that was not seen are as the last sweep left them."""
     page = services.store.leases(limit=limit, cursor=cursor)
     facts = gather(services, services.clock.now())
     verdicts = _verdicts(services, facts)
-    return Page(tuple(_report(services, facts, verdicts, lease) for lease in page.items), page.next)
+    reports = tuple(_report(services, facts, verdicts, lease) for lease in page.items)
+    return Seen(items=reports, next=page.next, unseen=facts.unseen)
 
 
 def lease(services: Services, lease_id: str) -> LeaseReport:
@@ -71,7 +85,7 @@ def lease(services: Services, lease_id: str) -> LeaseReport:
     return _report(services, facts, verdicts, found)
 
 
-def instances(services: Services) -> tuple[InstanceReport, ...]:
+def instances(services: Services) -> Seen[InstanceReport]:
     """Every box in scope that is not gone, leased or not, the costliest first. A stopped one without a lease costs what
     its disks do."""
     facts = gather(services, services.clock.now())
@@ -87,26 +101,34 @@ def instances(services: Services) -> tuple[InstanceReport, ...]:
         for v in verdicts
         for instance in v.case.instances
     ]
-    return tuple(sorted(reports, key=lambda report: report.cost.hourly_usd, reverse=True))
+    costliest = sorted(reports, key=lambda report: report.cost.hourly_usd, reverse=True)
+    return Seen(items=tuple(costliest), unseen=facts.unseen)
 
 
 def _with_rest(cost: Cost, hourly_usd: Decimal | None) -> Cost:
     return cost if hourly_usd is None else replace(cost, hourly_usd=hourly_usd, ceiling_usd=hourly_usd)
 
 
-def spot_requests(services: Services) -> tuple[SpotRequestReport, ...]:
+def spot_requests(services: Services) -> Seen[SpotRequestReport]:
     """Every spot request EC2 still shows, ours or not, newest first."""
     facts = gather(services, services.clock.now())
     reports = [SpotRequestReport(request=r, lease=_lease_of(facts, r)) for r in facts.sight.spot_requests]
     newest = sorted(
         reports, key=lambda one: (one.request.created_at or facts.now, one.request.id), reverse=True
     )
-    return tuple(newest)
+    return Seen(items=tuple(newest), unseen=facts.unseen)
 
 
 def spot_request(services: Services, spot_request_id: str) -> SpotRequestReport:
-    """One spot request. Raises NotFound."""
-    found = [report for report in spot_requests(services) if report.request.id == spot_request_id]
+    """One spot request. Raises NotFound, and Unavailable where it may be in a region that was not seen."""
+    seen = spot_requests(services)
+    found = [report for report in seen.items if report.request.id == spot_request_id]
+    failed = [region for region, why in seen.unseen.items() if not why.startswith("denied")]
+    if not found and failed:
+        where = ", ".join(region for region in failed if region != "*") or "a region"
+        raise Unavailable(
+            f"spot request {spot_request_id!r} was not found, but {where} did not answer; ask again"
+        )
     if not found:
         raise NotFound(
             f"no spot request {spot_request_id!r} is in a region Curfew sweeps; GET /spot-requests lists them"

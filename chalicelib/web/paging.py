@@ -1,10 +1,11 @@
-"""Lists: `{"items": [...], "next": cursor or null}`."""
+"""Lists: `{"items": [...], "next": cursor or null}`; with `unseen`, the regions that it missed, where one looks at EC2."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from chalicelib.domain.errors import Refused
 from chalicelib.ports import Page
+from chalicelib.usecases.report import Seen
 from chalicelib.web.encode import JsonValue
 from chalicelib.web.models import PageQuery
 
@@ -14,6 +15,12 @@ T = TypeVar("T")
 def listed(page: Page[T], view: Callable[[T], JsonValue]) -> JsonValue:
     """A page as it is answered."""
     return {"items": [view(item) for item in page.items], "next": page.next}
+
+
+def seen(found: Seen[T], view: Callable[[T], JsonValue], query: PageQuery | None = None) -> JsonValue:
+    """What one look found, with the regions that it missed; with a `query` a page of it."""
+    page = cut(found.items, query) if query else Page(found.items, found.next)
+    return {**listed(page, view), "unseen": dict(found.unseen)}
 
 
 def cut(everything: Sequence[T], query: PageQuery) -> Page[T]:

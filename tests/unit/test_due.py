@@ -243,7 +243,7 @@ def test_a_view_asks_nothing_and_says_when_the_sweep_did() -> None:
 def evidence_shown(stage: Stage, of: Lease) -> Evidence:
     verdict = report.lease(stage.services, of.id).verdict
     assert verdict is not None
-    assert [one.verdict.case.evidence for one in report.instances(stage.services)] == [verdict.case.evidence]
+    assert [one.verdict.case.evidence for one in report.instances(stage.services).items] == [verdict.case.evidence]
     return verdict.case.evidence
 
 

@@ -242,8 +242,8 @@ def test_a_stopped_box_without_a_lease_shows_what_its_disks_cost(stage: Stage) -
     box = stage.compute.start(disks=gp3(730))
     stage.compute.stop("us-east-1", [box])
     stage.clock.advance(MINUTE)
-    (seen,) = report.instances(stage.services)
+    (seen,) = report.instances(stage.services).items
     assert (seen.lease, seen.cost.hourly_usd) == (None, usd("0.08"))
     stage.compute.fail("volumes")
-    (unseen,) = report.instances(stage.services)
+    (unseen,) = report.instances(stage.services).items
     assert unseen.cost.hourly_usd == 0

@@ -179,7 +179,7 @@ def test_health_names_what_is_missing() -> None:
     assert told.missing[0]["what"] == "a budget"
     assert (told.mode, told.armed) == ("dry-run", False)
     assert set(told.regions.values()) == {"ok"}
-    assert "unleased.end=stop" in told.not_enforced
+    assert "notify.time_zone" in told.not_enforced
     stage.clock.advance(MINUTE)
     stage.compute.fail("observe", "us-west-2", times=9)
     stage.until(at("09:08"))
@@ -216,9 +216,9 @@ def test_reports_judge_as_the_sweep_does_and_change_nothing() -> None:
     (told,) = report.leases(stage.services, limit=10, cursor=None).items
     assert told.verdict is not None
     assert told.verdict.effect.name == "END"
-    assert [box.instance.id for box in report.instances(stage.services)] == [loose, *lease.instance_ids]
+    assert [box.instance.id for box in report.instances(stage.services).items] == [loose, *lease.instance_ids]
     assert report.lease(stage.services, lease.id).instances[0].id == lease.instance_ids[0]
-    (request,) = report.spot_requests(stage.services)
+    (request,) = report.spot_requests(stage.services).items
     assert request.lease is not None
     assert report.spot_request(stage.services, request.request.id) == request
     assert stage.ending_calls == []

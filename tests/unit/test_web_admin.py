@@ -69,7 +69,7 @@ def test_a_budget_comes_back_as_it_was_put(world: World) -> None:
     stands = {
         "period_key": "2026-11-23",
         "spent_usd": "0.00",
-        "held_usd": "0.00",
+        "held_usd": "0",
         "left_usd": "100.50",
         "exhausted_at": None,
         "next_period": {"period_key": "2026-11-24", "held_usd": "0.00", "left_usd": "100.50"},
