@@ -1,4 +1,4 @@
-"""Lists: `{"items": [...], "next": cursor or null}`; with `unseen`, the regions that it missed, where one looks at EC2."""
+"""Lists: `{"items": [...], "next": cursor or null}`, and `unseen`, the regions that it missed, of one that asks EC2."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -92,7 +92,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
     assert set(lease["hold"]) == set(parts)
     assert len(lease["instance_ids"]) == len(lease["spot_request_ids"]) == len(world.compute.alive) == 1
     assert world("GET", f"/leases/{lease['id']}") == (200, lease)
-    assert world("GET", "/leases") == (200, {"items": [lease], "next": None})
+    assert world("GET", "/leases") == (200, {"items": [lease], "next": None, "unseen": {}})
 
 
 def test_the_same_key_launches_once(world: World) -> None:
