@@ -111,7 +111,7 @@ class OwnBill(Section):
 
 
 class BillsPolicy(Section):
-    """How often the paid bill is asked for."""
+    """How often the paid bill is asked for, at $0.01 a page: never more often than once an hour, whatever is put."""
 
     cost_explorer_every: Length = timedelta(hours=8)
     own_usd_per_month: OwnBill = OwnBill()

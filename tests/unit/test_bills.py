@@ -153,6 +153,12 @@ def test_it_is_asked_at_most_every_so_often() -> None:
     assert not is_due(turn(), timedelta(days=99_999), NOW)
 
 
+@pytest.mark.parametrize("every", [timedelta(0), timedelta(minutes=1), timedelta(minutes=59), HOUR])
+def test_it_is_never_asked_more_often_than_once_an_hour(every: timedelta) -> None:
+    """Each minute would cost $432 a month and tell the same: AWS renews the figures three times a day at most."""
+    assert turn(asked_at=NOW).next_at(every) == NOW + HOUR
+
+
 @pytest.mark.parametrize(
     "trouble, failures, every, wait",
     [
@@ -160,7 +166,7 @@ def test_it_is_asked_at_most_every_so_often() -> None:
         (Trouble.THROTTLED, 3, HOUR, 8 * HOUR),
         (Trouble.THROTTLED, 50, HOUR, 24 * HOUR),
         (Trouble.FAILED, 1, 48 * HOUR, 48 * HOUR),
-        (Trouble.FAILED, 1, timedelta(0), timedelta(minutes=2)),
+        (Trouble.FAILED, 1, timedelta(0), 2 * HOUR),
         (Trouble.DENIED, 1, HOUR, 24 * HOUR),
         (Trouble.NOT_ENABLED, 1, HOUR, 24 * HOUR),
     ],

@@ -9,6 +9,7 @@ from chalicelib.domain.notices import Kind
 from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.usecases.bills import LATEST_START
 from chalicelib.usecases.health import health
+from chalicelib.usecases.spend import spend
 from chalicelib.usecases.sweep import sweep
 from tests.builders import DAY, HOUR, MINUTE, PRICE, REGION, TYPE, Stage, at, usd
 from tests.doubles.accidents import Crash
@@ -138,6 +139,15 @@ def test_a_table_that_does_not_answer_here_stops_no_sweep(method: str) -> None:
     stage = Stage()
     stage.store.inject(method, Unavailable("the table is gone"))
     assert stage.sweep().lacking == ("Cost Explorer: the table is gone",)
+
+
+def test_a_policy_that_asks_for_it_each_minute_has_it_each_hour() -> None:
+    """The policy takes every length from 0; GET /spend shows when it is asked next."""
+    stage = Stage()
+    stage.put_policy(bills={"cost_explorer_every": "PT0S"})
+    stage.until(at("12:00"))
+    assert len(stage.bills.calls) == 4
+    assert spend(stage.services, None).cost_explorer.next_at == at("13:00")
 
 
 def test_the_bill_is_asked_for_after_the_ends_and_the_messages() -> None:
