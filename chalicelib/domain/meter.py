@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.lease import KeptImage, Lease, Leftover, Run
+from chalicelib.domain.lease import KeptImage, Lease, Leftover, Run, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.storage import MONTH, Volume
@@ -96,8 +96,9 @@ def is_free(run: Run) -> bool:
 
 def leftovers(lease: Lease, prices: PriceBook) -> tuple[Leftover, ...]:
     """The volumes that go on billing although nothing of the lease runs: those that outlive their box, and those of a
-    box that is stopped."""
+    box that is stopped. While a lease is ending the others are about to go with their box."""
     rates = prices.rates_in(lease.region)
+    is_ending = lease.status is Status.ENDING
     running = {run.instance_id for run in lease.runs if run.ended_at is None}
     return tuple(
         Leftover(
@@ -110,6 +111,7 @@ def leftovers(lease: Lease, prices: PriceBook) -> tuple[Leftover, ...]:
         )
         for disk in _disks(lease)
         if disk.until is None and disk.id and disk.instance_id not in running
+        if disk.outlives_box or not is_ending
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.lease import Lease
+from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.meter import Cost, leftovers, measure
 from chalicelib.domain.money import hours
 from chalicelib.domain.rates import US_EAST_1
@@ -134,6 +134,14 @@ def test_a_disk_that_outlives_its_box_bills_until_the_lease_is_closed() -> None:
     assert (left.volume_id, left.instance_id, left.monthly_usd) == ("vol-2", BOX, usd(10))
     closed = replace(its, closed_at=at("11:00"))
     assert measure(closed, prices(), at("12:00")).storage_usd < measured.storage_usd
+
+
+def test_what_goes_with_its_box_is_no_leftover_while_that_is_on_its_way_out() -> None:
+    """DELETE answers before EC2 has deleted the root volume; what is kept is named at once."""
+    out = run(at("09:00"), at("10:00"))
+    volumes = (volume(), volume("vol-2", outlives_box=True))
+    its = lease(runs=(out,), volumes=volumes, status=Status.ENDING)
+    assert [left.volume_id for left in measure(its, prices(), at("10:00")).leftovers] == ["vol-2"]
 
 
 def test_a_stopped_box_names_what_its_disks_go_on_costing() -> None:
