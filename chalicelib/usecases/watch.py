@@ -14,7 +14,7 @@ from chalicelib.domain.adoption import Unleased, within_room
 from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Ending, Hold, Lease, Run, Status
+from chalicelib.domain.lease import Ending, Hold, Lease, OnEnd, Run, Status
 from chalicelib.domain.tracking import holdings, owned_by, track
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
@@ -110,33 +110,30 @@ def _following(
     budgets = tuple(one.budget for one in states)
     held, charges = within_room(hold, budgets, term, states)
     reason = f"it came back after its lease was closed ({closed.ending.reason if closed.ending else ''})"
-    lease = replace(
-        closed,
+    order = closed.order and replace(closed.order, on_end=OnEnd.TERMINATE)  # what it had to save is saved
+    lease = Lease(
         id=f"{root}-again-{times}",
         follows=root,
         times_back=times,
+        owner=closed.owner,
+        project=closed.project,
+        region=closed.region,
+        origin=closed.origin,
+        request_type=closed.request_type,
+        order=order,
+        started_by=closed.started_by,
         status=Status.ACTIVE,
         requested_at=min(watch.began_at(closed, box, now) for box in boxes),
+        launched_at=min((box.launched_at for box in boxes if box.launched_at), default=None),
         expires_at=now,
         hold=held,
         charges=charges,
-        body_hash=None,
-        attempts=(),
+        storage_gib=closed.storage_gib,
+        disks=closed.disks,
+        teardown_margin=closed.teardown_margin,
         instance_ids=tuple(box.id for box in boxes),
-        launched_at=min((box.launched_at for box in boxes if box.launched_at), default=None),
-        runs=(),
-        missing_since={},
-        warned_at={},
-        ran_before_for=timedelta(0),
-        ending=None,
-        closed_at=None,
-        final_usd=None,
-        final_by_day={},
-        volumes=(),
-        volumes_at=None,
-        egress_bytes=0,
-        egress_until=None,
-        version=0,
+        spot_request_ids=closed.spot_request_ids,
+        fleet_id=closed.fleet_id,
     )
     lease = track(lease, facts.sight, now, only=facts.only)
     cause = closed.ending.cause if closed.ending else watch.CAME_BACK
