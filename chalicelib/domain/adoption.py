@@ -106,7 +106,8 @@ def adopt(
     closed_before: int = 0,
 ) -> Lease:
     """The lease of a box that was found: it starts now, for `unleased.for`, with a hold of what that costs, with an
-    allowance for what it sends, or of what the budgets have left."""
+    allowance for what it sends, or of what the budgets have left. Where it is to be saved at its end the hold pays for
+    that too: `teardown.margin`, and the first month of the image."""
     request = next((r for r in spot_requests if r.id == instance.spot_request_id), None)
     run = Run(
         instance_id=instance.id,
@@ -120,10 +121,18 @@ def adopt(
     owner, project = _whose(instance, request)
     covering = [state for state in states if state.budget.covers(owner=owner, project=project)]
     budgets = tuple({state.budget.name: state.budget for state in covering}.values())
-    term = _term(policy.unleased.run_for, budgets, now)
+    is_saved = policy.unleased.end == "image"
+    margin = policy.teardown.margin if is_saved else timedelta(0)
+    term = _term(policy.unleased.run_for + margin, budgets, now)
     length = term.ends_at - now
     whole = worst_case_of_box(
-        prices.ceiling_usd(run), instance.region, disks, length, prices, egress_gb=EGRESS_GB
+        prices.ceiling_usd(run),
+        instance.region,
+        disks,
+        length,
+        prices,
+        egress_gb=EGRESS_GB,
+        is_saved=is_saved,
     )
     hold, charges = within_room(whole, budgets, term, covering)
     return Lease(
@@ -137,7 +146,8 @@ def adopt(
         requested_at=now,
         launched_at=instance.launched_at,
         started_by=starter_of(instance, spot_requests, owner=owner),
-        expires_at=now + length,
+        expires_at=max(now + length - margin, now),
+        teardown_margin=margin if is_saved else None,
         hold=hold,
         charges=charges,
         storage_gib=sum(disk.gib for disk in disks),

@@ -138,7 +138,7 @@ def cost_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, Dec
     days = metered_by_day(lease, prices, now)
     kept = to_micro(measure(lease, prices, now).snapshot_usd)
     if kept:
-        held_on = Period.DAILY.key(_held_until(lease))
+        held_on = _kept_on(lease, now)
         days[held_on] = days.get(held_on, ZERO) + kept
     return days
 
@@ -147,7 +147,7 @@ def metered_by_day(lease: Lease, prices: PriceBook, now: datetime) -> dict[str, 
     """The same without its images, whose snapshots bill long after it. A closed lease's days are those that it was
     closed with."""
     if lease.final_by_day:
-        kept = {Period.DAILY.key(_held_until(lease)): to_micro(measure(lease, prices, now).snapshot_usd)}
+        kept = {_kept_on(lease, now): to_micro(measure(lease, prices, now).snapshot_usd)}
         return {
             day: usd - kept.get(day, ZERO)
             for day, usd in lease.final_by_day.items()
@@ -177,10 +177,13 @@ def _timed_usd(lease: Lease, prices: PriceBook, at: datetime) -> Decimal:
     return to_micro(cost.accrued_usd - cost.snapshot_usd)
 
 
-def _held_until(lease: Lease) -> datetime:
-    """The last moment that a lease's hold pays for; at midnight it is still the old day's."""
+def _kept_on(lease: Lease, now: datetime) -> str:
+    """The day on which the first month of its images counts: the last that its hold pays for, where it is held; at
+    midnight it is still the old day."""
+    if not lease.hold.snapshot_usd:
+        return Period.DAILY.key(max(lease.closed_at or now, lease.requested_at))
     end = lease.expires_at + lease.margin(timedelta(0))
-    return max(end - timedelta(microseconds=1), lease.requested_at)
+    return Period.DAILY.key(max(end - timedelta(microseconds=1), lease.requested_at))
 
 
 def spent_by(lease: Lease, prices: PriceBook, now: datetime) -> Spent | None:

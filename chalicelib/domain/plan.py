@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.case import Effect, Finding, Verdict
-from chalicelib.domain.lease import Ending, Lease, Status, Step
+from chalicelib.domain.lease import Ending, Lease, OnEnd, Status, Step
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.rules.idle import valid_warning
 from chalicelib.domain.tracking import Holdings
@@ -81,11 +81,23 @@ def _is_void(verdict: Verdict, finding: Finding) -> bool:
 
 
 def begin_ending(
-    lease: Lease, *, cause: str, reason: str, figures: dict[str, str], owned: Holdings, now: datetime
+    lease: Lease,
+    *,
+    cause: str,
+    reason: str,
+    figures: dict[str, str],
+    owned: Holdings,
+    now: datetime,
+    on_end: OnEnd = OnEnd.TERMINATE,
 ) -> Lease:
     """The lease with its ending recorded: the intent that is written before anything is called."""
     ending = Ending(
-        cause=cause, reason=reason, figures=figures, decided_at=now, claimed_until=now + CLAIM_FOR
+        cause=cause,
+        reason=reason,
+        figures=figures,
+        decided_at=now,
+        claimed_until=now + CLAIM_FOR,
+        on_end=on_end,
     )
     return continue_ending(replace(lease, status=Status.ENDING, ending=ending), owned, now=now)
 

@@ -198,8 +198,6 @@ def _deepest_key(document: Any, path: Iterable[int | str]) -> tuple[str, ...]:
 
 NOT_ENFORCED = (
     "idle.cpu_evidence",
-    "unleased.end=image",
-    "unleased.end=stop",
     "notify.time_zone",
     "notify.digest_at",
     "scope.accounts",

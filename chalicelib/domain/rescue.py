@@ -127,8 +127,12 @@ def runs_not_on(stop: Step) -> bool:
 
 
 def on_end_of(lease: Lease, policy: Policy) -> OnEnd:
-    """What becomes of its boxes when a rule ends it: its order says so, of a found one the policy."""
-    return lease.order.on_end if lease.order else OnEnd(policy.unleased.end)
+    """What becomes of its boxes when a rule ends it: its order says so, of a found one the policy. One that is to be
+    kept stopped, and that `stopped.end_after` ends, is saved."""
+    if lease.order:
+        return lease.order.on_end
+    asked = OnEnd(policy.unleased.end)
+    return OnEnd.IMAGE if lease.is_storage and asked is OnEnd.STOP else asked
 
 
 def image_order(lease: Lease, instance_id: str) -> ImageOrder:
@@ -239,6 +243,12 @@ def at_rest_noted(lease: Lease, plight: Plight, instance_id: str, now: datetime)
     stop = plight.stop
     said = f"{RUNS_ON}: {stop.answer or 'no time was left'}" if stop else ""
     return _changed(lease, STOP, instance_id, said, done_at=now)
+
+
+def is_rescued(lease: Lease) -> bool:
+    """Whether boxes of an ending lease wait to be saved or kept."""
+    steps = lease.ending.steps if lease.ending else ()
+    return any(step.action in RESCUE and not step.done_at for step in steps)
 
 
 def step_of(lease: Lease, action: str, target: str) -> Step | None:

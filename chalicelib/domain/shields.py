@@ -140,14 +140,6 @@ def lapses_at(case: Case) -> list[datetime]:
     return [at for at in lapses if at > case.now]
 
 
-def gentler_end(case: Case, finding: Finding) -> str | None:
-    """An adopted box whose policy asks for `image` or `stop` is not terminated instead."""
-    del finding
-    if case.lease is None or not case.lease.is_adopted or case.policy.unleased.end == "terminate":
-        return None
-    return f"unleased.end asks for {case.policy.unleased.end!r}, which is not built yet, and terminating is harsher"
-
-
 def at_rest(case: Case, finding: Finding) -> str | None:
     """An adopted box that was stopped holds its owner's disk and no compute: no clock deletes it. One that AWS itself
     stopped keeps its end: its request starts it again at any time."""
@@ -168,7 +160,6 @@ SHIELDS: tuple[Shield, ...] = (
     prepaid,
     grace,
     at_rest,
-    gentler_end,
     protection,
     braked,
 )

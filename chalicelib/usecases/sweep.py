@@ -58,7 +58,7 @@ def sweep(
     facts = adopted.facts
     verdicts, lacking = judge(services, facts)
     intent = plan(verdicts, facts.policy)
-    receipts, intent = _end(services, facts, intent)
+    receipts, intent = end_what_is_due(services, facts, intent)
     facts = recover_launches(services, facts)
     facts = record_first_sights(services, facts)
     facts = learn(services, facts)
@@ -100,7 +100,7 @@ def arm(services: Services) -> datetime:
     return services.store.account().armed_at or now
 
 
-def _end(services: Services, facts: Facts, intent: Plan) -> tuple[list[Receipt], Plan]:
+def end_what_is_due(services: Services, facts: Facts, intent: Plan) -> tuple[list[Receipt], Plan]:
     """Claim and tear down: what was left half done and what nothing can spare first, then, looked at again, the rest;
     costliest first. Also the plan, with what this minute may not end any more among what waits."""
     claimed: list[Lease | None] = [

@@ -178,16 +178,6 @@ def test_an_adopted_box_that_an_interruption_stopped_keeps_its_lease() -> None:
     assert stage.only_lease().expires_at == first.expires_at
 
 
-@pytest.mark.parametrize("end", ["stop", "image"])
-def test_a_policy_that_asks_for_a_gentler_end_does_not_terminate(end: str) -> None:
-    """Not built yet: reported, not ended."""
-    stage = Stage()
-    stage.put_policy(unleased={"end": end})
-    box = stage.compute.start()
-    stage.until(at("18:00"))
-    assert stage.alive == [box]
-
-
 @pytest.mark.parametrize("effect, told", [("warn", 1), ("ignore", 0)])
 def test_the_policy_may_ask_to_warn_only_or_to_ignore(effect: str, told: int) -> None:
     """Then nothing is adopted."""

@@ -1,0 +1,269 @@
+"""Boxes that are saved or kept at their end: what is called, in which order, and what it may cost."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
+from chalicelib.domain.notices import Kind
+from chalicelib.usecases.end import end_instance
+from tests.builders import HOUR, MINUTE, REGION, TYPE, Stage, at, usd
+from tests.unit.sweep_kit import BOTH, ONE_TIME, PERSISTENT
+
+IMAGE = OnEnd.IMAGE
+
+
+def one_hour(stage: Stage, kind: RequestType, **wishes: Any) -> Lease:
+    """A launch at 09:00 that expires at 10:00 and is saved then."""
+    return stage.launch(request_type=kind, lasts_for=HOUR, **{"on_end": IMAGE, **wishes})
+
+
+def acts(stage: Stage, *names: str) -> list[str]:
+    """The calls that matter here, in order, each once."""
+    watched = names or ("stop", "save_image", "cancel_spot_requests", "terminate")
+    called = [call.operation for call in stage.compute.calls if call.operation in watched and call.ids]
+    return list(dict.fromkeys(called))
+
+
+def adopted_stage(end: str, market: str = "on-demand", **facts: Any) -> tuple[Stage, str]:
+    stage = Stage()
+    stage.put_policy(unleased={"end": end, "for": "PT1H"})
+    return stage, stage.compute.start(market=market, **facts)
+
+
+@BOTH
+def test_a_launch_is_saved_before_it_ends(kind: RequestType) -> None:
+    """Its image is available, its box and its request are gone, and the receipt names what it costs a month."""
+    stage = Stage()
+    lease = one_hour(stage, kind)
+    stage.until(at("10:20"))
+    (image,) = stage.compute.ec2.albums.made.values()
+    assert image.state == "available"
+    assert (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
+    (told,) = stage.receipt(lease.id).images
+    assert (told.id, told.state, told.instance_id) == (image.id, "available", lease.instance_ids[0])
+    assert told.monthly_usd == usd("2.25")
+
+
+def test_a_persistent_box_is_stopped_then_imaged_then_its_request_is_cancelled() -> None:
+    """Cancelling the request of a stopped box terminates it: that comes last."""
+    stage = Stage()
+    lease = one_hour(stage, PERSISTENT)
+    stage.until(at("10:20"))
+    assert acts(stage) == ["stop", "save_image", "cancel_spot_requests", "terminate"]
+    assert list(stage.compute.ec2.albums.taken_in.values()) == ["stopped"]
+    assert [step.action for step in stage.receipt(lease.id).steps] == [
+        "stop-instance",
+        "create-image",
+        "wait-image",
+        "cancel-spot-request",
+        "terminate-instance",
+    ]
+
+
+def test_a_box_that_an_interruption_stopped_is_imaged_as_it_is() -> None:
+    """It is not cancelled before that."""
+    stage = Stage()
+    lease = one_hour(stage, PERSISTENT)
+    stage.until(at("09:30"))
+    stage.compute.ec2.no_capacity.add((REGION, TYPE))
+    stage.compute.ec2.interrupt(lease.instance_ids[0])
+    stage.until(at("10:20"))
+    assert acts(stage) == ["save_image", "cancel_spot_requests", "terminate"]
+    assert list(stage.compute.ec2.albums.taken_in.values()) == ["stopped"]
+    assert stage.receipt(lease.id).images[0].state == "available"
+
+
+def test_a_one_time_box_is_imaged_while_it_runs_and_waited_for() -> None:
+    """EC2 can't stop it; it ends as soon as its image is there, not at the end of the margin."""
+    stage = Stage()
+    one_hour(stage, ONE_TIME)
+    stage.until(at("10:03"))
+    assert len(stage.alive) == 1
+    assert "terminate" not in acts(stage)
+    stage.until(at("10:06"))
+    assert stage.alive == []
+    assert acts(stage, "stop") == []
+
+
+@BOTH
+def test_an_image_that_never_gets_ready_keeps_no_box_running_beyond_the_margin(kind: RequestType) -> None:
+    """Money first; of a stopped box the disks alone bill, so its image has six hours."""
+    stage = Stage()
+    lease = one_hour(stage, kind)
+    stage.compute.ec2.albums.taking = timedelta(days=9)
+    stage.until(at("10:17"))
+    if kind is ONE_TIME:
+        assert stage.alive == []
+        assert stage.receipt(lease.id).images == ()
+    else:
+        assert [stage.box(one).state for one in stage.alive] == ["stopped"]
+        assert stage.lease(lease.id).status is Status.ENDING
+        stage.clock.advance(6 * HOUR)
+        stage.sweep()
+        assert stage.alive == []
+        stage.until(at("16:24"))
+    assert stage.lease(lease.id).status is Status.CLOSED
+
+
+@BOTH
+def test_a_box_whose_image_is_refused_ends_within_the_margin(kind: RequestType) -> None:
+    """It is tried every minute, people are told, and then it ends without."""
+    stage = Stage()
+    lease = one_hour(stage, kind)
+    stage.compute.fail("save_image", times=99, code="UnauthorizedOperation")
+    stage.until(at("10:14"))
+    assert len(stage.alive) == 1
+    assert stage.told(Kind.STUCK)
+    stage.until(at("10:17"))
+    assert stage.alive == []
+    assert "not saved" in next(s.answer for s in stage.receipt(lease.id).steps if s.action == "wait-image")
+
+
+def test_an_image_that_fails_is_begun_again_and_leaves_no_other() -> None:
+    """Three times in all."""
+    stage = Stage()
+    lease = one_hour(stage, ONE_TIME)
+    stage.compute.ec2.albums.fails = True
+    stage.until(at("10:01"))
+    stage.compute.ec2.albums.fails = False
+    stage.until(at("10:12"))
+    (image,) = stage.compute.ec2.albums.made.values()
+    assert image.state == "available"
+    assert [one.id for one in stage.receipt(lease.id).images] == [image.id]
+
+
+def test_without_a_margin_a_box_ends_at_once_all_the_same() -> None:
+    """Its image is begun; what comes of it is told."""
+    stage = Stage()
+    stage.put_policy(teardown={"margin": "PT0S"})
+    one_hour(stage, ONE_TIME)
+    stage.until(at("10:02"))
+    assert stage.alive == []
+    assert acts(stage)[0] == "save_image"
+
+
+def test_the_hold_pays_for_the_first_month_and_the_end_leaves_it_its_money() -> None:
+    """A lease with a cap ends so early that its image is paid for; its cost stays within its hold."""
+    stage = Stage()
+    stage.put_budget(limit=100)
+    lease = one_hour(stage, ONE_TIME, budget_usd=usd(3), egress_gb=0)
+    assert lease.hold.total_usd <= usd(3)
+    assert lease.hold.snapshot_usd == usd("2.25")
+    stage.until(at("10:20"))
+    closed = stage.lease(lease.id)
+    assert closed.final_usd is not None
+    assert usd("2.25") < closed.final_usd <= lease.hold.total_usd
+    assert stage.receipt(lease.id).snapshot_usd == usd("2.25")
+    assert stage.left() == 100 - closed.final_usd
+
+
+def test_a_lost_answer_and_a_dead_process_make_one_image() -> None:
+    """It is found again by what it is of."""
+    stage = Stage()
+    lease = one_hour(stage, ONE_TIME)
+    stage.until(at("09:59"))
+    stage.compute.fail("save_image", takes_effect=True)
+    stage.until(at("10:12"))
+    assert len(stage.compute.ec2.albums.made) == 1
+    assert len(stage.receipt(lease.id).images) == 1
+
+
+def test_a_region_that_shows_no_image_ends_its_boxes_all_the_same() -> None:
+    """DescribeImages fails from then on: the box is waited for as long as the margin."""
+    stage = Stage()
+    one_hour(stage, ONE_TIME)
+    stage.until(at("10:00"))
+    stage.compute.fail("saved_images", times=999)
+    stage.until(at("10:17"))
+    assert stage.alive == []
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing() -> None:
+    """The very same path, with the image in it."""
+    stage = Stage()
+    lease = one_hour(stage, PERSISTENT)
+    stage.until(at("09:59"))
+    stage.is_dry_run = True
+    stage.until(at("10:01"))
+    assert len(stage.alive) == 1
+    assert not stage.compute.ec2.albums.made
+    receipt = stage.receipt(lease.id)
+    assert {step.action for step in receipt.steps} >= {"stop-instance", "create-image", "terminate-instance"}
+    assert stage.lease(lease.id).status is Status.ACTIVE
+
+
+@pytest.mark.parametrize("market", ["on-demand", "persistent", "one-time"])
+def test_an_adopted_box_is_saved_if_the_policy_says_so(market: str) -> None:
+    """Its lease's hour comes, and its image stays under the name of the box."""
+    stage, box = adopted_stage("image", market)
+    stage.until(at("10:30"))
+    assert stage.alive == []
+    (image,) = stage.compute.ec2.albums.made.values()
+    assert (image.state, image.name) == ("available", box)
+    assert list(stage.compute.ec2.albums.taken_in.values()) == [
+        "running" if market == "one-time" else "stopped"
+    ]
+
+
+@pytest.mark.parametrize("market", ["on-demand", "persistent"])
+def test_an_adopted_box_is_kept_stopped_if_the_policy_says_so(market: str) -> None:
+    """Its request is left as it is, and its lease closes with what its disks cost a month."""
+    stage, box = adopted_stage("stop", market)
+    stage.until(at("10:00"))
+    ended = stage.only_lease().id
+    stage.until(at("10:10"))
+    assert [(one, stage.box(one).state) for one in stage.alive] == [(box, "stopped")]
+    assert acts(stage) == ["stop"]
+    if market == "persistent":
+        assert stage.request_of(box).state == "disabled"
+    receipt = stage.receipt(ended)
+    assert receipt.status == "done"
+    assert [one.gib for one in receipt.leftovers] == [45]
+
+
+def test_a_one_time_spot_box_can_only_be_terminated() -> None:
+    """Whatever the policy would rather have."""
+    stage, _ = adopted_stage("stop", "one-time")
+    stage.until(at("10:05"))
+    assert stage.alive == []
+
+
+def test_a_box_that_refuses_to_be_stopped_for_good_is_terminated() -> None:
+    """It would bill for ever."""
+    stage, _ = adopted_stage("stop")
+    stage.compute.fail("stop", times=99, code="UnsupportedOperation")
+    stage.until(at("10:05"))
+    assert stage.alive == []
+
+
+def test_a_stop_that_fails_for_now_is_tried_again() -> None:
+    """Nothing harsher than what was asked for."""
+    stage, box = adopted_stage("stop")
+    stage.compute.fail("stop", times=20)
+    stage.until(at("10:15"))
+    assert stage.box(box).state == "running"
+    assert stage.told(Kind.STUCK)
+    stage.until(at("10:30"))
+    assert stage.box(box).state == "stopped"
+
+
+def test_who_deletes_an_adopted_box_means_it() -> None:
+    """The policy is for ends that nobody asked for by name."""
+    stage, box = adopted_stage("stop")
+    stage.until(at("09:30"))
+    end_instance(stage.services, box, by="ada")
+    stage.until(at("09:32"))
+    assert stage.alive == []
+
+
+def test_the_last_three_ends_of_a_name_keep_their_images() -> None:
+    """The oldest goes once a newer one is available; another name's stay."""
+    stage = Stage()
+    one_hour(stage, ONE_TIME, project="other")
+    for _ in range(5):
+        one_hour(stage, ONE_TIME, project="train")
+        stage.until(stage.clock.now() + 75 * MINUTE)
+    names = [image.name for image in stage.compute.ec2.albums.made.values()]
+    assert names == ["other", "train", "train", "train"]
