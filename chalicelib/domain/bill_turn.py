@@ -1,5 +1,4 @@
-"""When Cost Explorer is asked, and about what: every `bills.cost_explorer_every`, but once an hour at most. It costs a cent
-a page."""
+"""When Cost Explorer is asked, for a cent a page, and about what: every `bills.cost_explorer_every`, hourly at most."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -42,8 +41,8 @@ class BillTurn:
     failures: int = 0
 
     def next_at(self, every: timedelta) -> datetime:
-        """When it may be asked again: after `every`, an hour at least, twice that after each failure in a row up to a day,
-        and only once a day about what a person has to mend."""
+        """When it may be asked again: after `every`, an hour at least, twice that after each failure in a row up to
+        a day, and only once a day about what a person has to mend."""
         every = max(every, LEAST_EVERY)
         wait = every
         if self.trouble in {Trouble.DENIED, Trouble.NOT_ENABLED}:

@@ -13,12 +13,14 @@
 | NOTICE#id | NOTICE | that a notice was told; vanishes after 40 days |
 | BILL | day | what Cost Explorer told of a day; vanishes after 14 months |
 | BILLS | TURN | when Cost Explorer was asked last, and how that went |
-| EVIDENCE | LEARNED | what CloudWatch last answered of each lease |
+| EVIDENCE | LEARNED, LEARNED#nnn | what CloudWatch last answered, 500 leases an item |
 | GUARD | month | what Curfew's own calls add up to |
 | TURNS | IDLE#minute | how many idle boxes were ended in it; vanishes after a day |
 | LOCKS | name | who acts on a controller: `held_until`, `fence` |
 | POLICY | POLICY | the policy and its version |
 | PRICES | REGION#name | list prices of a region, as the Pricing API told them |
+| SPOT | REGION#name | spot prices of a region's open pools, as EC2 told them |
+| RESERVATIONS | LOOK | capacity that was reserved and unused at the last look |
 | TYPES | KNOWN | what EC2 said of instance types that the table of families does not have |
 | ACCOUNT | ARMED, REGION#name | since when it is armed; what ran in a region at first sight |
 
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 class DynamoStore(
     LeaseRecords, BillRecords, GuardRecords, SettingRecords, PriceRecords, TypeRecords, TurnRecords
 ):
-    """Implements chalicelib.ports.Store, and keeps list prices. A call may raise Unavailable, after 20 s of trying."""
+    """Implements chalicelib.ports.Store, and keeps prices. A call may raise Unavailable, after 20 s of trying."""
 
     def __init__(
         self,

@@ -1,13 +1,16 @@
-"""What Curfew knows of itself: what CloudWatch last answered, in one item; what its calls add up to, an item a month.
+"""What Curfew knows of itself: what CloudWatch last answered, 500 leases an item; what its calls add up to, an item a
+month.
 
-Neither is worth a transaction: a lost answer costs a question, a lost count some fractions of a cent. So each is one
-plain write, and of two at once the later one stands.
+Neither is worth a transaction: a lost answer costs a question, a lost count some fractions of a cent. So each is plainly
+written, and of two at once the later one stands. The first item of what was answered says how many there are (`shards`)
+and is written last: what a dead process left halfway mixes old answers with new ones, and the newest of a lease counts.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from math import ceil
 
 from chalicelib.domain.due import Learned
 from chalicelib.domain.guard import Item as Counted
@@ -17,6 +20,9 @@ from chalicelib.gateways.dynamodb_records import Records
 from chalicelib.gateways.dynamodb_table import HASTE_SECONDS, Key, Write
 
 EVIDENCE: Key = ("EVIDENCE", "LEARNED")
+NEVER = datetime.min.replace(tzinfo=UTC)
+PER_ITEM = 500
+"""Leases, some 50 KB deflated of the 400 that an item may have: as many as an account has, usually."""
 GUARD = "GUARD"
 
 
@@ -30,13 +36,27 @@ class GuardRecords(Records):
 
     def learned(self) -> tuple[Learned, ...]:
         """What CloudWatch last answered, a lease each."""
-        item = self._table.get(EVIDENCE)
-        return codec.read(_Evidence, item).learned if item else ()
+        first = self._table.get(EVIDENCE)
+        if not first:
+            return ()
+        keys = [_shard(number) for number in range(1, int(str(first.get("shards", 1))))]
+        found = self._table.get_many(keys)
+        known: dict[str, Learned] = {}
+        for item in (first, *(found[key] for key in keys if key in found)):
+            for one in codec.read(_Evidence, item).learned:
+                if one.lease_id not in known or _asked_at(one) > _asked_at(known[one.lease_id]):
+                    known[one.lease_id] = one
+        return tuple(known.values())
 
     def learn(self, learned: Sequence[Learned]) -> None:
         """Keep this in place of all that was kept."""
-        item = codec.document(_Evidence(learned=tuple(learned)))
-        self._table.commit([Write(operation="Put", key=EVIDENCE, item=item)], patience=HASTE_SECONDS)
+        shards = max(1, ceil(len(learned) / PER_ITEM))
+        for number in reversed(range(shards)):
+            part = _Evidence(learned=tuple(learned[number * PER_ITEM : (number + 1) * PER_ITEM]))
+            item = {**codec.document(part), **({} if number else {"shards": shards})}
+            self._table.commit(
+                [Write(operation="Put", key=_shard(number), item=item)], patience=HASTE_SECONDS
+            )
 
     def usage(self, month: str) -> Usage:
         """What was counted in a month."""
@@ -64,3 +84,11 @@ class GuardRecords(Records):
             ],
             patience=HASTE_SECONDS,
         )
+
+
+def _shard(number: int) -> Key:
+    return (EVIDENCE[0], f"{EVIDENCE[1]}#{number:03}") if number else EVIDENCE
+
+
+def _asked_at(learned: Learned) -> datetime:
+    return learned.evidence.asked_at or NEVER
