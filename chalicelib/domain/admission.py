@@ -179,7 +179,7 @@ def admit(
     hold = worst_case(order, disks=disks, prices=prices, margin=policy.teardown.margin)
     term = Term(starts_at=now, ends_at=now + order.lasts_for + policy.teardown.margin)
     budgets = tuple({state.budget.name: state.budget for state in states}.values())
-    objections: list[CurfewError] = [*unpriced(order, prices), *_too_long(order, policy)]
+    objections: list[CurfewError] = [*unpriced(order, prices), *too_long(order, policy)]
     objections += _too_small(order, disks, prices, policy)
     objections += _too_many(owner, open_leases, policy)
     objections += _too_dear(hold, hourly_usd, policy)
@@ -262,7 +262,8 @@ def unpriced(order: LaunchOrder, prices: PriceBook) -> list[CurfewError]:
     ]
 
 
-def _too_long(order: LaunchOrder, policy: Policy) -> list[CurfewError]:
+def too_long(order: LaunchOrder, policy: Policy) -> list[CurfewError]:
+    """The refusal of a launch that would last longer than the policy lets any; none where it would not."""
     if order.lasts_for <= policy.lease.max_for:
         return []
     return [

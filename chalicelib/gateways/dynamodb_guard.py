@@ -1,8 +1,8 @@
 """What Curfew knows of itself: what CloudWatch last answered, 500 leases an item; what its calls add up to, an item a
 month.
 
-Neither is worth a transaction: a lost answer costs a question, a lost count some fractions of a cent. So each is plainly
-written, and of two at once the later one stands. The first item of what was answered says how many there are (`shards`)
+Neither is worth a transaction: a lost answer costs a question, a lost count fractions of a cent. So each is a plain put
+or update, and of two at once the later one stands. The first item of what was answered says how many there are (`shards`)
 and is written last: what a dead process left halfway mixes old answers with new ones, and the newest of a lease counts.
 """
 
@@ -22,7 +22,7 @@ from chalicelib.gateways.dynamodb_table import HASTE_SECONDS, Key, Write
 EVIDENCE: Key = ("EVIDENCE", "LEARNED")
 NEVER = datetime.min.replace(tzinfo=UTC)
 PER_ITEM = 500
-"""Leases, some 50 KB deflated of the 400 that an item may have: as many as an account has, usually."""
+"""Leases: 16 KB as they are, and less than the 400 KB that an item may have if nothing of them could be deflated."""
 GUARD = "GUARD"
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from chalicelib.domain.admission import price_cap_usd, unpriced, worst_case
-from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.admission import price_cap_usd, too_long, unpriced, worst_case
+from chalicelib.domain.errors import CurfewError, Unavailable
 from chalicelib.domain.lease import Hold, LaunchOrder
 from chalicelib.domain.prices import Origin
 from chalicelib.domain.quotes import ZonePrices, zone_prices
@@ -31,8 +31,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketQuote:
-    """The answer. `hold` is for the time alone, `margin_usd` what the margin for its end adds: together they are what
-    the budgets would set aside. `zones`: cheapest now first; none where EC2 did not say, which is `lacking` then."""
+    """The answer, also for what the policy would not let anybody launch, which `objections` has then.
+
+    `hold` is for the time alone, `margin_usd` what the margin for its end adds: together they are what the budgets would
+    set aside. `zones`: cheapest now first; none where EC2 did not say, which is `lacking` then.
+    """
 
     order: LaunchOrder
     on_demand_usd: Decimal
@@ -43,6 +46,7 @@ class MarketQuote:
     margin_for: timedelta
     margin_usd: Decimal
     lacking: tuple[str, ...] = ()
+    objections: tuple[CurfewError, ...] = ()
 
     @property
     def hold_usd(self) -> Decimal:
@@ -88,4 +92,5 @@ def quote(services: Services, wish: Wish) -> MarketQuote:
         margin_for=margin,
         margin_usd=whole.total_usd - hold.total_usd,
         lacking=lacking,
+        objections=tuple(too_long(order, policy)),
     )

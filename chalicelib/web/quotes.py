@@ -3,6 +3,7 @@
 from chalicelib.usecases.quotes import MarketQuote, Wish
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.models import QuoteQuery, length_of
+from chalicelib.web.views import objection
 
 
 def wish_of(query: QuoteQuery, *, home_region: str) -> Wish:
@@ -19,7 +20,7 @@ def wish_of(query: QuoteQuery, *, home_region: str) -> Wish:
 
 
 def view(told: MarketQuote) -> JsonValue:
-    """Prices per hour of one box, and the hold of all of them with what it consists of."""
+    """Prices per hour of one box, the hold of all of them with what it consists of, and what speaks against it."""
     order, hold = told.order, told.hold
     return plain(
         {
@@ -53,5 +54,6 @@ def view(told: MarketQuote) -> JsonValue:
             },
             "margin": told.margin_for,
             "lacking": told.lacking,
+            "objections": [objection(each) for each in told.objections],
         }
     )

@@ -43,6 +43,18 @@ def test_a_quote_shows_each_zone(world: World) -> None:
     ]
 
 
+def test_a_quote_longer_than_any_lease_may_be_says_so(world: World) -> None:
+    """Its price is told all the same, beside the problem that the launch would answer."""
+    status, body = world("GET", "/quotes?instance_type=g5.xlarge&hours=73")
+    assert status == 200
+    assert float(body["hold_usd"]) > 73
+    (problem,) = body["objections"]
+    assert problem["type"] == "/problems/lease-limit"
+    assert "72" in problem["detail"]
+    _, body = world("GET", "/quotes?instance_type=g5.xlarge&hours=72")
+    assert body["objections"] == []
+
+
 @pytest.mark.parametrize(
     "query, field",
     [
