@@ -8,6 +8,7 @@ from typing import TypeVar
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 MICRO = Decimal("0.000001")
+DECIMALS = 10
 HOURS_PER_MONTH = Decimal(730)
 
 K = TypeVar("K", bound=Hashable)
@@ -35,6 +36,14 @@ def shared(amount: Decimal, weights: Mapping[K, Decimal]) -> dict[K, Decimal]:
     heaviest = max(weights, key=lambda key: weights[key])
     parts[heaviest] += amount - sum(parts.values(), ZERO)
     return parts
+
+
+def exact(amount: Decimal) -> str:
+    """The full value without an exponent. What a division draws out further than ten decimals, as many as a line of the
+    bill has, is rounded half-even: nothing that AWS could charge is in it."""
+    text = f"{amount:f}"
+    _, _, decimals = text.partition(".")
+    return text if len(decimals) <= DECIMALS else f"{round(amount, DECIMALS).normalize():f}"
 
 
 def show(amount: Decimal) -> str:

@@ -2,7 +2,7 @@
 evidence that the last sweep had: nothing is paid for by looking."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -13,6 +13,7 @@ from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.domain.meter import Cost, measure
+from chalicelib.domain.periods import cost_by_day
 from chalicelib.domain.tracking import owned_by
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, gather, judge
@@ -43,6 +44,7 @@ class LeaseReport:
     instances: tuple[Instance, ...] = ()
     receipts: tuple[Receipt, ...] = ()
     egress_unknown_since: datetime | None = None
+    spent_by_day: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,7 @@ def _report(services: Services, facts: Facts, verdicts: dict[str, Verdict], leas
         verdict=verdict,
         instances=boxes,
         egress_unknown_since=unknown_since(tracked, facts.now),
+        spent_by_day=cost_by_day(tracked, facts.prices, facts.now),
     )
 
 
@@ -180,4 +183,11 @@ def _final_cost(lease: Lease, receipt: Receipt | None) -> Cost:
 def _closed(services: Services, lease: Lease) -> LeaseReport:
     receipt = services.store.receipt(lease.follows or lease.id)
     cost = _final_cost(lease, None if lease.follows else receipt)
-    return LeaseReport(lease=lease, cost=cost, verdict=None, receipts=(receipt,) if receipt else ())
+    undated = {f"{lease.requested_at:%Y-%m-%d}": lease.final_usd} if lease.final_usd else {}
+    return LeaseReport(
+        lease=lease,
+        cost=cost,
+        verdict=None,
+        receipts=(receipt,) if receipt else (),
+        spent_by_day=lease.final_by_day or undated,
+    )

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from chalicelib.domain.case import Effect
+from chalicelib.domain.money import exact
 
 JsonValue = Any
 """A dict, list, string, number, bool or None, all the way down."""
@@ -27,7 +28,7 @@ def plain(value: object) -> JsonValue:
         case Enum():
             return value.value
         case Decimal():
-            return money(value)
+            return exact(value)
         case datetime():
             return moment(value)
         case timedelta():
@@ -52,11 +53,6 @@ def _nested(value: object) -> JsonValue:
             return [plain(item) for item in value]
         case _:
             raise TypeError(f"no JSON form for {type(value).__name__}")
-
-
-def money(amount: Decimal) -> str:
-    """All digits, never an exponent."""
-    return f"{amount:f}"
 
 
 def number(amount: Decimal) -> int | float:

@@ -9,6 +9,8 @@ from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Charge, Hold, Lease, Receipt
+from chalicelib.domain.money import ZERO
+from chalicelib.domain.periods import cost_in
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases.budgets import BudgetReport
@@ -56,7 +58,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "egress_usd": cost.egress_usd,
             "egress": egress(report),
             "leftovers": cost.leftovers,
-            "budgets": [charge(each) for each in told.charges],
+            "budgets": [share(each, report) for each in told.charges],
             "verdict": report.verdict and verdict(report.verdict),
             "ssh": ssh(told, report.instances),
             "failure": told.failure,
@@ -77,9 +79,20 @@ def hold(told: Hold) -> JsonValue:
     return {part: usd for part, usd in plain(told).items() if part != "hourly_usd"}
 
 
-def charge(told: Charge) -> JsonValue:
-    """What a lease holds on one budget."""
-    return plain({"name": told.budget, "period_key": told.period_key, "held_usd": told.amount_usd})
+def share(told: Charge, of: LeaseReport) -> JsonValue:
+    """A lease on one budget in one period: what of its hold was put there, what it has cost there, and what is held of
+    it still, which is nothing once it is closed."""
+    spent = cost_in(told.period_key, of.spent_by_day)
+    held = max(told.amount_usd - spent, ZERO) if of.lease.is_open else ZERO
+    return plain(
+        {
+            "name": told.budget,
+            "period_key": told.period_key,
+            "hold_usd": told.amount_usd,
+            "spent_usd": spent,
+            "held_usd": held,
+        }
+    )
 
 
 def verdict(told: Verdict) -> JsonValue:

@@ -1,6 +1,7 @@
 """Budgets, policy, sweeps, health and the two triggers without HTTP."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from chalice.test import Client
 
 import app as curfew
 from chalicelib.web.events import EventsFailed
+from tests.builders import HOUR
 from tests.doubles.memory_ports import MINUTE, START
 from tests.unit.web_kit import World, open_world
 
@@ -80,10 +82,30 @@ def test_a_budget_comes_back_as_it_was_put(world: World) -> None:
     assert world("GET", "/budgets/mine") == (200, put)
     assert world("GET", "/budgets") == (200, {"items": [put], "next": None})
     lease = world.launched()
-    assert lease["budgets"] == [{"name": "mine", "period_key": "2026-11-23", "held_usd": lease["hold_usd"]}]
+    (share,) = lease["budgets"]
+    assert (share["name"], share["period_key"], share["hold_usd"]) == (
+        "mine",
+        "2026-11-23",
+        lease["hold_usd"],
+    )
     assert world.respond("DELETE", "/budgets/mine").status_code == 204
     assert world("GET", "/budgets/mine")[0] == 404
     assert world("PUT", "/budgets/no%20name", sent)[0] in {404, 422}
+
+
+def test_a_lease_tells_what_it_holds_on_a_budget_and_what_it_spent_there(world: World) -> None:
+    """What is spent is held no more, and once it is closed nothing is."""
+    world("PUT", "/budgets/all", {"limit_usd": 100})
+    lease = world.launched()
+    world.clock.advance(HOUR)
+    (share,) = world("GET", f"/leases/{lease['id']}")[1]["budgets"]
+    assert 1 < Decimal(share["spent_usd"]) < 2
+    assert Decimal(share["held_usd"]) + Decimal(share["spent_usd"]) == Decimal(share["hold_usd"])
+    world("DELETE", f"/leases/{lease['id']}")
+    closed = world("GET", f"/leases/{lease['id']}")[1]
+    (share,) = closed["budgets"]
+    assert (share["hold_usd"], share["held_usd"]) == (lease["hold_usd"], "0")
+    assert share["spent_usd"] == closed["accrued_usd"]
 
 
 def test_a_limit_below_what_is_held_needs_force(world: World) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain import due
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.evidence import Use
+from chalicelib.domain.money import exact
 
 
 def idle(case: Case) -> Finding | None:
@@ -32,7 +33,7 @@ def idle(case: Case) -> Finding | None:
         "use": evidence.use.value,
         "idle_since": evidence.since.isoformat(),
         "idle_minutes": str(int((case.now - evidence.since) / timedelta(minutes=1))),
-        "hourly_usd": str(case.cost.hourly_usd),
+        "hourly_usd": exact(case.cost.hourly_usd),
     }
     if case.now >= ends_at and (warned_at or not lead):
         effect = Effect.END

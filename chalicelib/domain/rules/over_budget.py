@@ -6,7 +6,7 @@ from decimal import Decimal
 from chalicelib.domain.budget import Budget, Consequence
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.due import spent_at
-from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.money import ZERO, exact, show
 
 
 def over_budget(case: Case) -> Finding | None:
@@ -23,17 +23,17 @@ def over_budget(case: Case) -> Finding | None:
     ending = case.ending_usd if is_saved or not case.lease.is_adopted else ZERO
     limit = hold.total_usd - case.saving_usd - ending - allowance
     figures = {
-        "accrued_usd": str(accrued),
-        "hold_usd": str(hold.total_usd),
-        "ends_at_usd": str(max(limit, ZERO)),
-        "hourly_usd": str(case.cost.hourly_usd),
+        "accrued_usd": exact(accrued),
+        "hold_usd": exact(hold.total_usd),
+        "ends_at_usd": exact(max(limit, ZERO)),
+        "hourly_usd": exact(case.cost.hourly_usd),
     }
     if lowered := _lowered(case):
         return Finding(
             rule="over_budget",
             effect=Effect.END,
             reason=f"the limit of budget {lowered.name!r} was lowered to {show(lowered.limit_usd)} by force",
-            figures={**figures, "limit_usd": str(lowered.limit_usd)},
+            figures={**figures, "limit_usd": exact(lowered.limit_usd)},
             ends_at=case.now,
         )
     spent_out = _spent_out(case)

@@ -7,7 +7,7 @@ from chalicelib.domain.budget import BudgetState, Period
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.due import spent_at
 from chalicelib.domain.lease import Charge, Lease
-from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.money import ZERO, exact, show
 from chalicelib.domain.periods import ends_at, starts_at
 
 
@@ -44,8 +44,8 @@ def _share_used(case: Case, lease: Lease, state: BudgetState) -> Finding | None:
     figures = {
         "share_of": state.budget.name,
         "period_key": state.period_key,
-        "share_usd": str(held),
-        "accrued_usd": str(accrued),
+        "share_usd": exact(held),
+        "accrued_usd": exact(accrued),
     }
     if state.left_usd < accrued - held:
         figures["budget"] = state.budget.name
@@ -79,8 +79,8 @@ def _others_share(case: Case, lease: Lease, state: BudgetState) -> Finding | Non
         figures={
             "share_of": state.budget.name,
             "period_key": state.period_key,
-            "share_usd": str(held),
-            "accrued_usd": str(accrued),
+            "share_usd": exact(held),
+            "accrued_usd": exact(accrued),
             "budget": state.budget.name,
         },
         due_at=case.now,
@@ -101,7 +101,7 @@ def _no_share_next(case: Case, lease: Lease, state: BudgetState) -> Finding | No
         rule="over_share",
         effect=Effect.END if case.now >= ends else Effect.KEEP,
         reason=f"budget {state.budget.name!r} holds {show(held)} for it in {key}, which does not pay for its end",
-        figures={"share_of": state.budget.name, "period_key": key, "share_usd": str(held)},
+        figures={"share_of": state.budget.name, "period_key": key, "share_usd": exact(held)},
         ends_at=ends,
         due_at=ends,
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chalicelib.domain.case import Case, Effect, Finding
-from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.money import ZERO, exact, show
 
 
 def stopped_still_billing(case: Case) -> Finding | None:
@@ -27,7 +27,7 @@ def stopped_still_billing(case: Case) -> Finding | None:
         rule="stopped_still_billing",
         effect=effect,
         reason=f"it has been stopped since {since:%Y-%m-%d %H:%M} UTC, and what it keeps costs {show(monthly)} a month",
-        figures={"stopped_since": since.isoformat(), "monthly_usd": str(monthly)},
+        figures={"stopped_since": since.isoformat(), "monthly_usd": exact(monthly)},
         ends_at=ends_at,
         due_at=min((at for at in (warns_at, ends_at) if at and at > case.now), default=None),
     )

@@ -1,7 +1,7 @@
 """unleased: what becomes of a box that nobody launched through Curfew."""
 
 from chalicelib.domain.case import Case, Effect, Finding
-from chalicelib.domain.money import show
+from chalicelib.domain.money import exact, show
 
 
 def unleased(case: Case) -> Finding | None:
@@ -13,7 +13,7 @@ def unleased(case: Case) -> Finding | None:
             rule="unleased",
             effect=Effect.WARN,
             reason=f"it costs {hourly} an hour and Curfew does not end it: {reason}",
-            figures={"hourly_usd": str(case.cost.hourly_usd)},
+            figures={"hourly_usd": exact(case.cost.hourly_usd)},
         )
     if not case.lease.is_adopted:
         return None
@@ -23,7 +23,7 @@ def unleased(case: Case) -> Finding | None:
         reason=f"nobody launched it through Curfew; adopted at {case.lease.requested_at:%Y-%m-%d %H:%M} UTC",
         figures={
             "adopted_at": case.lease.requested_at.isoformat(),
-            "hold_usd": str(case.lease.hold.total_usd),
+            "hold_usd": exact(case.lease.hold.total_usd),
         },
         ends_at=case.lease.expires_at,
     )
