@@ -24,6 +24,7 @@ from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.reservations import Reservation, ReservationLook
 from chalicelib.domain.storage import GP3_IOPS, GP3_MIBPS, Disk, Volume
 from chalicelib.domain.timer import Timer
 
@@ -128,6 +129,9 @@ class Compute(Protocol):
 
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """The volumes attached to each instance, none for one that EC2 does not know. Raises Unavailable."""
+
+    def reservations(self, region: str) -> tuple[Reservation, ...]:
+        """The active capacity reservations of a region. Raises Unavailable."""
 
     def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
         """Whether each instance type has accelerators; None for one that the region does not know, no entry for one it
@@ -267,7 +271,9 @@ class Account:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRecord:
     """What one sweep saw and did. `regions`: name → `ok`, `denied: …` or `failed: …`. `unleased_hourly_usd`: the most
-    that boxes without a lease cost an hour."""
+    that boxes without a lease cost an hour. `seen`: boxes that were seen; `expected`: those that open leases run, as it
+    is written. `ends_denied`: calls of ends that AWS denied. `pages`: of instances that each region answered with; one
+    that does not answer in full has failed. `took_ms`: until the record was made."""
 
     id: str
     started_at: datetime
@@ -286,6 +292,10 @@ class SweepRecord:
     reported: tuple[Mapping[str, str], ...] = ()
     lacking: tuple[str, ...] = ()
     unleased_hourly_usd: Decimal = Decimal(0)
+    expected: int = 0
+    ends_denied: int = 0
+    took_ms: int = 0
+    pages: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +437,12 @@ class Store(Protocol):
     def learn(self, learned: Sequence[Learned]) -> None:
         """Keep this in place of all that was kept; of two writers the later one stands."""
 
+    def reservation_look(self) -> ReservationLook | None:
+        """What the last look at capacity reservations has found; None before the first."""
+
+    def keep_reservation_look(self, look: ReservationLook, *, notices: Sequence[Notice] = ()) -> None:
+        """Keep this in place of the last one, and tell people."""
+
     def type_facts(self) -> tuple[TypeFact, ...]:
         """What EC2 said of instance types that the table of families does not have."""
 
@@ -476,9 +492,6 @@ class Timers(Protocol):
     def delete(self, region: str, name: str) -> None:
         """Remove a timer; absent is fine. Raises Unavailable."""
 
-    def names(self, region: str, prefix: str) -> tuple[str, ...]:
-        """The timers of a region whose names begin so. Raises Unavailable."""
-
 
 class NoTimers:
     """No role for timers is set: nothing is armed."""
@@ -490,11 +503,6 @@ class NoTimers:
 
     def delete(self, region: str, name: str) -> None:
         """Not done."""
-
-    def names(self, region: str, prefix: str) -> tuple[str, ...]:
-        """None."""
-        del region, prefix
-        return ()
 
 
 class Notifier(Protocol):

@@ -229,6 +229,17 @@ def reported(instance_id: str, finding: Finding, now: datetime) -> Notice:
     )
 
 
+def reserved(reservation_id: str, finding: Finding, now: datetime) -> Notice:
+    """Capacity that is reserved and unused, told once a day."""
+    return Notice(
+        id=f"{reservation_id}:reported:{now:%Y-%m-%d}",
+        kind=Kind.REPORTED,
+        at=now,
+        title=f"{reservation_id} bills: {finding.reason}",
+        lines=(f"To end it: aws ec2 cancel-capacity-reservation --capacity-reservation-id {reservation_id}",),
+    )
+
+
 def spared(lease: Lease, finding: Finding, now: datetime) -> Notice:
     """A box that should end and that something spares, told once a day."""
     return _about(
@@ -245,7 +256,7 @@ def stuck(lease: Lease, now: datetime) -> Notice:
     each time and never more than four hours apart."""
     since = lease.ending.decided_at if lease.ending else now
     told = loudness(since, now)
-    is_on = any(run.ended_at is None for run in lease.runs)
+    is_on = not lease.runs or any(run.ended_at is None for run in lease.runs)
     bills = "goes on billing" if is_on else "goes on billing its storage"
     loud = "" if told == 1 else f"STILL THERE after {_length(now - since)}: "
     if now - since >= URGENT_AFTER:

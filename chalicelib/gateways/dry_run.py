@@ -22,6 +22,7 @@ from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt, Status
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.reservations import Reservation, ReservationLook
 from chalicelib.domain.storage import Volume
 from chalicelib.ports import (
     Account,
@@ -61,6 +62,10 @@ class DryRunCompute:
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """As they are."""
         return self._compute.volumes(region, instance_ids)
+
+    def reservations(self, region: str) -> tuple[Reservation, ...]:
+        """As they are."""
+        return self._compute.reservations(region)
 
     def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
         """As they are."""
@@ -298,6 +303,13 @@ class ScratchStore:
 
     def learn(self, learned: Sequence[Learned]) -> None:
         """Not kept."""
+
+    def reservation_look(self) -> ReservationLook | None:
+        """As it is."""
+        return self._store.reservation_look()
+
+    def keep_reservation_look(self, look: ReservationLook, *, notices: Sequence[Notice] = ()) -> None:
+        """Not kept, and nobody is told."""
 
     def type_facts(self) -> tuple[TypeFact, ...]:
         """As they are."""

@@ -1,14 +1,18 @@
-"""What EC2 said of instance types that the table of families does not have, all in one item."""
+"""What was last seen of what changes seldom, an item each: instance types that the table of families does not have, and
+capacity that is reserved and unused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.accelerators import TypeFact
+from chalicelib.domain.notices import Notice
+from chalicelib.domain.reservations import ReservationLook
 from chalicelib.gateways import dynamodb_codec as codec
-from chalicelib.gateways.dynamodb_records import Records
+from chalicelib.gateways.dynamodb_outbox import OutboxRecords
 from chalicelib.gateways.dynamodb_table import HASTE_SECONDS, Key, Write
 
 TYPES: Key = ("TYPES", "KNOWN")
+RESERVATIONS: Key = ("RESERVATIONS", "LOOK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +20,7 @@ class _Types:
     facts: tuple[TypeFact, ...] = ()
 
 
-class TypeRecords(Records):
+class TypeRecords(OutboxRecords):
     """Of two writers the later one stands: what the other learned is asked for again."""
 
     def type_facts(self) -> tuple[TypeFact, ...]:
@@ -28,3 +32,12 @@ class TypeRecords(Records):
         """Keep this in place of all that was kept."""
         item = codec.document(_Types(facts=tuple(facts)))
         self._table.commit([Write(operation="Put", key=TYPES, item=item)], patience=HASTE_SECONDS)
+
+    def reservation_look(self) -> ReservationLook | None:
+        """What the last look at capacity reservations has found."""
+        item = self._table.get(RESERVATIONS)
+        return codec.read(ReservationLook, item) if item else None
+
+    def keep_reservation_look(self, look: ReservationLook, *, notices: Sequence[Notice] = ()) -> None:
+        """Keep it, and tell people."""
+        self._commit([Write(operation="Put", key=RESERVATIONS, item=codec.document(look))], notices)

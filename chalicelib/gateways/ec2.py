@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
+from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Disk, Volume
 from chalicelib.gateways import (
     ec2_attempts,
@@ -19,6 +20,7 @@ from chalicelib.gateways import (
     ec2_images,
     ec2_launch,
     ec2_observe,
+    ec2_reservations,
     ec2_types,
     ec2_volumes,
 )
@@ -71,6 +73,10 @@ class Ec2Compute:
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """The volumes attached to each instance."""
         return ec2_volumes.volumes(self._aws, region, instance_ids)
+
+    def reservations(self, region: str) -> tuple[Reservation, ...]:
+        """The active capacity reservations of a region."""
+        return ec2_reservations.reservations(self._aws, region)
 
     def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
         """Whether each instance type has accelerators."""

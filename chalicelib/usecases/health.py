@@ -8,6 +8,7 @@ from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.missed import Missed, missed
 from chalicelib.domain.money import show
 from chalicelib.domain.policy import NOT_ENFORCED
+from chalicelib.domain.reservations import Unused
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases.bills import bill_trouble
 from chalicelib.usecases.guard import guard_cost
@@ -34,6 +35,8 @@ class Health:
     waiting_notices: int
     open_leases: int
     guard: GuardCost
+    reservations: tuple[Unused, ...] = ()
+    """Capacity that is reserved and unused, as of the last hourly look: it bills, and nothing cancels it."""
 
 
 def health(services: Services) -> Health:
@@ -66,6 +69,7 @@ def health(services: Services) -> Health:
         waiting_notices=waiting,
         open_leases=len(leases),
         guard=cost,
+        reservations=look.unused if (look := services.store.reservation_look()) else (),
     )
 
 

@@ -7,13 +7,14 @@ lease is claimed by a conditional write before anything is called.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain import notices
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import StateChange
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
+from chalicelib.domain.missed import denials
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.plan import Plan, plan
 from chalicelib.domain.rescue import on_end_of
@@ -33,6 +34,7 @@ from chalicelib.usecases.extend import finish_changes
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
 from chalicelib.usecases.metering import learn
 from chalicelib.usecases.recover import recover_launches
+from chalicelib.usecases.reservations import look_for_reservations
 from chalicelib.usecases.rest import change_resting
 from chalicelib.usecases.second_look import look_again
 from chalicelib.usecases.tagging import tag_boxes
@@ -86,10 +88,11 @@ def sweep(
     unarmed = timers.repair(services, facts, verdicts) if only is None else ()
     timers.remove(services, receipts)
     unnamed = identify(services, facts) if only is None else None
+    unreserved = look_for_reservations(services, facts) if only is None else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
     return replace(
         record,
-        lacking=(*record.lacking, *unarmed, *filter(None, [unheard, untold, untagged, unnamed, unbilled])),
+        lacking=(*record.lacking, *unarmed, *filter(None, [unheard, untold, untagged, unnamed, unreserved, unbilled])),
     )
 
 
@@ -234,6 +237,10 @@ def _record(
         },
         seen=sum(1 for lease in facts.leases for i in facts.owned(lease).live) + len(facts.loose),
         leases=len(facts.leases),
+        expected=sum(1 for lease in facts.stored.values() for run in lease.runs if run.ended_at is None),
+        ends_denied=sum(denials(receipt.steps) for receipt in receipts if receipt.status == "ending"),
+        took_ms=(finished_at - facts.now) // timedelta(milliseconds=1),
+        pages={v.region: v.pages for v in facts.sight.views if v.status == "ok"},
         ended=tuple(r.lease_id for r in receipts if r.status != "ending"),
         ending=tuple(r.lease_id for r in receipts if r.status == "ending"),
         warned=tuple(v.case.lease.id for v, _ in intent.warnings if v.case.lease),

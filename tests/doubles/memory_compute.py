@@ -15,6 +15,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import GONE, RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
+from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Volume
 from chalicelib.gateways import ec2_attempts
 from chalicelib.gateways.aws import DENIED, THROTTLES
@@ -42,7 +43,9 @@ __all__ = [
 
 T = TypeVar("T")
 HANGS_FOR = 12.0
-LOOKS = frozenset({"regions", "observe", "image", "volumes", "find_launched", "saved_images", "accelerated"})
+LOOKS = frozenset(
+    {"regions", "observe", "image", "volumes", "find_launched", "saved_images", "accelerated", "reservations"}
+)
 REFUSALS = (
     "Insufficient",
     "Invalid",
@@ -171,9 +174,19 @@ class MemoryCompute:
 
         return self._call("volumes", region, instance_ids, disks, _unavailable)
 
+    def reservations(self, region: str) -> tuple[Reservation, ...]:
+        def some() -> tuple[Reservation, ...]:
+            return tuple(one for one in self.ec2.reservations if one.region == region)
+
+        return self._call("reservations", region, (), some, _unavailable)
+
     def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
         return self._call(
-            "accelerated", region, names, lambda: {one: self.ec2.types.get(one) for one in names}, _unavailable
+            "accelerated",
+            region,
+            names,
+            lambda: {one: self.ec2.types.get(one) for one in names},
+            _unavailable,
         )
 
     def attempts(

@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.domain.instance import AT_REST, GONE, RegionView
 from chalicelib.domain.lease import Attempt
+from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Volume
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
@@ -38,6 +39,7 @@ class MemoryEc2:
         self.images: dict[str, Image] = {AMI.id: AMI}
         self.albums = MemoryImages(self)
         self.templates: set[tuple[str, str]] = set()
+        self.reservations: list[Reservation] = []
         self.types: dict[str, bool] = {}
         """Whether types that the table of families does not have are accelerated."""
         self.no_capacity: set[tuple[str, str]] = set()

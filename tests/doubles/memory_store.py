@@ -21,6 +21,7 @@ from chalicelib.domain.money import ZERO
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.periods import MOST_PERIODS, keys
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.reservations import ReservationLook
 from chalicelib.gateways import dynamodb_holds as holds
 from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
 from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_text
@@ -60,6 +61,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
         self._outbox: dict[str, _Waiting] = {}
         self._learned: tuple[str, ...] = ()
         self._types: tuple[str, ...] = ()
+        self._reservations = ""
         self._usage: dict[str, Usage] = {}
 
     # Policy and account
@@ -348,6 +350,15 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
     @call
     def learn(self, learned: Sequence[Learned]) -> None:
         self._learned = tuple(map(to_text, learned))
+
+    @call
+    def reservation_look(self) -> ReservationLook | None:
+        return from_text(ReservationLook, self._reservations) if self._reservations else None
+
+    @call
+    def keep_reservation_look(self, look: ReservationLook, *, notices: Sequence[Notice] = ()) -> None:
+        self._reservations = to_text(look)
+        self._tell(notices)
 
     @call
     def type_facts(self) -> tuple[TypeFact, ...]:
