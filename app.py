@@ -16,6 +16,7 @@ from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases import budgets, end, extend, health, launch, policies, quotes, report
+from chalicelib.usecases import expire as expiring
 from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
 from chalicelib.web import budgets as budget_bodies
@@ -63,6 +64,16 @@ def on_ec2_event(event: SQSEvent) -> None:
             [record.body for record in event],
             lambda subject, news: _swept(sweeping.sweep(services, trigger="event", only=subject, news=news)),
         )
+
+
+@app.lambda_function(name="expire")
+def expire(event: dict[str, str], context: Any) -> dict[str, str]:
+    """A timer's call: end the lease that it names, if it is over."""
+    del context
+    with metering.invocation(door.services):
+        told = {"lease": event["lease"], "outcome": expiring.expire(door.services(), event["lease"])}
+        logs.line("expire", **told)
+        return told
 
 
 @app.route("/spot-requests", methods=["POST"], content_types=ANY)

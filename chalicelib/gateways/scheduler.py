@@ -50,14 +50,6 @@ class SchedulerTimers:
             if code_of(error) != ABSENT:
                 raise unavailable(f"removing {name} in {region}", error) from error
 
-    def names(self, region: str, prefix: str) -> tuple[str, ...]:
-        """The timers of a region whose names begin so. Raises Unavailable."""
-        try:
-            pages = self._client(region).get_paginator("list_schedules").paginate(NamePrefix=prefix)
-            return tuple(one.get("Name") or "" for page in pages for one in page.get("Schedules") or [])
-        except AWS_ERRORS as error:
-            raise unavailable(f"listing timers in {region}", error) from error
-
     def _client(self, region: str) -> Any:
         return self._aws.client("scheduler", region, HURRIED)
 

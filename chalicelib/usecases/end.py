@@ -12,7 +12,7 @@ from chalicelib.domain.meter import measure
 from chalicelib.domain.receipts import receipt_of
 from chalicelib.domain.tracking import track
 from chalicelib.ports import Services
-from chalicelib.usecases import teardown
+from chalicelib.usecases import teardown, timers
 from chalicelib.usecases.gather import Facts, gather, obstacle_of
 
 REMEMBERED_FOR = timedelta(days=31)
@@ -75,7 +75,9 @@ def _end(services: Services, facts: Facts, lease: Lease, *, by: str) -> Receipt:
         claimed = teardown.begin(services, lease, _asked(by), owned, facts.now)
     if claimed is None:
         return _being_ended(services, facts, lease.id, facts.now)
-    return teardown.carry_out(services, facts, [claimed])[0]
+    (receipt,) = teardown.carry_out(services, facts, [claimed])
+    timers.remove(services, [receipt])
+    return receipt
 
 
 def _asked(by: str) -> teardown.Why:

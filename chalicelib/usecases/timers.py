@@ -60,12 +60,12 @@ def remove(services: Services, receipts: Iterable[Receipt]) -> None:
     gone, fires in vain and is gone too."""
     if not services.timers.is_configured:
         return
-    begun = services.clock.now()
+    begun, patience = services.clock.now(), timedelta(seconds=services.patience(PATIENCE.total_seconds()))
     down: set[str] = set()
     for receipt in receipts:
         lease = services.store.lease(receipt.lease_id) if receipt.status == "done" else None
         for timer in lease.timers if lease and lease.status is Status.CLOSED else ():
-            if timer.region in down or timer.at <= begun or services.clock.now() - begun > PATIENCE:
+            if timer.region in down or timer.at <= begun or services.clock.now() - begun >= patience:
                 continue
             try:
                 services.timers.delete(timer.region, timer.name)

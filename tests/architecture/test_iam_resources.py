@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.ends import CANCEL, DELETE_FLEET, TERMINATE
 from chalicelib.domain.lease import LaunchOrder, RequestType
 from chalicelib.gateways import ec2_attempts
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
@@ -32,6 +33,7 @@ NAMES = {
     "AWS::Region": "us-east-1",
     "CurfewTable.Arn": TABLE,
     "CurfewLogs.Arn": "arn:aws:logs:us-east-1:123456789012:log-group:curfew:*",
+    "CurfewTimers.Arn": "arn:aws:iam::123456789012:role/stack-CurfewTimers-1",
     "CurfewEc2Events.Arn": "arn:aws:sqs:us-east-1:123456789012:events",
     **{name: str(one.get("Default")) for name, one in RESOURCES["Parameters"].items()},
 }
@@ -236,3 +238,40 @@ def test_a_box_may_get_a_role_of_the_deployment_s_pattern_alone() -> None:
         f"{role}curfew-trainer",
         {"iam:PassedToService": {"lambda.amazonaws.com"}},
     )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_timers_get_their_own_role_and_no_other(function: str) -> None:
+    """Scheduler calls in nobody else's name, and Curfew touches no timer of others."""
+    passed = {"iam:PassedToService": {"scheduler.amazonaws.com"}}
+    assert admits(function, "iam:PassRole", NAMES["CurfewTimers.Arn"], passed)
+    assert not admits(function, "iam:PassRole", "arn:aws:iam::123456789012:role/admin", passed)
+    schedule = "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/"
+    for action in ("CreateSchedule", "UpdateSchedule", "DeleteSchedule"):
+        assert admits(function, f"scheduler:{action}", f"{schedule}curfew-lease-1-expire")
+        assert not admits(function, f"scheduler:{action}", f"{schedule}backup")
+
+
+def test_the_role_of_the_timers_may_make_their_calls_and_no_others() -> None:
+    """It ends and calls Curfew; it starts nothing."""
+    role = RESOURCES["Resources"]["CurfewTimers"]["Properties"]
+    (policy,) = role["Policies"]
+    allowed = {
+        action
+        for one in policy["PolicyDocument"]["Statement"]
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+    calls = {f"ec2:{call[4].upper()}{call[5:]}" for call in (CANCEL, DELETE_FLEET, TERMINATE)}
+    assert allowed == {*calls, "lambda:InvokeFunction"}
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+
+
+def test_the_function_that_timers_call_is_named_as_the_settings_say() -> None:
+    """By a name of its own: its ARN in its own environment would be a circle."""
+    name = RESOURCES["Resources"]["Expire"]["Properties"]["FunctionName"]["Fn::Sub"]
+    variables = RESOURCES["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["CURFEW_EXPIRE_ARN"]["Fn::Sub"].endswith(f":function:{name}")
+    (policy,) = RESOURCES["Resources"]["CurfewTimers"]["Properties"]["Policies"]
+    (call,) = [one for one in policy["PolicyDocument"]["Statement"] if one["Sid"] == "CallCurfew"]
+    assert call["Resource"]["Fn::Sub"] == variables["CURFEW_EXPIRE_ARN"]["Fn::Sub"]

@@ -27,13 +27,6 @@ class MemoryTimers(AccidentProne):
         self._fail(region)
         self.armed.pop((region, name), None)
 
-    @call
-    def names(self, region: str, prefix: str) -> tuple[str, ...]:
-        self._fail(region)
-        return tuple(
-            sorted(name for where, name in self.armed if where == region and name.startswith(prefix))
-        )
-
     def of(self, lease_id: str) -> dict[str, datetime]:
         """When each timer of a lease fires, by the end's name, in the order in which they were made."""
         start = f"curfew-{lease_id}-"
