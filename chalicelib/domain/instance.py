@@ -108,6 +108,8 @@ class RegionView:
     spot_requests: tuple[SpotRequest, ...] = ()
     fleet_types: Mapping[str, str] = field(default_factory=dict)
     """Fleet id → `instant`, `maintain` or `request`, for the fleets its instances name."""
+    pages: int = 0
+    """How many pages its instances came in."""
 
 
 def doubted(views: Sequence[RegionView], expected: Collection[str]) -> tuple[RegionView, ...]:

@@ -9,6 +9,8 @@ from chalicelib.domain.lease import Lease, Status, Step
 
 ON_ITS_WAY = frozenset({"", "shutting-down", "stopping", "pending", "running"})
 """Answers of an end that has only not finished yet."""
+DENIALS = ("UnauthorizedOperation", "AccessDenied", "AuthFailure")
+"""What AWS answers where Curfew may not make a call."""
 TOO_LONG = timedelta(minutes=15)
 LOUDER_AFTER = tuple(timedelta(minutes=each) for each in (5, 15, 30, 60, 120, 240))
 LONGEST_SILENCE = timedelta(hours=4)
@@ -35,6 +37,11 @@ def open_steps(lease: Lease) -> tuple[Step, ...]:
 def refused(lease: Lease) -> tuple[Step, ...]:
     """Those to which AWS said no."""
     return tuple(step for step in open_steps(lease) if step.tried and step.answer not in ON_ITS_WAY)
+
+
+def denials(steps: Iterable[Step]) -> int:
+    """How many calls that are not done were denied: nothing but a change of permissions lets them pass."""
+    return sum(1 for step in steps if not step.done_at and any(code in step.answer for code in DENIALS))
 
 
 def missed(leases: Iterable[Lease], now: datetime) -> tuple[Missed, ...]:

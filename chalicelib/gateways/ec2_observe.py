@@ -68,10 +68,12 @@ def _view(region: str, look: Future[RegionView], patience: float) -> RegionView:
 
 def _look(aws: Aws, region: str, only: str | None) -> RegionView:
     ec2 = aws.ec2(region)
-    instances = tuple(_instances(ec2, region, only))
+    pages = list(_pages(ec2, only))
+    instances = tuple(one for page in pages for one in instances_of(page, region))
     spot_requests = _spot_requests(ec2, region, only, instances)
     return RegionView(
         region=region,
+        pages=len(pages),
         instances=instances,
         spot_requests=spot_requests,
         fleet_types=_fleet_types(
@@ -80,12 +82,9 @@ def _look(aws: Aws, region: str, only: str | None) -> RegionView:
     )
 
 
-def _instances(ec2: EC2Client, region: str, only: str | None) -> Iterator[Instance]:
+def _pages(ec2: EC2Client, only: str | None) -> Iterator[Mapping[str, Any]]:
     narrow: Any = {"Filters": [{"Name": "instance-id", "Values": [only]}]} if only else {}
-    for page in ec2.get_paginator("describe_instances").paginate(
-        **narrow, PaginationConfig={"PageSize": PAGE}
-    ):
-        yield from instances_of(page, region)
+    yield from ec2.get_paginator("describe_instances").paginate(**narrow, PaginationConfig={"PageSize": PAGE})
 
 
 def _spot_requests(
