@@ -3,7 +3,6 @@
 Fields and values of later milestones are absent, so that nothing asked for is silently ignored.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Literal, Self
@@ -63,11 +62,6 @@ class Sent(BaseModel):
     """What a caller sends: frozen, strict about its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def hints(cls) -> Mapping[str, str]:
-        """What each field takes, in words."""
-        return {name: field.description or "" for name, field in cls.model_fields.items()}
 
 
 class NoBody(Sent):
@@ -135,7 +129,7 @@ class QuoteQuery(Sent):
 class IdleBody(Sent):
     """A lease's own idle window."""
 
-    after: Length
+    after: Length = Field(description="an ISO 8601 duration such as PT30M")
 
 
 class LaunchBody(Sent):
@@ -231,8 +225,10 @@ class ExtendBody(Sent):
 class ScopeBody(Sent):
     """Whose leases a budget counts."""
 
-    kind: ScopeKind = ScopeKind.ACCOUNT
-    value: Label | None = None
+    kind: ScopeKind = Field(default=ScopeKind.ACCOUNT, description="account, owner or project")
+    value: Label | None = Field(
+        default=None, description="the owner or project: letters, digits and . _ : / = + @ -, 128 at most"
+    )
 
     @model_validator(mode="after")
     def _value_fits_kind(self) -> Self:
@@ -246,10 +242,10 @@ class ScopeBody(Sent):
 class ThresholdBody(Sent):
     """What happens when that much of the limit is spent."""
 
-    at_percent: Annotated[Decimal, Field(ge=0, le=1000)]
-    do: Annotated[
-        tuple[Consequence, ...], Field(min_length=1), AfterValidator(lambda do: tuple(dict.fromkeys(do)))
-    ]
+    at_percent: Decimal = Field(ge=0, le=1000, description="percent of the limit that is spent, 0 to 1000")
+    do: Annotated[tuple[Consequence, ...], AfterValidator(lambda do: tuple(dict.fromkeys(do)))] = Field(
+        min_length=1, description='a list of "notify", "stop_launches" and "end"'
+    )
 
 
 class BudgetBody(Sent):

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import ValidationError
-
 from chalicelib.domain.errors import CurfewError, NotFound, Refused, Unavailable
 from chalicelib.web.encode import plain
 
@@ -101,9 +99,9 @@ class Invalid(WebError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
-        names = ", ".join(dict.fromkeys(name for name, _ in errors if name))
+        names = ", ".join(dict.fromkeys(name for name, _ in errors))
         super().__init__(
-            f"nothing was done: {names or 'the body'} can't be accepted as sent; errors says why, and what would be",
+            f"nothing was done: {names} can't be accepted as sent; errors says why, and what would be",
             errors=[{"field": name, "detail": detail} for name, detail in errors],
         )
 
@@ -166,24 +164,3 @@ def _status(error: CurfewError) -> int:
             return HTTPStatus.SERVICE_UNAVAILABLE
         case _:
             return HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def invalid_from(error: ValidationError, *, hints: Mapping[str, str]) -> Invalid:
-    """pydantic's findings as fields and sentences; `hints` says how to mend a field."""
-    found = error.errors(include_url=False, include_context=True)
-    return Invalid([_sentence(one, hints) for one in found])
-
-
-def _sentence(found: Any, hints: Mapping[str, str]) -> tuple[str, str]:
-    path = [str(part) for part in found["loc"]]
-    name = ".".join(path)
-    match found["type"]:
-        case "extra_forbidden":
-            known = ", ".join(hints) or "none"
-            detail = f"there is no field {path[-1]!r}" + (f"; known: {known}" if len(path) == 1 else "")
-        case "missing":
-            detail = "this field is required"
-        case _:
-            detail = str(found["msg"]).removeprefix("Value error, ")
-    hint = hints.get(path[0], "") if path and found["type"] != "extra_forbidden" else ""
-    return name, f"{detail}; {hint}" if hint else detail

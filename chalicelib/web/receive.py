@@ -1,4 +1,4 @@
-"""Reading a request: JSON whatever `curl -d` calls it, decimals without a detour over floats, queries as last given."""
+"""Reading a request: JSON whatever `curl -d` calls it, decimals without a detour over floats, a query's keys once."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import Any, NoReturn, TypeVar
 from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
-from chalicelib.web.models import Sent
-from chalicelib.web.problems import BadJson, Invalid, UnsupportedMediaType, invalid_from
+from chalicelib.web.invalid import WHOLE, invalid_from
+from chalicelib.web.problems import BadJson, Invalid, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -35,8 +35,14 @@ def body(request: Request, model: type[M]) -> M:
 
 
 def query(request: Request, model: type[M]) -> M:
-    """The query as the model has it; of a repeated key the last counts."""
-    return _checked(model, dict(request.query_params or {}))
+    """The query as the model has it. A key that comes twice is refused: which of both was meant?"""
+    sent = request.query_params
+    if sent is None:
+        return _checked(model, {})
+    twice = [key for key in sent if len(sent.getlist(key)) > 1]
+    if twice:
+        raise Invalid([(key, "has to be given once in the query") for key in twice])
+    return _checked(model, dict(sent))
 
 
 def idempotency_key(request_headers: Any) -> str | None:
@@ -60,8 +66,7 @@ def _checked(model: type[M], sent: Any) -> M:
     try:
         return model.model_validate(sent)
     except ValidationError as error:
-        hints = model.hints() if issubclass(model, Sent) else dict.fromkeys(model.model_fields, "")
-        raise invalid_from(error, hints=hints) from error
+        raise invalid_from(error, model=model) from error
 
 
 def _parsed(raw: bytes) -> Any:
@@ -71,7 +76,7 @@ def _parsed(raw: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise BadJson(f"the body can't be read as JSON ({_short(error)}); nothing was done") from error
     if not isinstance(document, dict):
-        raise Invalid([("", "the body has to be a JSON object")])
+        raise Invalid([(WHOLE, "has to be a JSON object")])
     return document
 
 

@@ -5,8 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from http.client import HTTPConnection
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from chalice.app import Chalice, Request, Response
@@ -16,14 +15,13 @@ from chalice.test import Client
 from pydantic import Field
 
 from chalicelib.domain.errors import BudgetExceeded, Unavailable
-from chalicelib.gateways.ledger import MemoryLedger
-from chalicelib.ports import Services
 from chalicelib.settings import SettingsError
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.models import NoBody, NoQuery, PageQuery, Sent
+from tests.doubles.memory_compute import MemoryCompute
 from tests.doubles.memory_ports import MemoryClock
 from tests.doubles.memory_store import MemoryStore
-from tests.unit.web_kit import ADMIN, TOKEN, is_problem, logged, settings
+from tests.unit.web_kit import ADMIN, TOKEN, is_problem, logged, on_doubles, settings
 
 ANY = ["*/*"]
 
@@ -37,8 +35,9 @@ class Wish(Sent):
 def small_app() -> tuple[Chalice, Door]:
     """An app with a view for each way to answer and to fail."""
     app = Chalice(app_name="small", configure_logs=False)
-    parts = SimpleNamespace(clock=MemoryClock(), ledger=MemoryLedger(), store=MemoryStore())
-    door = Door(app, services=lambda: cast("Services", parts), settings=settings)
+    clock = MemoryClock()
+    services = on_doubles(clock, MemoryCompute(clock), MemoryStore())
+    door = Door(app, services=lambda: services, settings=settings)
 
     @app.route("/wishes", methods=["POST"], content_types=ANY)
     @door.endpoint(body=Wish, query=NoQuery)
@@ -183,7 +182,8 @@ def test_what_is_no_json_is_a_400(call: Caller, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw, field", [(b"[]", ""), (b'"x"', ""), (b"{}", "usd"), (b"", "usd"), (b'{"usd": 1, "eur": 1}', "eur")]
+    "raw, field",
+    [(b"[]", "body"), (b'"x"', "body"), (b"{}", "usd"), (b"", "usd"), (b'{"usd": 1, "eur": 1}', "eur")],
 )
 def test_what_the_schema_forbids_is_a_422_that_names_the_field(call: Caller, raw: bytes, field: str) -> None:
     """Each with a sentence."""
@@ -193,9 +193,12 @@ def test_what_the_schema_forbids_is_a_422_that_names_the_field(call: Caller, raw
     assert all(error["detail"] for error in answer[1]["errors"])
 
 
-def test_of_a_repeated_query_key_the_last_counts(call: Caller) -> None:
-    """As API Gateway's single-value form has it."""
-    assert call("GET", "/wishes?limit=3&limit=7")[1] == {"limit": 7, "cursor": None}
+def test_a_query_key_comes_once(call: Caller) -> None:
+    """Which of two was meant is not guessed, even where both say the same."""
+    for query in ("limit=3&limit=7", "limit=3&cursor=a&limit=3"):
+        answer = call("GET", f"/wishes?{query}")
+        assert is_problem(answer, 422, "invalid")
+        assert answer[1]["errors"] == [{"field": "limit", "detail": "has to be given once in the query"}]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=many", "limit=", "cursor=", "sort=asc"])

@@ -64,7 +64,6 @@ def seconds(world: World, method: str, path: str, body: object = None) -> tuple[
         ("PUT", "/budgets/new", {"limit_usd": 200}),
         ("DELETE", "/budgets/team", None),
         ("PATCH", "/leases/{id}", {"hours": 9}),
-        ("GET", "/health", None),
         ("GET", "/spend", None),
     ],
 )

@@ -5,15 +5,16 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from chalicelib.domain.errors import BudgetExceeded, CurfewError, NotFound, Refused, Stale, Unavailable
-from chalicelib.web.models import LaunchBody
+from chalicelib.domain.policy import Policy
+from chalicelib.web.invalid import invalid_from
+from chalicelib.web.models import BudgetBody, LaunchBody
 from chalicelib.web.problems import (
     TITLES,
     Invalid,
     Unauthorized,
-    invalid_from,
     problem_of,
     problem_of_unexpected,
     unknown_path,
@@ -100,7 +101,7 @@ def test_each_bad_field_has_a_sentence_with_the_fix() -> None:
     sent = {"image": "deep-learning", "hours": 0, "ssh_from": "me", "idle": {"afterr": "PT1H"}}
     with pytest.raises(ValidationError) as refusal:
         LaunchBody.model_validate(sent)
-    problem = problem_of(invalid_from(refusal.value, hints=LaunchBody.hints()))
+    problem = problem_of(invalid_from(refusal.value, model=LaunchBody))
     told = {error["field"]: error["detail"] for error in problem.body["errors"]}
     assert set(told) == {"instance_types", "image", "hours", "ssh_from", "idle.after", "idle.afterr"}
     assert told["instance_types"].startswith("this field is required; a list of 1 to 20 types")
@@ -109,6 +110,61 @@ def test_each_bad_field_has_a_sentence_with_the_fix() -> None:
     assert told["ssh_from"].startswith("there is no field 'ssh_from'; known: instance_types, image")
     assert problem.status == 422
     assert "ssh_from" in problem.body["detail"]
+
+
+@pytest.mark.parametrize(
+    "model, sent, told",
+    [
+        (BudgetBody, {"thresholds": "all"}, {"thresholds": "has to be a list; "}),
+        (BudgetBody, {"thresholds": [80]}, {"thresholds.0": "has to be an object; "}),
+        (BudgetBody, {"scope": "account"}, {"scope": 'has to be an object; {"kind": "account"}'}),
+        (
+            BudgetBody,
+            {"scope": {"name": "ada"}},
+            {"scope.name": "there is no field 'name'; known: kind, value"},
+        ),
+        (
+            BudgetBody,
+            {"thresholds": [{"at_percent": 80, "do": ["notify", "page"]}]},
+            {"thresholds.0.do.1": "has to be 'notify', 'stop_launches' or 'end'; a list of"},
+        ),
+        (
+            BudgetBody,
+            {"thresholds": [{"at_percent": 80, "do": []}]},
+            {"thresholds.0.do": "has to have at least 1"},
+        ),
+        (
+            BudgetBody,
+            {"thresholds": [{"percent": 80, "do": ["end"]}]},
+            {
+                "thresholds.0.at_percent": "this field is required; percent of",
+                "thresholds.0.percent": "there is no field 'percent'; known: at_percent, do",
+            },
+        ),
+        (
+            Policy,
+            {"idle": {"afterr": "PT1H"}},
+            {"idle.afterr": "there is no field 'afterr'; known: after, warn_before"},
+        ),
+        (
+            Policy,
+            {"unleased": {"run_fr": "PT1H"}},
+            {"unleased.run_fr": "there is no field 'run_fr'; known: effect, for"},
+        ),
+        (Policy, {"scope": {"regions": "here"}}, {"scope.regions": "has to be 'all' or has to be a list"}),
+        (Policy, {"stopped": []}, {"stopped": "has to be an object"}),
+    ],
+)
+def test_a_422_speaks_of_what_was_sent(model: type[BaseModel], sent: object, told: dict[str, str]) -> None:
+    """Lists and objects, each bad field once, what is known beside an unknown one: no word of how it is checked."""
+    whole = {"limit_usd": 1, **sent} if model is BudgetBody and isinstance(sent, dict) else sent
+    with pytest.raises(ValidationError) as refusal:
+        model.model_validate(whole)
+    errors = problem_of(invalid_from(refusal.value, model=model)).body["errors"]
+    assert [error["field"] for error in errors] == list(told)
+    for error in errors:
+        assert error["detail"].startswith(told[error["field"]])
+        assert not re.search(r"tuple|instance|Body|Input|valid ", error["detail"], flags=re.IGNORECASE)
 
 
 def test_an_unexpected_error_tells_nothing_of_its_inside() -> None:

@@ -72,11 +72,9 @@ def settings() -> Settings:
     )
 
 
-def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """The app with its door opened onto the doubles, for one test."""
-    clock = MemoryClock()
-    compute, store = MemoryCompute(clock), MemoryStore()
-    services = Services(
+def on_doubles(clock: MemoryClock, compute: MemoryCompute, store: MemoryStore) -> Services:
+    """Everything in memory, armed."""
+    return Services(
         clock=clock,
         compute=compute,
         metrics=MemoryMetrics(),
@@ -90,6 +88,13 @@ def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
         home_region="us-east-1",
         is_armed=True,
     )
+
+
+def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """The app with its door opened onto the doubles, for one test."""
+    clock = MemoryClock()
+    compute, store = MemoryCompute(clock), MemoryStore()
+    services = on_doubles(clock, compute, store)
     monkeypatch.setattr(curfew.door, "services", lambda: services)
     monkeypatch.setattr(curfew.door, "settings", settings)
     return World(clock, compute, store, services)
