@@ -2,8 +2,9 @@
 month.
 
 Neither is worth a transaction: a lost answer costs a question, a lost count fractions of a cent. So each is a plain put
-or update, and of two at once the later one stands. The first item of what was answered says how many there are (`shards`)
-and is written last: what a dead process left halfway mixes old answers with new ones, and the newest of a lease counts.
+or update, and of two at once the later one stands. The first item of what was answered says how many there are
+(`shards`) and is written last: what a dead process left halfway mixes old answers with new ones, and of each lease the
+newest counts.
 """
 
 from collections.abc import Mapping, Sequence

@@ -91,7 +91,7 @@ class Ec2Prices:
         wanted = self._spot.wanted(zones, since, now, fresh=fresh)
         if wanted:
             self._ask(wanted, now)
-            self._spot.recall(zones, since)
+        self._spot.recall(zones, since)
         return replace(self.on_demand(), spot=self._spot.known(zones, since, now))
 
     def keep(self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime) -> None:

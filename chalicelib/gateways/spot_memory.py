@@ -106,7 +106,8 @@ class SpotMemory:
     def recall(self, zones: Collection[Key], since: datetime) -> None:
         """Take from the table what EC2 did not tell of these pools. Never raises: what is unknown stays so."""
         with self._lock:
-            lacks = any(key not in self._pools or self._pools[key].since > since for key in zones)
+            asked = [key for key in zones if region_of(key[0])]
+            lacks = any(key not in self._pools or self._pools[key].since > since for key in asked)
         if self._cache is None or not lacks:
             return
         try:

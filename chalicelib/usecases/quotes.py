@@ -33,8 +33,8 @@ class Wish:
 class MarketQuote:
     """The answer, also for what the policy would not let anybody launch, which `objections` has then.
 
-    `hold` is for the time alone, `margin_usd` what the margin for its end adds: together they are what the budgets would
-    set aside. `zones`: cheapest now first; none where EC2 did not say, which is `lacking` then.
+    `hold` is for the time alone, `margin_usd` what the margin for its end adds: together they are what the budgets
+    would set aside. `zones`: cheapest now first; none where EC2 did not say, which is `lacking` then.
     """
 
     order: LaunchOrder

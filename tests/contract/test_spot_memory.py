@@ -103,6 +103,20 @@ def test_a_price_that_is_kept_is_in_force_until_the_next_one_is_known(world: Wor
     assert (moved_at, Decimal("0.7")) in path
 
 
+def test_what_is_kept_is_found_also_while_its_region_is_not_asked_again(world: World) -> None:
+    """A launch half a minute after another's failed question, of another type."""
+    kept = Kept()
+    first = Lambda(world, kept)
+    world.set_price(*POOL, Decimal("0.3"))
+    world.set_price(*SECOND_POOL, Decimal("0.2"))
+    first.usd(POOL, SECOND_POOL)
+    first.keep(POOL, SECOND_POOL)
+    silence(world)
+    world.advance(20 * MINUTE)
+    cold = Lambda(world, kept)
+    assert (cold.usd(POOL), cold.usd(SECOND_POOL)) == (Decimal("0.3"), Decimal("0.2"))
+
+
 def test_a_pool_that_nobody_was_ever_told_of_counts_at_the_cap(world: World) -> None:
     """Another pool's price says nothing of it."""
     kept = Kept()

@@ -84,14 +84,15 @@ class Town:
         self.ledger = MemoryLedger()
         aws = Aws(world.home_region, session=inner, ledger=self.ledger)
         self.mailbox = Mailbox()
+        store = DynamoStore(lambda: aws.client("dynamodb", aws.home_region), TABLE, sleep=lambda _: None)
         services = Services(
             clock=SystemClock(),
             compute=Ec2Compute(aws),
             metrics=CloudWatchMetrics(aws),
-            prices=Ec2Prices(aws),
+            prices=Ec2Prices(aws, cache=store),
             bills=CostExplorerBills(aws),
             trail=CloudTrail(aws, sleep=lambda _: None),
-            store=DynamoStore(lambda: aws.client("dynamodb", aws.home_region), TABLE, sleep=lambda _: None),
+            store=store,
             notifier=self.mailbox,
             ledger=self.ledger,
             regions=world.regions,
