@@ -59,4 +59,6 @@ def joined(first: Receipt | None, more: Receipt, root: str) -> Receipt:
         public_ipv4_usd=first.public_ipv4_usd + more.public_ipv4_usd,
         egress_usd=first.egress_usd + more.egress_usd,
         leftovers=(*first.leftovers, *more.leftovers),
+        snapshot_usd=first.snapshot_usd + more.snapshot_usd,
+        images=(*first.images, *more.images),
     )

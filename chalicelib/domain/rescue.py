@@ -147,12 +147,6 @@ def image_order(lease: Lease, instance_id: str) -> ImageOrder:
     )
 
 
-def reserve(lease: Lease) -> timedelta:
-    """How much later than its hour its box may still run so that it can be saved: its hold pays for the margin."""
-    is_saved = lease.order is not None and lease.order.on_end is OnEnd.IMAGE
-    return lease.margin(timedelta(0)) if is_saved else timedelta(0)
-
-
 def can_stop(box: Instance, requests: Iterable[SpotRequest]) -> bool:
     """Whether a box can be stopped and stays so: not one-time spot, none whose request was cancelled, and none that a
     fleet or a group would replace."""

@@ -176,6 +176,8 @@ def _final_cost(lease: Lease, receipt: Receipt | None) -> Cost:
             public_ipv4_usd=receipt.public_ipv4_usd,
             egress_usd=receipt.egress_usd,
             leftovers=receipt.leftovers,
+            snapshot_usd=receipt.snapshot_usd,
+            images=receipt.images,
         )
     return told if told.accrued_usd > 0 else Cost(compute_usd=lease.final_usd)
 

@@ -4,7 +4,7 @@ import hashlib
 from http import HTTPStatus
 
 from chalicelib.domain.errors import NotFound, Refused, Unavailable
-from chalicelib.domain.lease import LaunchOrder, Lease, RequestType, Status
+from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Status
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import Services
@@ -44,6 +44,7 @@ def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrd
         idle_after=idle_after,
         user_data=body.user_data,
         instance_profile=body.instance_profile,
+        on_end=OnEnd(body.on_end),
     )
 
 

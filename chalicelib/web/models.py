@@ -139,8 +139,9 @@ class LaunchBody(Sent):
         min_length=1, max_length=20, description='a list of 1 to 20 types such as ["g4dn.xlarge"]'
     )
     image: str = Field(
-        pattern=r"^ami-[0-9a-z]{1,32}$",
-        description="the id of an AMI in that region, such as ami-0abcdef1234567890",
+        pattern=rf"^(ami-[0-9a-z]{{1,32}}|mine:{LABEL.strip('^$')})$",
+        description="the id of an AMI in that region, such as ami-0abcdef1234567890, or mine:<name> for the "
+        "newest that on_end: image has saved under that name",
     )
     request_type: Literal["one-time", "persistent"] = Field(
         default="one-time", description="one-time, or persistent (EC2 starts it again after an interruption)"
@@ -188,7 +189,10 @@ class LaunchBody(Sent):
     project: Label | None = Field(
         default=None, description="letters, digits and . _ : / = + @ -, 128 at most"
     )
-    on_end: Literal["terminate"] = Field(default="terminate", description="only terminate so far")
+    on_end: Literal["terminate", "image"] = Field(
+        default="terminate",
+        description="terminate, or image: saved first, under its project's name, else its lease's id",
+    )
     idle: IdleBody | None = Field(
         default=None,
         description='{"after": "PT30M"}: end it when idle that long; may only tighten the policy',

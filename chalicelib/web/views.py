@@ -8,10 +8,11 @@ from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Charge, Hold, Lease, Receipt
+from chalicelib.domain.lease import Charge, Hold, Lease, OnEnd, Receipt
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import cost_in
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.rescue import on_end_of
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases.budgets import BudgetReport
 from chalicelib.usecases.health import Health
@@ -47,6 +48,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "expires_at": told.expires_at,
             "ran_before_for": told.ran_before_for if told.is_adopted else None,
             "closed_at": told.closed_at,
+            "on_end": on_end(report),
             "guest_deadline": None,
             "hold_usd": told.hold.total_usd,
             "hold": hold(told.hold),
@@ -57,7 +59,9 @@ def lease(report: LeaseReport) -> JsonValue:
             "public_ipv4_usd": cost.public_ipv4_usd,
             "egress_usd": cost.egress_usd,
             "egress": egress(report),
+            "snapshot_usd": cost.snapshot_usd,
             "leftovers": cost.leftovers,
+            "images": cost.images,
             "budgets": [share(each, report) for each in told.charges],
             "verdict": report.verdict and verdict(report.verdict),
             "ssh": ssh(told, report.instances),
@@ -65,6 +69,14 @@ def lease(report: LeaseReport) -> JsonValue:
             "receipts": [receipt(each) for each in report.receipts],
         }
     )
+
+
+def on_end(report: LeaseReport) -> str:
+    """What becomes of its boxes: as its end was begun, as it was ordered, or as the policy says of a found one."""
+    told, verdict = report.lease, report.verdict
+    if told.ending is not None:
+        return told.ending.on_end
+    return on_end_of(told, verdict.case.policy) if verdict else OnEnd.TERMINATE
 
 
 def egress(report: LeaseReport) -> str | None:

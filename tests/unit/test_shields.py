@@ -190,16 +190,6 @@ def test_an_adopted_box_that_was_not_seen_is_not_ended_unseen() -> None:
     assert decide(case(at("17:00"), lease=lease(), instances=())).effect is Effect.END
 
 
-@pytest.mark.parametrize("end", ["image", "stop"])
-def test_an_end_that_is_not_built_yet_is_not_replaced_by_a_harsher_one(end: str) -> None:
-    """A policy that asks to save or stop boxes does not have them terminated."""
-    gentle = policy(unleased={"end": end})
-    judged = case(at("17:00"), lease=OLD, policy=gentle)
-    assert decide(judged).effect is Effect.WARN
-    assert end in (ruled(decide(judged), "expired").spared_by or "")
-    assert decide(case(at("17:00"), lease=lease(), policy=gentle)).effect is Effect.END
-
-
 def test_terminate_terminates() -> None:
     """What this product is for."""
     judged: Case = case(at("17:00"), lease=OLD, policy=policy(unleased={"end": "terminate"}))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.errors import Refused
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
 from chalicelib.domain.notices import Kind
 from chalicelib.usecases.end import end_instance
@@ -267,3 +268,37 @@ def test_the_last_three_ends_of_a_name_keep_their_images() -> None:
         stage.until(stage.clock.now() + 75 * MINUTE)
     names = [image.name for image in stage.compute.ec2.albums.made.values()]
     assert names == ["other", "train", "train", "train"]
+
+
+def test_the_next_launch_finds_the_newest_as_mine() -> None:
+    """Under its project's name, and with its own disk; its box carries nothing of the old one."""
+    stage = Stage()
+    for _ in range(2):
+        one_hour(stage, ONE_TIME, project="train")
+        stage.until(stage.clock.now() + 75 * MINUTE)
+    newest = max(stage.compute.ec2.albums.made.values(), key=lambda image: image.created_at or at("00:00"))
+    again = stage.launch(image="mine:train")
+    (attempt,) = again.attempts
+    assert attempt.parameters["launch_template"]["LaunchTemplateData"]["ImageId"] == newest.id
+    assert stage.box(again.instance_ids[0]).tags["curfew:lease"] == again.id
+
+
+@pytest.mark.parametrize("owner, name, region", [("bob", "train", REGION), ("ada", "other", REGION)])
+def test_an_image_of_another_or_under_another_name_is_not_mine(owner: str, name: str, region: str) -> None:
+    """Nothing is launched, and the answer says what would be found."""
+    stage = Stage()
+    one_hour(stage, ONE_TIME, project="train")
+    stage.until(at("10:20"))
+    with pytest.raises(Refused, match=f"has no saved image '{name}'") as refusal:
+        stage.launch(owner=owner, image=f"mine:{name}", region=region)
+    assert refusal.value.slug == "image-not-found"
+    assert stage.alive == []
+
+
+def test_an_image_on_its_way_is_named() -> None:
+    """It may do in a minute."""
+    stage = Stage()
+    one_hour(stage, ONE_TIME, project="train")
+    stage.until(at("10:02"))
+    with pytest.raises(Refused, match="one is on its way"):
+        stage.launch(image="mine:train")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from chalicelib.domain.budget import Consequence, ScopeKind
 from chalicelib.domain.errors import Refused
-from chalicelib.domain.lease import LaunchOrder, RequestType
+from chalicelib.domain.lease import LaunchOrder, OnEnd, RequestType
 from chalicelib.domain.policy import Policy
 from chalicelib.web.budgets import budget_of
 from chalicelib.web.launches import body_hash, order_of
@@ -56,7 +56,7 @@ def test_every_wish_reaches_the_order() -> None:
         "egress_gb": 0,
         "target_capacity": 3,
         "project": "lab/α".replace("α", "a"),
-        "on_end": "terminate",
+        "on_end": "image",
         "idle": {"after": "PT20M"},
         "user_data": "#!/bin/sh\necho 1",
         "instance_profile": "arn:aws:iam::123456789012:instance-profile/curfew-box",
@@ -78,6 +78,7 @@ def test_every_wish_reaches_the_order() -> None:
         idle_after=timedelta(minutes=20),
         user_data="#!/bin/sh\necho 1",
         instance_profile="arn:aws:iam::123456789012:instance-profile/curfew-box",
+        on_end=OnEnd.IMAGE,
     )
     assert set(wishes) | {"image", "dry_run"} == set(LaunchBody.model_fields)
 
@@ -91,7 +92,6 @@ def test_every_wish_reaches_the_order() -> None:
         ("instance_types", ["G4DN.xlarge"]),
         ("instance_types", [f"g{n}.xlarge" for n in range(21)]),
         ("image", "deep-learning"),
-        ("image", "mine:x"),
         ("image", None),
         ("request_type", "maintain"),
         ("request_type", "none"),
@@ -119,7 +119,10 @@ def test_every_wish_reaches_the_order() -> None:
         ("target_capacity", True),
         ("project", "two words"),
         ("project", ""),
-        ("on_end", "image"),
+        ("on_end", "stop"),
+        ("image", "mine:"),
+        ("image", "mine:two words"),
+        ("image", "theirs:train"),
         ("idle", {"after": 3600}),
         ("idle", {"after": "1 hour"}),
         ("idle", {"after": "-PT1H"}),

@@ -80,6 +80,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
         ),
         *("budgets", "verdict", "ssh", "receipts"),
         *("compute_usd", "storage_usd", "public_ipv4_usd", "egress_usd", "egress", "leftovers"),
+        *("snapshot_usd", "images", "on_end"),
         *("hold", "origin", "requested_at", "closed_at", "failure"),
     }
     assert (lease["status"], lease["owner"], lease["project"], lease["request_type"]) == (
@@ -89,7 +90,8 @@ def test_a_launch_answers_its_lease(world: World) -> None:
     assert lease["ssh"] == "ssh -i lab.pem ec2-user@203.0.113.7"
     assert lease["verdict"]["effect"] == "keep"
     parts = ("compute_usd", "storage_usd", "public_ipv4_usd", "egress_usd")
-    assert set(lease["hold"]) == set(parts)
+    assert set(lease["hold"]) == {*parts, "snapshot_usd"}
+    assert lease["on_end"] == "terminate"
     assert len(lease["instance_ids"]) == len(lease["spot_request_ids"]) == len(world.compute.alive) == 1
     assert world("GET", f"/leases/{lease['id']}") == (200, lease)
     assert world("GET", "/leases") == (200, {"items": [lease], "next": None, "unseen": {}})
