@@ -5,27 +5,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.domain.admission import term_of
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState, Period
-from chalicelib.domain.case import Effect, Finding, Verdict
-from chalicelib.domain.cut import Cut, cut_to_fit
+from chalicelib.domain.cut import Cut
 from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Stale
 from chalicelib.domain.forecast import Burn, burn, used_up_at
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, show
-from chalicelib.domain.periods import MOST_PERIODS, cost_by_day, cost_in, ends_at, keys
+from chalicelib.domain.periods import ends_at
 from chalicelib.domain.rescue import on_end_of
-from chalicelib.domain.shields import spare
 from chalicelib.domain.standing import Standing, standings
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
-from chalicelib.usecases.billed import beyond_meter, count_bills
-from chalicelib.usecases.charge import charge_open_leases, closed_uncharged, missing_charges
+from chalicelib.usecases.billed import count_bills
+from chalicelib.usecases.charge import charge_open_leases
 from chalicelib.usecases.gather import Facts, gather, judge, with_ledger
+from chalicelib.usecases.limits import cut_of, horizon, judged, state_of, used_usd
 
 TRIES = 10
-ENDED_FOR_MONEY = Finding(rule="over_budget", effect=Effect.END, reason="a limit was lowered by force")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +83,13 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
         facts = with_ledger(services, looked) if tried else looked
         _refuse_other_scope(facts.book, budget)
         verdicts, _ = judge(services, facts)
-        used = _used_usd(services, facts, budget)
-        cut = _cut(facts, budget, used, verdicts)
+        used = used_usd(services, facts, budget)
+        cut = cut_of(facts, budget, used, verdicts)
         if cut.is_over and not force:
             if is_made:
                 delete(services, budget.name)
             raise _too_low(budget, cut)
-        most = {key: max(budget.limit_usd, used.get(key, ZERO)) for key in _judged(facts, budget, used)}
+        most = {key: max(budget.limit_usd, used.get(key, ZERO)) for key in judged(facts, budget, used)}
         try:
             services.store.put_budget(
                 _defined(facts.book, budget, cut), at_most=most, revision=facts.book.revision
@@ -112,9 +109,12 @@ def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
 
 def _too_low(budget: Budget, cut: Cut) -> BudgetExceeded:
     period = f" in {cut.period_key}" if cut.period_key != "total" else ""
+    forced = f"these leases end, in this order: {', '.join(cut.leases)}"
+    if not cut.leases:
+        forced = "it is set all the same and no lease ends: what is spent stays spent, and nothing else may be ended"
     return BudgetExceeded(
         f"limit_usd {show(budget.limit_usd)} is below what is spent and held{period} ({show(cut.used_usd)}); nothing "
-        f"was changed. With ?force=true these leases end, in this order: {', '.join(cut.leases) or 'none'}",
+        f"was changed. With ?force=true {forced}",
         budget=budget.name,
         period_key=cut.period_key,
         ending=list(cut.leases),
@@ -182,12 +182,8 @@ def _exhausted_at(
     return used_up_at(room, burning, now, ends_at(state.budget.period, now))
 
 
-def _state(book: BudgetBook, name: str) -> BudgetState | None:
-    return next((state for state in book.states if state.budget.name == name), None)
-
-
 def _refuse_other_scope(book: BudgetBook, budget: Budget) -> None:
-    known = _state(book, budget.name)
+    known = state_of(book, budget.name)
     if known is None:
         return
     now = known.budget
@@ -204,7 +200,7 @@ def _refuse_other_scope(book: BudgetBook, budget: Budget) -> None:
 
 def _defined(book: BudgetBook, budget: Budget, cut: Cut) -> Budget:
     """The definition as it is kept: a new one is of a new generation, and has to be filled."""
-    known = _state(book, budget.name)
+    known = state_of(book, budget.name)
     if known is None:
         return replace(budget, generation=book.revision + 1, is_filling=True, cut=cut.leases)
     of, is_filling = known.budget.generation, known.budget.is_filling
@@ -213,91 +209,11 @@ def _defined(book: BudgetBook, budget: Budget, cut: Cut) -> Budget:
 
 def _was_overtaken(services: Services, facts: Facts, budget: Budget, most: Mapping[str, Decimal]) -> bool:
     """Whether a new budget turned out to carry more than it was judged by: a launch came first."""
-    if _state(facts.book, budget.name):
+    if state_of(facts.book, budget.name):
         return False
-    book = services.store.budgets(facts.now, until=_horizon(facts))
+    book = services.store.budgets(facts.now, until=horizon(facts))
     made = [state for state in (*book.states, *book.later) if state.budget.name == budget.name]
     return any(state.used_usd > most.get(state.period_key, budget.limit_usd) for state in made)
-
-
-def _horizon(facts: Facts) -> datetime:
-    """As far as holds may reach: what is open, and what may be launched or adopted at this moment."""
-    policy = facts.policy
-    longest = max(policy.lease.max_for + policy.teardown.margin, policy.unleased.run_for)
-    return max([facts.now + longest, *(term_of(lease, policy).ends_at for lease in facts.leases)])
-
-
-def _judged(facts: Facts, budget: Budget, used: Mapping[str, Decimal]) -> list[str]:
-    """The periods that a limit is judged by: the present one, and those that holds reach into or may by now."""
-    reached = keys(budget.period, facts.now, _horizon(facts), at_most=MOST_PERIODS)
-    return list(dict.fromkeys([*reached, *used]))[:MOST_PERIODS]
-
-
-def _used_usd(services: Services, facts: Facts, budget: Budget) -> dict[str, Decimal]:
-    """What the present period and those after it carry, or will once filled: costs of closed leases, holds of open
-    ones."""
-    known = _state(facts.book, budget.name)
-    present = budget.period_key(facts.now)
-    book = services.store.budgets(facts.now, until=_horizon(facts))
-    used = {
-        state.period_key: state.used_usd
-        for state in (*book.states, *book.later)
-        if known and (state.budget.name, state.budget.generation) == (budget.name, known.budget.generation)
-    }
-    if known and not known.budget.is_filling:
-        return used
-    of = known.budget if known else replace(budget, generation=facts.book.revision + 1)
-    for lease in facts.leases:
-        covered = budget.covers(owner=lease.owner, project=lease.project)
-        if not covered or any(map(of.charged_by, lease.charges)):
-            continue
-        for charge in missing_charges(lease, [of], facts.policy, facts.now):
-            if charge.period_key >= present:
-                used[charge.period_key] = used.get(charge.period_key, ZERO) + charge.amount_usd
-    closed = closed_uncharged(services, of, facts.now)
-    used[present] = used.get(present, ZERO) + closed + beyond_meter(services, budget, facts)
-    return used
-
-
-def _cut(facts: Facts, budget: Budget, used: Mapping[str, Decimal], verdicts: Sequence[Verdict]) -> Cut:
-    """Which leases would have to end for the limit to hold what is spent and held in every period."""
-    covered = [
-        v
-        for v in verdicts
-        if v.case.lease
-        and budget.covers(owner=v.case.lease.owner, project=v.case.lease.project)
-        and spare(v.case, ENDED_FOR_MONEY) is ENDED_FOR_MONEY
-    ]
-    known = _state(facts.book, budget.name)
-    of = known.budget if known else budget
-    present = budget.period_key(facts.now)
-    beyond = sum((_beyond_hold(facts, of, v.case.lease) for v in verdicts if v.case.lease), ZERO)
-    used = {**used, present: used.get(present, ZERO) + beyond}
-    frees = {v.case.lease.id: _frees(facts, of, v.case.lease) for v in covered if v.case.lease}
-    return cut_to_fit(covered, frees_usd=frees, used_usd=used, limit_usd=budget.limit_usd)
-
-
-def _frees(facts: Facts, budget: Budget, lease: Lease) -> dict[str, Decimal]:
-    """What the end of a lease gives back, by period: of its hold, what it has not cost by now."""
-    days = cost_by_day(lease, facts.prices, facts.now)
-    held = _held(facts, budget, lease)
-    return {key: max(usd - cost_in(key, days), ZERO) for key, usd in held.items()}
-
-
-def _beyond_hold(facts: Facts, budget: Budget, lease: Lease) -> Decimal:
-    """What a lease has cost in the present period beyond its hold there: no period carries that before it closes."""
-    if not budget.covers(owner=lease.owner, project=lease.project):
-        return ZERO
-    key = budget.period_key(facts.now)
-    cost = cost_in(key, cost_by_day(lease, facts.prices, facts.now))
-    return max(cost - _held(facts, budget, lease).get(key, ZERO), ZERO)
-
-
-def _held(facts: Facts, budget: Budget, lease: Lease) -> dict[str, Decimal]:
-    """What a lease holds on a budget, or will once that is filled, by period."""
-    charges = [charge for charge in lease.charges if budget.charged_by(charge)]
-    held = charges or missing_charges(lease, [budget], facts.policy, facts.now)
-    return {one.period_key: one.amount_usd for one in held}
 
 
 def _end(services: Services, facts: Facts, cut: Cut, budget: Budget) -> None:

@@ -105,6 +105,20 @@ def test_forced_the_idle_one_goes_first() -> None:
     assert stage.alive == list(busy.instance_ids)
 
 
+def test_forced_one_of_which_nothing_is_known_counts_as_at_work() -> None:
+    """The order puts first what is known to be idle, and then goes by expiry."""
+    stage = Stage()
+    stage.put_budget()
+    idle = stage.launch(lasts_for=4 * HOUR)
+    unknown = stage.launch(lasts_for=8 * HOUR)
+    stage.works(idle.instance_ids[0], 0, since=at("09:00"), until=at("20:00"))
+    stage.until(at("09:55"))
+    with pytest.raises(BudgetExceeded) as told:
+        stage.put_budget(limit=2)
+    assert told.value.extra["ending"] == [idle.id, unknown.id]
+    assert f"in this order: {idle.id}, {unknown.id}" in told.value.detail
+
+
 def test_forced_nothing_is_ended_that_would_come_back_or_is_paid_for() -> None:
     """A group's box and a prepaid one stay; so does one that was adopted a moment ago."""
     stage = Stage()
@@ -130,6 +144,7 @@ def test_a_limit_below_what_is_spent_needs_force_also_when_nothing_is_left_to_en
     with pytest.raises(BudgetExceeded) as told:
         stage.put_budget(limit=1)
     assert told.value.extra["ending"] == []
+    assert "no lease ends" in told.value.detail
     assert stage.put_budget(limit=1, force=True).left_usd < 0
 
 
