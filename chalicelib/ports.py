@@ -449,6 +449,12 @@ class Store(Protocol):
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Keep this in place of all that was kept; of two writers the later one stands."""
 
+    def denied_regions(self) -> Mapping[str, datetime]:
+        """Regions that AWS denied, and when it last did."""
+
+    def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:
+        """Replace them; of two writers the later one stands."""
+
     def take_idle_end(self, at: datetime, *, at_most: int) -> bool:
         """Count one end for idleness in the minute of `at`, over all sweeps; False where it has had `at_most`."""
 

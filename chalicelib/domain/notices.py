@@ -293,6 +293,20 @@ def incomplete(regions: dict[str, str], now: datetime) -> Notice:
     )
 
 
+def denied(region: str, now: datetime) -> Notice:
+    """A region that AWS does not let Curfew see; told once."""
+    return Notice(
+        id=f"denied:{region}",
+        kind=Kind.INCOMPLETE,
+        at=now,
+        title=f"AWS denies Curfew a look at {region}: what runs there is not guarded",
+        lines=(
+            "It is asked again once an hour. Allow the function's role there, or leave the region out with the "
+            "parameter Regions.",
+        ),
+    )
+
+
 def deferred(verdicts: tuple[Verdict, ...], cap: int, now: datetime) -> Notice:
     """More idle boxes than one sweep may end: the rest follow in the next ones."""
     leases = [verdict.case.lease.id for verdict in verdicts if verdict.case.lease]

@@ -318,6 +318,13 @@ class ScratchStore:
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Not kept."""
 
+    def denied_regions(self) -> Mapping[str, datetime]:
+        """As they are."""
+        return self._store.denied_regions()
+
+    def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:
+        """Not kept."""
+
     def take_idle_end(self, at: datetime, *, at_most: int) -> bool:
         """Not counted: what a rehearsal says it would end leaves the minute's ends to others."""
         del at

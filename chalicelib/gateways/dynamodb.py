@@ -15,6 +15,7 @@
 | BILLS | TURN | when Cost Explorer was asked last, and how that went |
 | EVIDENCE | LEARNED, LEARNED#nnn | what CloudWatch last answered, 500 leases an item |
 | GUARD | month | what Curfew's own calls add up to |
+| REGIONS | DENIED | the regions that AWS denied, and when |
 | TURNS | IDLE#minute | how many idle boxes were ended in it; vanishes after a day |
 | LOCKS | name | who acts on a controller: `held_until`, `fence` |
 | POLICY | POLICY | the policy and its version |

@@ -1,6 +1,7 @@
-"""What sweeps that run at once share: how many idle boxes a minute has ended, and locks with a fencing number."""
+"""What sweeps share: how many idle boxes a minute has ended, locks with a fencing number, regions that were denied."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from chalicelib.gateways import dynamodb_codec as codec
@@ -9,6 +10,7 @@ from chalicelib.gateways.dynamodb_table import Key, Write
 
 TURNS = "TURNS"
 LOCKS = "LOCKS"
+DENIED: Key = ("REGIONS", "DENIED")
 KEPT_FOR = timedelta(days=1)
 FREE = "0"
 """Sorts before every time: held until then, that is by nobody."""
@@ -16,6 +18,15 @@ FREE = "0"
 
 class TurnRecords(Records):
     """Turns and locks. Whatever is refused here is refused for a minute at most."""
+
+    def denied_regions(self) -> Mapping[str, datetime]:
+        """Regions that AWS denied, and when it last did. Raises Unavailable."""
+        item = self._table.get(DENIED)
+        return codec.read(dict[str, datetime], item) if item else {}
+
+    def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:
+        """Replace them. Raises Unavailable."""
+        self._table.commit([Write(operation="Put", key=DENIED, item=codec.document(dict(denied)))])
 
     def take_idle_end(self, at: datetime, *, at_most: int) -> bool:
         """Count one end for idleness in the minute of `at`; False where it has had `at_most`. Raises Unavailable."""

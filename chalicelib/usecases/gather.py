@@ -29,6 +29,7 @@ from chalicelib.domain.tracking import Holdings, holdings, track
 from chalicelib.domain.watch import WATCHED_FOR
 from chalicelib.ports import Account, FirstSight, Services
 from chalicelib.usecases import list_prices
+from chalicelib.usecases.denials import Denials, recent_denials
 from chalicelib.usecases.evidence import with_evidence
 
 LOOK_SECONDS, SHORTEST_LOOK_SECONDS = 6.0, 1.0
@@ -54,6 +55,7 @@ class Facts:
     prices: PriceBook
     lacking: tuple[str, ...] = field(default=())
     closed: tuple[Lease, ...] = ()
+    denials: Denials = field(default_factory=Denials)
     types: tuple[TypeFact, ...] = ()
     """What EC2 said of instance types that the table of families does not have."""
 
@@ -95,11 +97,12 @@ def gather(
     closed = services.store.closed_leases(since=now - WATCHED_FOR)
     alone = only[0] if only else region
     regions, lacking = ((alone,), ()) if alone else _regions(services, policy, (*stored, *closed), account)
-    views = services.compute.observe(
-        regions, only=only[1] if only else None, patience=_look_patience(services)
-    )
     known = {*account.first_sights, *(lease.region for lease in stored)}
-    sight = Sight(doubted(views, known), tuple(news))
+    denials = Denials() if alone else recent_denials(services, known, now)
+    views = services.compute.observe(
+        denials.asked(regions), only=only[1] if only else None, patience=_look_patience(services)
+    )
+    sight = Sight(doubted((*views, *denials.views(regions)), known), tuple(news))
     types = _types(services, sight)
     sight = with_facts(sight, types)
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
@@ -117,6 +120,7 @@ def gather(
         prices=price_book(services, tracked, loose, now),
         lacking=(*lacking, *_not_understood(policy)),
         closed=closed,
+        denials=denials,
         types=types,
     )
 

@@ -29,6 +29,7 @@ from chalicelib.usecases.carry import carry_over
 from chalicelib.usecases.charge import charge_open_leases, is_owing
 from chalicelib.usecases.creators import identify
 from chalicelib.usecases.deliver import deliver
+from chalicelib.usecases.denials import remember_denials
 from chalicelib.usecases.evidence import remember
 from chalicelib.usecases.extend import finish_changes
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
@@ -74,7 +75,9 @@ def sweep(
         unleased_hourly_usd=sum((v.case.cost.ceiling_usd for v in verdicts if v.case.lease is None), ZERO),
         lacking=(*facts.lacking, *lacking, *unpriced, *untyped),
     )
-    services.store.record_sweep(record, notices=_remarks(facts, intent, verdicts))
+    denied = remember_denials(services, facts.sight.views, facts.denials, now) if only is None else ()
+    told = [*_remarks(facts, intent, verdicts), *(notices.denied(region, now) for region in denied)]
+    services.store.record_sweep(record, notices=told)
     unheard = say_alive(services, record)
     tell_thresholds(services, facts)
     if is_owing(facts.leases, facts.book):

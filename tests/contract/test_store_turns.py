@@ -50,3 +50,11 @@ def test_of_many_that_want_a_lock_at_once_one_gets_it(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         got = list(pool.map(lambda _: store.lock("fleet", now=NOW, hold_for=HELD), range(8)))
     assert len([fence for fence in got if fence is not None]) == 1
+
+
+def test_denied_regions_are_kept_as_they_were_put_last(store: Store) -> None:
+    """None at first."""
+    assert store.denied_regions() == {}
+    store.put_denied_regions({"us-west-2": NOW})
+    store.put_denied_regions({"eu-west-1": NOW + MINUTE})
+    assert store.denied_regions() == {"eu-west-1": NOW + MINUTE}

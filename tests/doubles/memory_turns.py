@@ -1,5 +1,6 @@
 """Turns and locks in memory: how many idle boxes a minute has ended, and who may act on a controller."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from tests.doubles.accidents import AccidentProne, call
@@ -11,7 +12,16 @@ class MemoryTurns(AccidentProne):
     def __init__(self) -> None:
         super().__init__()
         self._idle_ends: dict[str, int] = {}
+        self._denied: dict[str, datetime] = {}
         self._locks: dict[str, tuple[int, datetime | None]] = {}
+
+    @call
+    def denied_regions(self) -> Mapping[str, datetime]:
+        return dict(self._denied)
+
+    @call
+    def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:
+        self._denied = dict(denied)
 
     @call
     def take_idle_end(self, at: datetime, *, at_most: int) -> bool:

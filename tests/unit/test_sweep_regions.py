@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Status
 from chalicelib.domain.notices import Kind
 from tests.builders import HOUR, MINUTE, REGION, Stage, at, usd
@@ -153,3 +154,37 @@ def test_a_box_given_up_and_seen_again_is_guarded_again() -> None:
         stage.after(MINUTE)
         seen.add(stage.only_lease().id)
     assert len(seen) == 3
+
+
+def test_a_denied_region_is_told_of_once_and_asked_once_an_hour() -> None:
+    """Every sweep names it as denied all the same, and none counts as incomplete for it."""
+    stage = Stage()
+    stage.compute.fail("observe", "us-west-2", times=99, code="UnauthorizedOperation")
+    records = [stage.sweep()]
+    while stage.clock.now() < at("11:30"):
+        records.append(stage.after(MINUTE))
+    asked = [call for call in stage.compute.calls if (call.operation, call.region) == ("observe", "us-west-2")]
+    assert len(asked) == 3
+    assert all(record.regions["us-west-2"].startswith("denied") for record in records)
+    assert all(record.is_complete for record in records)
+    assert [one.title for one in stage.told(Kind.INCOMPLETE) if "us-west-2" in one.title] == [
+        "AWS denies Curfew a look at us-west-2: what runs there is not guarded"
+    ]
+
+
+def test_a_denied_region_that_answers_again_is_swept_within_the_hour_and_then_every_minute() -> None:
+    """What runs there was not forgotten."""
+    stage = Stage()
+    stage.compute.fail("observe", "us-west-2", code="UnauthorizedOperation")
+    stage.sweep()
+    stage.compute.start(region="us-west-2")
+    assert stage.until(at("10:00")).regions["us-west-2"] == "ok"
+    assert stage.only_lease().region == "us-west-2"
+    assert stage.after(MINUTE).regions["us-west-2"] == "ok"
+
+
+def test_a_table_that_does_not_tell_of_denials_costs_no_look() -> None:
+    """All regions are asked then."""
+    stage = Stage()
+    stage.store.inject("denied_regions", Unavailable("the table is slow"))
+    assert stage.sweep().is_complete
