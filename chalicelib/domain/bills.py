@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, summed
 
 COMPUTE, EC2_OTHER, VPC = (
     "Amazon Elastic Compute Cloud - Compute",
@@ -219,8 +219,9 @@ def _split(usage_type: str) -> tuple[str, str]:
 
 def kept(bill: DayBill, before: BilledDay | None, *, answered_at: datetime) -> BilledDay:
     """A day's answer as it is kept, compared with the one before; lines of nothing are left out."""
-    modelled = _summed((bucket_of(line), line.usd) for line in bill.lines)
-    outside = _summed((line.service, line.usd) for line in bill.lines if bucket_of(line) is None)
+    lines = [(line, bucket_of(line)) for line in bill.lines if line.usd != 0]
+    modelled = summed((key, line.usd) for line, key in lines if key is not None)
+    outside = summed((line.service, line.usd) for line, key in lines if key is None)
     is_same = before is not None and (before.modelled, before.outside) == (modelled, outside)
     return BilledDay(
         day=bill.day,
@@ -231,14 +232,6 @@ def kept(bill: DayBill, before: BilledDay | None, *, answered_at: datetime) -> B
         same_since=before.same_since if before and is_same else answered_at,
         beyond_meter_usd=before.beyond_meter_usd if before else ZERO,
     )
-
-
-def _summed(amounts: Iterable[tuple[str | None, Decimal]]) -> dict[str, Decimal]:
-    sums: dict[str, Decimal] = {}
-    for key, usd in amounts:
-        if key is not None:
-            sums[key] = sums.get(key, ZERO) + usd
-    return {key: usd for key, usd in sorted(sums.items()) if usd != 0}
 
 
 def newest_day(bills: Iterable[DayBill]) -> date | None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from chalicelib.domain.bills import Part, billing_region, bucket
 from chalicelib.domain.lease import Lease, Run
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import ZERO, shared
+from chalicelib.domain.money import ZERO, shared, summed
 from chalicelib.domain.periods import by_midnights, metered_by_day
 from chalicelib.domain.prices import PriceBook
 
@@ -56,13 +56,11 @@ def by_day(lease: Lease, prices: PriceBook, now: datetime) -> LeaseDays:
 
 def by_bucket(leases: Iterable[LeaseDays]) -> dict[date, dict[str, Decimal]]:
     """The meter of all of them."""
-    sums: dict[date, dict[str, Decimal]] = {}
+    parts: dict[date, list[tuple[str, Decimal]]] = {}
     for one in leases:
         for day, amounts in one.days.items():
-            into = sums.setdefault(day, {})
-            for key, usd in amounts.items():
-                into[key] = into.get(key, ZERO) + usd
-    return sums
+            parts.setdefault(day, []).extend(amounts.items())
+    return {day: summed(amounts) for day, amounts in parts.items()}
 
 
 def _meter(lease: Lease, prices: PriceBook, at: datetime) -> dict[str, Decimal]:
@@ -70,15 +68,16 @@ def _meter(lease: Lease, prices: PriceBook, at: datetime) -> dict[str, Decimal]:
     bill."""
     region = billing_region(lease.region)
     cost = measure(lease, prices, at)
-    sums = {
+    compute = (
+        (_compute(lease, run), measure(replace(lease, runs=(run,)), prices, at).compute_usd)
+        for run in lease.runs
+    )
+    return {
         bucket(Part.STORAGE, region): cost.storage_usd,
         bucket(Part.ADDRESSES, region): cost.public_ipv4_usd,
         bucket(Part.EGRESS, region): cost.egress_usd,
+        **summed(compute),
     }
-    for run in lease.runs:
-        key = _compute(lease, run)
-        sums[key] = sums.get(key, ZERO) + measure(replace(lease, runs=(run,)), prices, at).compute_usd
-    return sums
 
 
 def _compute(lease: Lease, run: Run) -> str:

@@ -1,6 +1,6 @@
 """Dollars as Decimal, and how they are rounded and shown. A month is 730 hours, as on AWS's own bills."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import TypeVar
@@ -27,6 +27,14 @@ def up_to_cent(amount: Decimal) -> Decimal:
 def to_micro(amount: Decimal) -> Decimal:
     """Rounded up to the micro-dollar, the least that budgets keep."""
     return amount.quantize(MICRO, rounding=ROUND_CEILING)
+
+
+def summed(amounts: Iterable[tuple[K, Decimal]]) -> dict[K, Decimal]:
+    """Amounts added up by what they are for."""
+    sums: dict[K, Decimal] = {}
+    for key, usd in amounts:
+        sums[key] = sums.get(key, ZERO) + usd
+    return sums
 
 
 def shared(amount: Decimal, weights: Mapping[K, Decimal]) -> dict[K, Decimal]:

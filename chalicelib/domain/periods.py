@@ -13,7 +13,7 @@ from itertools import islice
 from chalicelib.domain.budget import Period
 from chalicelib.domain.lease import Hold, Lease, Run
 from chalicelib.domain.meter import is_free, measure
-from chalicelib.domain.money import ZERO, hours, to_micro
+from chalicelib.domain.money import ZERO, hours, summed, to_micro
 from chalicelib.domain.prices import PriceBook
 
 BEFORE_EC2 = datetime(2006, 1, 1, tzinfo=UTC)
@@ -206,11 +206,7 @@ def cost_in(key: str, by_day: Mapping[str, Decimal]) -> Decimal:
 
 def cost_by_period(key: str, by_day: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """A cost by days as one by periods of the same kind as that of a key."""
-    sums: dict[str, Decimal] = {}
-    for day, usd in by_day.items():
-        period = key if key == "total" else day[: len(key)]
-        sums[period] = sums.get(period, ZERO) + usd
-    return sums
+    return summed((key if key == "total" else day[: len(key)], usd) for day, usd in by_day.items())
 
 
 def cost_since(lease: Lease, prices: PriceBook, since: datetime, *, accrued_usd: Decimal) -> Decimal:

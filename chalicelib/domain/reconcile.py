@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from chalicelib.domain.accelerators import is_accelerator
 from chalicelib.domain.bills import COMPUTE, BilledDay, Part, part_of, type_of
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, summed
 
 TOLERATED_PERCENT = 10
 IGNORED_USD = Decimal(1)
@@ -107,7 +107,5 @@ def _greater(key: str, bill: Amounts, metered: Amounts, *, is_settled: bool) -> 
 
 
 def _by_part(amounts: Amounts) -> dict[str, Decimal]:
-    sums: dict[str, Decimal] = dict.fromkeys(Part, ZERO)
-    for key, usd in amounts.items():
-        sums[part_of(key)] += usd
-    return {str(part): usd for part, usd in sums.items()}
+    sums = summed((part_of(key), usd) for key, usd in amounts.items())
+    return {str(part): sums.get(part, ZERO) for part in Part}

@@ -13,7 +13,7 @@ from chalicelib.domain.admission import no_room
 from chalicelib.domain.budget import Budget, BudgetState
 from chalicelib.domain.errors import BudgetExceeded, Stale
 from chalicelib.domain.lease import Charge, Lease
-from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.money import ZERO, show, summed
 from chalicelib.domain.periods import cost_by_period
 
 MICRO = Decimal("0.000001")
@@ -38,11 +38,10 @@ def rounded(amount: Decimal) -> Decimal:
 
 def taken(charges: Iterable[Charge]) -> dict[BudgetPeriod, Decimal]:
     """What charges put on each budget and period."""
-    sums: dict[BudgetPeriod, Decimal] = {}
-    for charge in charges:
-        account = BudgetPeriod(charge.budget, charge.period_key, charge.generation)
-        sums[account] = sums.get(account, ZERO) + rounded(charge.amount_usd)
-    return sums
+    return summed(
+        (BudgetPeriod(charge.budget, charge.period_key, charge.generation), rounded(charge.amount_usd))
+        for charge in charges
+    )
 
 
 def changed(*, before: Iterable[Charge], after: Iterable[Charge]) -> dict[BudgetPeriod, Decimal]:

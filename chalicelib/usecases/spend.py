@@ -12,7 +12,7 @@ from chalicelib.domain.forecast import Burn, burn, to_come
 from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import measure
-from chalicelib.domain.money import ZERO, to_micro
+from chalicelib.domain.money import ZERO, summed, to_micro
 from chalicelib.domain.reconcile import DaySpend, reconcile
 from chalicelib.ports import Services
 from chalicelib.usecases.guard import guard_cost
@@ -64,10 +64,7 @@ class SpendReport:
 
     def by(self, name_of: Callable[[Lease], str | None]) -> tuple[tuple[str | None, Decimal], ...]:
         """The meter by something of a lease, dearest first."""
-        sums: dict[str | None, Decimal] = {}
-        for one in self.leases:
-            name = name_of(one.lease)
-            sums[name] = sums.get(name, ZERO) + one.usd()
+        sums = summed((name_of(one.lease), one.usd()) for one in self.leases)
         return tuple(sorted(sums.items(), key=lambda item: (-item[1], item[0] or "")))
 
 
@@ -95,7 +92,7 @@ def spend(services: Services, period: str | None) -> SpendReport:
         billed_usd=sum((day.billed_usd for day in days), ZERO),
         days=days,
         leases=tuple(sorted(leases, key=lambda one: (-one.usd(), one.lease.id))),
-        not_metered=_summed(day.outside for day in days),
+        not_metered=_outside(days),
         forecast=_forecast(
             burning, spent_usd=spent, since=max(now, begin_of(since)), ends_at=begin_of(until)
         ),
@@ -108,11 +105,8 @@ def _days(since: date, until: date) -> list[date]:
     return [since + DAY * number for number in range((until - since).days)]
 
 
-def _summed(parts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
-    sums: dict[str, Decimal] = {}
-    for part in parts:
-        for name, usd in part.items():
-            sums[name] = sums.get(name, ZERO) + usd
+def _outside(days: Iterable[DaySpend]) -> dict[str, Decimal]:
+    sums = summed(item for day in days for item in day.outside.items())
     return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
 
 
