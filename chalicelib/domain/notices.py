@@ -8,7 +8,8 @@ from enum import StrEnum
 from chalicelib.domain.brake import Fight
 from chalicelib.domain.budget import BudgetState, Consequence, Threshold
 from chalicelib.domain.case import Finding, Verdict
-from chalicelib.domain.lease import Lease, Receipt
+from chalicelib.domain.images import AVAILABLE
+from chalicelib.domain.lease import KeptImage, Lease, Receipt
 from chalicelib.domain.missed import URGENT_AFTER, loudness, open_steps
 from chalicelib.domain.money import show
 from chalicelib.domain.reconcile import DaySpend
@@ -173,8 +174,17 @@ def ended(receipt: Receipt, now: datetime) -> Notice:
         title=f"{'Dry run, would have ended' if dry else 'Ended'} {boxes} ({receipt.owner}): {receipt.reason}",
         lines=(
             f"It cost {show(receipt.cost_usd)}; {show(receipt.hold_usd)} had been held.",
+            *(_saved(image) for image in receipt.images),
             *([steps] if steps else []),
         ),
+    )
+
+
+def _saved(image: KeptImage) -> str:
+    state = "" if image.state == AVAILABLE else f", which is {image.state}"
+    return (
+        f"{image.instance_id} is saved as {image.id}{state}: image mine:{image.name} launches from it. It costs "
+        f"{show(image.monthly_usd)} a month at most, the first of which is paid for."
     )
 
 
@@ -301,8 +311,7 @@ def denied(region: str, now: datetime) -> Notice:
         at=now,
         title=f"AWS denies Curfew a look at {region}: what runs there is not guarded",
         lines=(
-            "It is asked again once an hour. Allow the function's role there, or leave the region out with the "
-            "parameter Regions.",
+            "It is asked again once an hour: allow the function's role there, or leave the region out (Regions).",
         ),
     )
 
