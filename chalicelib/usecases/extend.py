@@ -201,7 +201,14 @@ def _new_hold(
         capped_order = replace(order, max_price_usd_per_hour=_dearest_cap(lease, order, prices))
         return worst_case(capped_order, disks=disks, prices=prices, margin=margin), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
-    hold = worst_case_of_box(ceiling, lease.region, disks, length, prices)
+    hold = worst_case_of_box(
+        ceiling,
+        lease.region,
+        disks,
+        length + lease.margin(timedelta(0)),  # it has one where it is to be saved
+        prices,
+        is_saved=lease.hold.snapshot_usd > 0,
+    )
     hold = replace(
         hold, egress_usd=lease.hold.egress_usd
     )  # the budgets had room for it when it was found, or had not

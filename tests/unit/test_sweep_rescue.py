@@ -1,5 +1,7 @@
 """Boxes that are saved or kept at their end: what is called, in which order, and what it may cost."""
 
+import contextlib
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +11,10 @@ from chalicelib.domain.errors import Refused
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
 from chalicelib.domain.notices import Kind
 from chalicelib.usecases.end import end_instance
+from chalicelib.usecases.extend import extend
 from tests.builders import HOUR, MINUTE, REGION, TYPE, Stage, at, usd
+from tests.doubles.accidents import Crash
+from tests.doubles.memory_compute import Call
 from tests.unit.sweep_kit import BOTH, ONE_TIME, PERSISTENT
 
 IMAGE = OnEnd.IMAGE
@@ -302,3 +307,58 @@ def test_an_image_on_its_way_is_named() -> None:
     stage.until(at("10:02"))
     with pytest.raises(Refused, match="one is on its way"):
         stage.launch(image="mine:train")
+
+
+def test_people_are_told_what_was_saved_and_what_it_costs() -> None:
+    """With the words that launch from it."""
+    stage = Stage()
+    one_hour(stage, ONE_TIME, project="train")
+    stage.until(at("10:20"))
+    (told,) = stage.told(Kind.ENDED)
+    assert any("image mine:train launches from it. It costs $2.25 a month" in line for line in told.lines)
+
+
+def test_an_adopted_box_that_is_to_be_saved_is_held_for_it_and_a_longer_one_too() -> None:
+    """The margin and the first month are in its hold, so that its end does not pass it."""
+    stage, _ = adopted_stage("image", "one-time")
+    stage.put_budget(limit=100)
+    stage.sweep()
+    lease = stage.only_lease()
+    assert lease.hold.snapshot_usd == usd("2.25")
+    assert lease.expires_at - lease.requested_at == HOUR
+    longer = extend(stage.services, lease.id, lasts_for=2 * HOUR, budget_usd=None, by="ada")
+    assert longer.hold.snapshot_usd == usd("2.25")
+    assert longer.hold.compute_usd > usd(2) * lease.hold.compute_usd * usd("0.8")
+    stage.until(at("11:20"))
+    receipt = stage.receipt(lease.id)
+    assert receipt.cost_usd <= receipt.hold_usd
+    assert receipt.images[0].state == "available"
+
+
+@pytest.mark.parametrize("kind", [ONE_TIME, PERSISTENT])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(14))
+def test_a_process_that_dies_anywhere_leaves_one_image_and_no_box(
+    kind: RequestType, when: str, number: int
+) -> None:
+    """Killed before or after any call of the end: a later sweep finishes it, with one receipt and nothing held."""
+    stage = Stage()
+    stage.put_budget()
+    lease = stage.launch(request_type=kind, lasts_for=2 * MINUTE, on_end=IMAGE, egress_gb=0)
+    count = itertools.count()
+
+    def die(phase: str, call: Call) -> None:
+        if phase == when and call.operation not in {"regions", "volumes"} and next(count) == number:
+            raise Crash
+
+    stage.compute.on_call = die
+    while stage.clock.now() < at("09:35"):
+        stage.clock.advance(MINUTE)
+        with contextlib.suppress(Crash):
+            stage.sweep()
+    assert (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
+    assert len(stage.compute.ec2.albums.made) == 1
+    receipt = stage.receipt(lease.id)
+    assert receipt.images[0].state == "available"
+    assert receipt.cost_usd <= lease.hold.total_usd
+    assert stage.left() == 100 - receipt.cost_usd
