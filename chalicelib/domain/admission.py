@@ -190,18 +190,32 @@ def admit(
         charges = charges_for(hold, budgets, term)
     objections += [no_room(state, usd) for state, usd in without_room(charges, states)]
     objections += [
-        BudgetExceeded(
-            f"budget {state.budget.name!r} has spent {show(spent_usd[state.budget.name])} of "
-            f"{show(state.budget.limit_usd)} and stops launches there; raise its limit or wait for its next period",
-            slug="launches-stopped",
-            budget=state.budget.name,
-            period_key=state.period_key,
-        )
+        _stopped(state, spent_usd.get(state.budget.name, ZERO))
         for state in states
         if state.period_key == state.budget.period_key(now)
         and Consequence.STOP_LAUNCHES in state.budget.crossed(spent_usd.get(state.budget.name, ZERO))
     ]
     return Admission(hold=hold, charges=charges, objections=tuple(objections))
+
+
+def _stopped(state: BudgetState, spent_usd: Decimal) -> BudgetExceeded:
+    """The refusal by a threshold: how far spending is, from where on it stops launches, and what would let them."""
+    budget = state.budget
+    stopping = [one for one in budget.reached(spent_usd) if Consequence.STOP_LAUNCHES in one.do]
+    percent = min(one.at_percent for one in stopping)
+    way_out = (
+        "raise its limit_usd or that at_percent, or wait for its next period"
+        if percent
+        else "raise that at_percent: at 0 every launch is stopped, whatever is spent"
+    )
+    return BudgetExceeded(
+        f"budget {budget.name!r} has spent {show(spent_usd)} of {show(budget.limit_usd)}, and a threshold of it stops "
+        f"launches from {percent:f} % on; nothing was launched. With PUT /budgets/{budget.name} {way_out}",
+        slug="launches-stopped",
+        budget=budget.name,
+        period_key=state.period_key,
+        at_percent=f"{percent:f}",
+    )
 
 
 def no_room(state: BudgetState, hold_usd: Decimal) -> BudgetExceeded:
@@ -254,8 +268,8 @@ def unpriced(order: LaunchOrder, prices: PriceBook) -> list[CurfewError]:
         return []
     return [
         Refused(
-            f"no on-demand price is known for {', '.join(unknown)} (table of {prices.as_of}); its worst case can't be "
-            "held, so it is not launched",
+            f"no on-demand price is known for {', '.join(unknown)} in {order.region} (table of {prices.as_of}), so its "
+            "worst case can't be held; nothing was launched. Take types that GET /quotes has a price for",
             slug="price-unknown",
             instance_types=unknown,
         )
@@ -269,7 +283,8 @@ def too_long(order: LaunchOrder, policy: Policy) -> list[CurfewError]:
     return [
         Refused(
             f"hours asks for {hours(order.lasts_for):f}, the policy's lease.max_for allows "
-            f"{hours(policy.lease.max_for):f}",
+            f"{hours(policy.lease.max_for):f}; nothing was launched. Ask for so many or fewer, or raise lease.max_for "
+            "(PUT /policy)",
             slug="lease-limit",
         )
     ]
@@ -291,7 +306,7 @@ def _too_small(
         Refused(
             f"budget_usd {show(order.budget_usd)} is not more than what ending the launch may cost "
             f"({show(up_to_cent(ending))} for teardown.margin{_and_images(saved)}); it would end at once, so nothing "
-            "was launched",
+            "was launched. Give a higher budget_usd, or a lower max_price_usd_per_hour",
             slug="budget-too-small",
         )
     ]
@@ -308,7 +323,7 @@ def _too_many(owner: str, open_leases: Sequence[Lease], policy: Policy) -> list[
     return [
         Refused(
             f"{owner} has {len(held)} open leases and lease.max_open_per_owner is {policy.lease.max_open_per_owner}; "
-            "end one first (DELETE /leases/{id})",
+            "nothing was launched. End one first (DELETE /leases/{id}), or raise that number (PUT /policy)",
             slug="lease-limit",
             leases=held,
         )

@@ -79,7 +79,8 @@ def _extend(
     if length > policy.lease.max_for and expires_at > lease.expires_at:
         raise Refused(
             f"hours asks for {hours(length):f} in all, the policy's lease.max_for allows "
-            f"{hours(policy.lease.max_for):f}; nothing was changed",
+            f"{hours(policy.lease.max_for):f}; nothing was changed, and it ends when it did. Ask for so many or fewer, "
+            "or raise lease.max_for (PUT /policy)",
             slug="lease-limit",
         )
     prices = price_book(services, [lease], (), now)

@@ -22,6 +22,7 @@ from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import list_prices, timers
 from chalicelib.usecases.gather import price_book, spent_by_budget
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
+from chalicelib.usecases.market import below_market
 from chalicelib.usecases.recover import give_up, launched, nothing_started
 
 ADMISSION_TRIES = 10
@@ -60,7 +61,7 @@ def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
     return Quote(
         hold=terms.admission.hold,
         price_caps=_caps(order, terms.prices),
-        objections=terms.admission.objections,
+        objections=(*terms.admission.objections, *below_market(services, order)),
         prices_as_of=min(terms.prices.origin(name, order.region).as_of for name in order.instance_types),
     )
 
@@ -159,7 +160,8 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
         )
     if order.volume_gib is not None and order.volume_gib < image.root_gib:
         raise Refused(
-            f"volume_gib {order.volume_gib} is smaller than the image's root volume of {image.root_gib} GiB",
+            f"volume_gib {order.volume_gib} is smaller than the image's root volume of {image.root_gib} GiB; nothing "
+            f"was launched. Ask for {image.root_gib} or more, or leave volume_gib out",
             slug="volume-too-small",
         )
     book = services.store.budgets(now, until=now + order.lasts_for + policy.teardown.margin)
@@ -290,7 +292,11 @@ def _start(
                 services, _answered(lease, answer), answer, now, arm_by=begin_by + ARM_WITHIN_SECONDS
             )
         lease = _record(services, _answered(lease, answer))
-    raise nothing_started(order, lease.attempts)
+    refusal = nothing_started(order, lease.attempts)
+    if isinstance(refusal, NoCapacity):
+        for too_low in below_market(services, order, tried=refusal.extra["tried"]):
+            raise too_low
+    raise refusal
 
 
 def _record(services: Services, lease: Lease) -> Lease:

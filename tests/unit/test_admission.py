@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.admission import Admission, admit, capped, worst_case
+from chalicelib.domain.budget import Consequence, Threshold
 from chalicelib.domain.lease import Hold, LaunchOrder, Status
 from chalicelib.domain.money import hours, up_to_cent
 from chalicelib.domain.policy import Policy
@@ -136,6 +137,16 @@ def test_every_budget_without_room_is_named() -> None:
     """All that speaks against it is told at once."""
     said = answer(order(), states=(state(left=1), state(owner_budget("a", "ada"), left=1)))
     assert [objection.extra["budget"] for objection in said.objections] == ["team", "a"]
+
+
+def test_a_threshold_at_zero_says_that_it_stops_every_launch() -> None:
+    """Neither a higher limit nor the next period would help: only another threshold does."""
+    never = Threshold(at_percent=Decimal(0), do=(Consequence.STOP_LAUNCHES,))
+    (told,) = answer(order(), states=(state(budget(thresholds=(never,))),)).objections
+    assert told.slug == "launches-stopped"
+    assert "from 0 % on" in told.detail
+    assert "every launch is stopped" in told.detail
+    assert "next period" not in told.detail
 
 
 def test_what_is_spent_stops_launches_at_eighty_percent() -> None:

@@ -104,6 +104,43 @@ def test_a_quote_holds_and_launches_nothing() -> None:
     assert stage.compute.acts == []
 
 
+def spot(stage: Stage, **usd_by_zone: str) -> None:
+    """What spot costs in zones of the region."""
+    for zone, price in usd_by_zone.items():
+        stage.prices.set_spot(f"{REGION}{zone}", TYPE, price)
+
+
+def test_a_quote_tells_that_the_cap_is_below_the_market() -> None:
+    """It would start nowhere: the objection names what spot costs where it is cheapest, and what to raise."""
+    stage = Stage()
+    spot(stage, a="0.45", b="0.40")
+    (objection,) = quote(stage.services, order(max_price_usd_per_hour=usd("0.39")), owner="ada").objections
+    assert objection.slug == "no-capacity"
+    assert objection.extra["spot_usd_per_hour"] == {TYPE: "0.40"}
+    for part in ("$0.39", "below the market", "$0.40", "Raise max_price_usd_per_hour"):
+        assert part in objection.detail
+
+
+@pytest.mark.parametrize("cap", ["0.40", "0.42", None])
+def test_a_cap_that_meets_the_market_somewhere_is_no_objection(cap: str | None) -> None:
+    """One zone is enough; and without a cap of its own an order has the on-demand price."""
+    stage = Stage()
+    spot(stage, a="0.45", b="0.40")
+    wish = order(max_price_usd_per_hour=None if cap is None else usd(cap))
+    assert quote(stage.services, wish, owner="ada").objections == ()
+
+
+def test_a_market_that_is_not_known_is_no_objection() -> None:
+    """EC2 told no price of a type, or does not answer: it may be cheap enough."""
+    stage = Stage()
+    low = order(instance_types=(TYPE, "g4dn.xlarge"), max_price_usd_per_hour=usd("0.01"))
+    assert quote(stage.services, low, owner="ada").objections == ()
+    spot(stage, a="0.45")
+    assert quote(stage.services, low, owner="ada").objections == ()
+    stage.prices.is_down = True
+    assert quote(stage.services, low, owner="ada").objections == ()
+
+
 # -- what is refused -----------------------------------------------------------------------------------------------------
 
 
@@ -130,6 +167,19 @@ def test_without_capacity_the_hold_goes_back(kind: RequestType) -> None:
     with pytest.raises(NoCapacity) as again:
         stage.launch(key="k", request_type=kind, instance_types=(TYPE, "g4dn.xlarge"))
     assert again.value.detail == told.value.detail
+
+
+def test_a_cap_below_the_market_is_told_as_such() -> None:
+    """EC2 says no more than that there is no capacity: the answer says what spot costs, now and for the same key."""
+    stage = Stage()
+    stage.put_budget()
+    spot(stage, a="0.45")
+    for _ in range(2):
+        stage.compute.fail("launch", code="SpotMaxPriceTooLow")
+        with pytest.raises(NoCapacity, match=r"below the market.*\$0.45.*nothing is held. Raise") as told:
+            stage.launch(key="k", max_price_usd_per_hour=usd("0.01"))
+        assert told.value.extra["tried"]
+    assert (stage.alive, stage.left()) == ([], usd(100))
 
 
 def test_the_next_type_is_tried_where_the_first_has_no_capacity() -> None:
