@@ -38,6 +38,11 @@ def is_due(lease: Lease, now: datetime) -> bool:
     return asked_at - started_at < GIVEN_UP_AFTER and now - asked_at >= AGAIN_AFTER
 
 
+def is_last_time(lease: Lease, now: datetime) -> bool:
+    """Whether it will not be asked about again: what is known then stands."""
+    return now - (lease.launched_at or lease.requested_at) >= GIVEN_UP_AFTER
+
+
 def controllers(instance: Instance) -> tuple[str, ...]:
     """What may have started it for somebody, by the names that CloudTrail knows them by."""
     named = (instance.fleet_id, instance.spot_fleet_id, instance.group, instance.spot_request_id)

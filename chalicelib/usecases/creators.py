@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain import notices
-from chalicelib.domain.creator import Caller, controllers, is_due, with_creator
+from chalicelib.domain.creator import Caller, controllers, is_due, is_last_time, with_creator
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.lease import Lease
 from chalicelib.ports import Services
@@ -63,7 +63,7 @@ def _ask(services: Services, facts: Facts, leases: Sequence[Lease], told: Told, 
 
 
 def _started_by(services: Services, facts: Facts, lease: Lease) -> Caller | None:
-    """Who started its box; where that was AWS, who made what it did so for."""
+    """Who started its box; where that was AWS, who made what it did so for, which may be told later."""
     caller = services.trail.started_by(lease.region, lease.instance_ids[0])
     if caller is None or not caller.is_service:
         return caller
@@ -72,7 +72,7 @@ def _started_by(services: Services, facts: Facts, lease: Lease) -> Caller | None
         maker = services.trail.started_by(lease.region, name)
         if maker is not None and not maker.is_service:
             return maker
-    return caller
+    return caller if is_last_time(lease, facts.now) else None
 
 
 def _note(services: Services, facts: Facts, lease_id: str, caller: Caller | None) -> None:

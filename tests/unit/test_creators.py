@@ -98,7 +98,9 @@ def test_a_service_that_nobody_is_known_behind_is_named_and_owns_nothing() -> No
     stage = Stage()
     box = stage.compute.start(group="web")
     stage.trail.tell(box, FLEET_ROLE, is_service=True)
-    stage.until(at("09:05"))
+    stage.until(at("09:29"))
+    assert stage.only_lease().launched_by is None
+    stage.until(at("09:33"))
     assert (stage.only_lease().owner, stage.only_lease().launched_by) == ("unleased", FLEET_ROLE)
 
 
