@@ -142,7 +142,7 @@ def held_by(lease: Lease) -> Held:
         expires_at=lease.expires_at,
         instance_ids=tuple(one for one in lease.instance_ids if one not in over),
         request_ids=lease.spot_request_ids if comes_back else (),
-        guest_at=lease.guest_deadline,
+        guest_at=lease.expires_at if lease.guest_deadline else None,
         valid_until=lease.valid_until,
     )
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from chalicelib.domain import guest
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
 from chalicelib.domain.storage import Disk
 from chalicelib.ports import Image
@@ -18,6 +19,8 @@ from chalicelib.ports import Image
 CREATE_FLEET = "CreateFleet"
 RUN_INSTANCES = "RunInstances"
 LEASE_TAG = "curfew:lease"
+METADATA = {"HttpTokens": "required", "InstanceMetadataTags": "enabled"}
+"""A box reads its end from its own tag: domain/guest.py."""
 TOLD_IOPS = frozenset({"io1", "io2", "gp3"})
 """The volume types that take `Iops`; EC2 tells them of others too and would refuse to hear them."""
 
@@ -35,6 +38,7 @@ def attempts(
 ) -> tuple[Attempt, ...]:
     """The attempts of an order, best first."""
     tags = launch_tags(order, lease_id=lease_id, owner=owner, expires_at=expires_at)
+    told = guest.user_data(order.user_data, expires_at)
     types = sorted(dict.fromkeys(order.instance_types), key=lambda name: price_caps[name])
     if order.request_type is RequestType.PERSISTENT:
         calls = [
@@ -47,13 +51,14 @@ def attempts(
                     image=image,
                     tags=tags,
                     valid_until=valid_until,
+                    told=told,
                 ),
             )
             for name in types
         ]
     else:
         fleet = _instant_fleet(
-            order, types=types, price_caps=price_caps, image=image, tags=tags, lease_id=lease_id
+            order, types=types, price_caps=price_caps, image=image, tags=tags, lease_id=lease_id, told=told
         )
         calls = [(CREATE_FLEET, fleet)]
     return tuple(
@@ -102,14 +107,15 @@ def _instant_fleet(
     image: Image,
     tags: Mapping[str, str],
     lease_id: str,
+    told: str | None,
 ) -> dict[str, Any]:
     name = template_name(lease_id)
     data = _box(order, image) | {
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": _tagged(tags, "spot-instances-request"),
     }
-    if order.user_data:
-        data["UserData"] = base64.b64encode(order.user_data.encode()).decode()
+    if told:
+        data["UserData"] = base64.b64encode(told.encode()).decode()
     subnet = {"SubnetId": order.subnet_id} if order.subnet_id else {}
     return {
         "launch_template": {
@@ -160,6 +166,7 @@ def _persistent(
     image: Image,
     tags: Mapping[str, str],
     valid_until: datetime,
+    told: str | None,
 ) -> dict[str, Any]:
     parameters = _box(order, image) | {
         "InstanceType": instance_type,
@@ -177,8 +184,8 @@ def _persistent(
         "InstanceInitiatedShutdownBehavior": "stop",
         "TagSpecifications": _tagged(tags, "instance", "volume", "spot-instances-request"),
     }
-    if order.user_data:
-        parameters["UserData"] = order.user_data
+    if told:
+        parameters["UserData"] = told
     if order.subnet_id:
         parameters["SubnetId"] = order.subnet_id
     return parameters
@@ -186,7 +193,7 @@ def _persistent(
 
 def _box(order: LaunchOrder, image: Image) -> dict[str, Any]:
     """What RunInstances and a launch template name alike."""
-    box: dict[str, Any] = {"ImageId": image.id, "MetadataOptions": {"HttpTokens": "required"}}
+    box: dict[str, Any] = {"ImageId": image.id, "MetadataOptions": METADATA}
     disks = [disk for disk in image.disks(order.volume_gib) if disk.device]
     if disks:
         box["BlockDeviceMappings"] = [

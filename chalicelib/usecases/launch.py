@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 
-from chalicelib.domain import notices
+from chalicelib.domain import guest, notices
 from chalicelib.domain.admission import Admission, admit, price_cap_usd
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale, Unavailable
@@ -164,6 +164,12 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
             f"was launched. Ask for {image.root_gib} or more, or leave volume_gib out",
             slug="volume-too-small",
         )
+    if guest.is_too_long(order.user_data, now + order.lasts_for):
+        raise Refused(
+            f"user_data and the part that ends the box at its time are over {guest.LIMIT_BYTES} bytes together, EC2's "
+            "limit; nothing was launched. Leave more of it to a file that user_data fetches",
+            slug="user-data-too-large",
+        )
     book = services.store.budgets(now, until=now + order.lasts_for + policy.teardown.margin)
     leases = services.store.open_leases()
     states = book.covering(owner=owner, project=order.project)
@@ -238,6 +244,7 @@ def _hold(
             status=Status.REQUESTED,
             requested_at=now,
             expires_at=now + order.lasts_for,
+            guest_deadline=now + order.lasts_for if guest.takes_deadline(order.user_data) else None,
             hold=terms.admission.hold,
             charges=terms.admission.charges,
             order=order,

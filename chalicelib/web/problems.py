@@ -45,6 +45,7 @@ TITLES: Mapping[str, str] = {
     "unauthorized": "A valid token is needed",
     "unavailable": "A service Curfew rests on did not answer",
     "unsupported-media-type": "The body has to be JSON",
+    "user-data-too-large": "The user data and the deadline are too long together",
     "volume-too-small": "The volume is smaller than the image",
 }
 

@@ -8,15 +8,19 @@ shutdown behavior").
 from __future__ import annotations
 
 from base64 import b64decode
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from localaws.ec2.guest import Boot, first_boot, next_boot
+from localaws.ec2.guest import Boot, first_boot, next_boot, with_timer_moved
 
 if TYPE_CHECKING:
     from localaws.model import Box
     from localaws.world import World
 
+MINUTE = timedelta(minutes=1)
+DEADLINE_TAG = "curfew:expires-at"
+DEADLINE_TIMER = "/etc/systemd/system/curfew-deadline.timer"
 REASON = (
     "Client.InstanceInitiatedShutdown",
     "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
@@ -60,6 +64,21 @@ class Guests:
         if boot.shutdown_at is not None:
             epoch = box.epoch
             self._world.at(boot.shutdown_at, lambda: self._end_of(boot, box, epoch))
+
+    def tagged(self, resource_id: str, tags: Mapping[str, str]) -> None:
+        """A script that reads one of the box's own tags each minute learns of another value within a minute."""
+        box = self._world.boxes.find(resource_id)
+        if box is not None and DEADLINE_TAG in tags:
+            self._world.at(self._world.now + MINUTE, lambda: self._moved(box, tags[DEADLINE_TAG]))
+
+    def _moved(self, box: Box, told: str) -> None:
+        """Curfew's own script: its timer has the time of the tag from now on (chalicelib/domain/guest.py)."""
+        boot = self._boots.get(box.id)
+        if boot is None or box.state != "running" or DEADLINE_TIMER not in boot.disk.files:
+            return
+        moved = with_timer_moved(boot, DEADLINE_TIMER, told, self._world.now)
+        if moved is not None:
+            self._plan(box, moved)
 
     def shutdown_at(self, box: Box) -> datetime | None:
         """When the box will shut itself down, None where it is off or will not."""

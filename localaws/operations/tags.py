@@ -10,6 +10,10 @@ from localaws.operations import Call, operation
 def create_tags(call: Call) -> None:
     """At most 50 tags a resource; set ones overwrite (botocore, CreateTags)."""
     _note(call)
+    for resource_id in call.params.get("Resources", []):
+        call.world.guests.tagged(
+            resource_id, {tag["Key"]: tag["Value"] for tag in call.params.get("Tags", [])}
+        )
 
 
 @operation("ec2", "DeleteTags")

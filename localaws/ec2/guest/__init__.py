@@ -23,7 +23,7 @@ launch an EC2 instance with user data input"; the manuals of cloud-init (modules
 systemd.timer(5), systemd.time(7), systemd-run(1), at(1) and crontab(5).
 """
 
-from localaws.ec2.guest.cloudinit import first_boot, next_boot
+from localaws.ec2.guest.cloudinit import first_boot, next_boot, with_timer_moved
 from localaws.ec2.guest.machine import Boot, Disk, Timer
 
-__all__ = ["Boot", "Disk", "Timer", "first_boot", "next_boot"]
+__all__ = ["Boot", "Disk", "Timer", "first_boot", "next_boot", "with_timer_moved"]

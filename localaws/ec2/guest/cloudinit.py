@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import email
 import gzip
+import re
 import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from localaws.ec2.guest.machine import Boot, Disk, Machine
+from localaws.ec2.guest.machine import Boot, Disk, Machine, Timer, read_unit
 from localaws.ec2.guest.shell import Shell, run_script
+from localaws.ec2.guest.times import NotATimeError, moment
 
 TYPES = {
     "#!": "text/x-shellscript",
@@ -60,6 +62,34 @@ def next_boot(disk: Disk, booted_at: datetime, off_since: datetime) -> Boot:
     machine.run_what_boots()
     _run_all(machine, left.at_each_boot, booted_at)
     return machine.boot()
+
+
+def with_timer_moved(boot: Boot, path: str, to: str, now: datetime) -> Boot | None:
+    """The same boot after a script has given the timer unit at `path` another time (ISO 8601) and started it again, in
+    the past meaning now; None where `to` is no time."""
+    try:
+        at = max(moment(to, now), now + timedelta(seconds=1))
+    except NotATimeError:
+        return None
+    disk = boot.disk.copy()
+    before = read_unit(disk.files[path]).get("OnCalendar", [])
+    calendar = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    disk.files[path] = re.sub(r"(?m)^OnCalendar=.*$", f"OnCalendar={calendar}", disk.files[path])
+    old, new = (Disk(files={**disk.files, path: text}) for text in (boot.disk.files[path], disk.files[path]))
+    name = path.rpartition("/")[2]
+    planned = _timers_of(old, name, now) if before else ()
+    kept = list(boot.timers)
+    for timer in planned:
+        if timer in kept:
+            kept.remove(timer)
+    timers = sorted([*kept, *_timers_of(new, name, now)], key=lambda timer: timer.at)
+    return Boot(tuple(timers), disk, boot.ignored)
+
+
+def _timers_of(disk: Disk, name: str, now: datetime) -> tuple[Timer, ...]:
+    machine = Machine(run_script, disk, now)
+    machine.start_unit(name, now)
+    return machine.boot().timers
 
 
 def _plain(user_data: bytes) -> str:
