@@ -228,7 +228,7 @@ def every_end_has_one_receipt_and_is_told(town: Town, leases: Leases) -> Iterato
     for lease in leases:
         if lease.status is not Status.CLOSED or not lease.instance_ids:
             continue
-        receipt = town.services.store.receipt(lease.id)
+        receipt = town.services.store.receipt(lease.follows or lease.id)
         if receipt is None or receipt.status != "done":
             yield Violation("books", f"{lease.id}:receipt", f"it is closed and its receipt is {receipt}")
         if f"{lease.id}:ended" not in told and not _is_at_rest(lease):
