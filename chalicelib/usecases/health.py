@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.guard import GuardCost
+from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.missed import Missed, missed
 from chalicelib.domain.money import show
 from chalicelib.domain.policy import NOT_ENFORCED
@@ -14,6 +15,8 @@ from chalicelib.usecases.bills import bill_trouble
 from chalicelib.usecases.guard import guard_cost
 
 SILENT_AFTER = timedelta(minutes=5)
+ARMED_WITHIN = timedelta(minutes=10)
+"""Ten sweeps: a lease that has no timer by then is told."""
 RECENT = 200
 PAGES = 10
 """A storm of events fills so many pages with sweeps of its own in five minutes; what it may make us read ends."""
@@ -56,6 +59,7 @@ def health(services: Services) -> Health:
         *_untold(waiting),
         *bill_trouble(services),
         *_too_dear(cost),
+        *_unarmed(services, leases, now),
     )
     return Health(
         status="failing" if is_silent else "degraded" if missing or overdue else "ok",
@@ -120,6 +124,29 @@ def _too_dear(cost: GuardCost) -> tuple[Mapping[str, str], ...]:
             "Cost Explorer is asked once a day at most, CloudWatch less often about what costs less than asking",
             "fix": 'see `guard` for what it goes to; curl -X PUT -H "$AUTH" $CURFEW/policy -d '
             '\'{"bills": {"own_usd_per_month": {"base": "8"}}}\'',
+        },
+    )
+
+
+def _unarmed(services: Services, leases: Sequence[Lease], now: datetime) -> tuple[Mapping[str, str], ...]:
+    if not services.timers.is_configured:
+        return ()
+    late = [
+        one.id
+        for one in leases
+        if one.status is Status.ACTIVE
+        and one.timers_at is None
+        and not one.timers
+        and now - one.requested_at >= ARMED_WITHIN
+    ]
+    if not late:
+        return ()
+    return (
+        {
+            "what": "timers of leases",
+            "why": f"EventBridge Scheduler has taken no timer of {', '.join(late)}: while Curfew is down they do not "
+            "end in time",
+            "fix": "see the sweeps' `lacking` for what Scheduler answers; it is tried again every minute",
         },
     )
 

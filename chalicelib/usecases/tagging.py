@@ -5,7 +5,7 @@ a lease that was extended has moved on.
 """
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain.adoption import NOBODY, OWNER_TAG, PROJECT_TAG
 from chalicelib.domain.errors import Unavailable
@@ -57,6 +57,15 @@ def tell_guests(services: Services, lease: Lease, expires_at: datetime | None = 
                 lease.region, boxes, {EXPIRES_TAG: (expires_at or lease.expires_at).isoformat()}
             )
     return lease
+
+
+def expiry_on(instance: Instance) -> datetime | None:
+    """The end that is written on a box, and that a launched one reads there."""
+    try:
+        told = datetime.fromisoformat(instance.tags.get(EXPIRES_TAG, ""))
+    except ValueError:
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _in_turn(wrong: list[tuple[Lease, Instance]], now: datetime) -> list[tuple[Lease, Instance]]:

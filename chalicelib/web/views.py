@@ -2,13 +2,14 @@
 
 import shlex
 from collections.abc import Sequence
+from datetime import datetime
 
 from chalicelib.domain.budget import Budget
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Charge, Hold, Lease, OnEnd, Receipt
+from chalicelib.domain.lease import Charge, Hold, Lease, OnEnd, Receipt, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import cost_in
 from chalicelib.domain.policy import Policy
@@ -18,6 +19,7 @@ from chalicelib.usecases.budgets import BudgetReport
 from chalicelib.usecases.health import Health
 from chalicelib.usecases.launch import Quote
 from chalicelib.usecases.report import InstanceReport, LeaseReport, SpotRequestReport
+from chalicelib.usecases.tagging import expiry_on
 from chalicelib.web.encode import JsonValue, moment, number, plain
 from chalicelib.web.problems import problem_of
 
@@ -49,7 +51,8 @@ def lease(report: LeaseReport) -> JsonValue:
             "ran_before_for": told.ran_before_for if told.is_adopted else None,
             "closed_at": told.closed_at,
             "on_end": on_end(report),
-            "guest_deadline": None,
+            "guest_deadline": guest_deadline(told, report.instances),
+            "timers": timers(told),
             "hold_usd": told.hold.total_usd,
             "hold": hold(told.hold),
             "accrued_usd": accrued,
@@ -77,6 +80,24 @@ def on_end(report: LeaseReport) -> str:
     if told.ending is not None:
         return told.ending.on_end
     return on_end_of(told, verdict.case.policy) if verdict else OnEnd.TERMINATE
+
+
+def guest_deadline(told: Lease, instances: Sequence[Instance]) -> datetime | None:
+    """When its boxes shut themselves down: the earliest of what they read on themselves, else of what they were started
+    with. None: they don't."""
+    if told.guest_deadline is None or not told.is_open:
+        return None
+    read = [at for one in instances if (at := expiry_on(one)) is not None]
+    return min(read, default=told.guest_deadline)
+
+
+def timers(told: Lease) -> str | None:
+    """Whether AWS itself ends it in time: `armed`, `pending` until it is, None where nothing is to be armed."""
+    if told.status is not Status.ACTIVE:
+        return "armed" if told.timers and told.is_open else None
+    if told.timers_at is None:
+        return "pending"
+    return "armed" if told.timers else None
 
 
 def egress(report: LeaseReport) -> str | None:

@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import RequestType
+from chalicelib.usecases.health import health
 from tests.builders import HOUR, REGION, Stage, at, minutes
 from tests.doubles.accidents import Crash
 from tests.doubles.memory_timers import MemoryTimers
@@ -237,3 +238,21 @@ def test_a_hanging_clock_of_scheduler_delays_no_launch(stage: Stage, timers: Mem
     timers.hook = lambda *_: None
     stage.after(timedelta(minutes=1))
     assert len(timers.of(lease.id)) == 2
+
+
+def test_health_tells_of_what_was_not_armed_within_ten_sweeps(stage: Stage, timers: MemoryTimers) -> None:
+    """Not of what is merely young."""
+    stage.launch(lasts_for=8 * HOUR)
+    timers.down, timers.armed = {REGION}, {}
+    lease = stage.launch(lasts_for=8 * HOUR)
+
+    def told() -> list[str]:
+        return [one["why"] for one in health(stage.services).missing if one["what"] == "timers of leases"]
+
+    stage.until(at("09:09"))
+    assert told() == []
+    stage.until(at("09:10"))
+    assert [lease.id in why for why in told()] == [True]
+    timers.down = set()
+    stage.until(at("09:11"))
+    assert told() == []

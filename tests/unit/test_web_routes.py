@@ -73,6 +73,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
             "launched_at",
             "expires_at",
             "guest_deadline",
+            "timers",
             "ran_before_for",
             "hold_usd",
             "accrued_usd",
