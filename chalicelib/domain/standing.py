@@ -5,7 +5,7 @@ something spares leaves less, and uses up nobody else's hold.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -37,6 +37,15 @@ def standing(state: BudgetState, parts: Iterable[tuple[Decimal, Decimal]]) -> St
         spent_usd=state.used_usd - held + sum((cost for _, cost in parts), ZERO),
         held_usd=sum((max(hold - cost, ZERO) for hold, cost in parts), ZERO),
     )
+
+
+def as_it_stands(state: BudgetState, stands: Mapping[str, Standing], now: datetime) -> BudgetState:
+    """A budget with no more left in its present period than is really left: the table counts holds, and what a lease
+    costs beyond its own only when it closes."""
+    if state.period_key != state.budget.period_key(now):
+        return state
+    left = stands[state.budget.name].left_usd(state.budget.limit_usd)
+    return replace(state, left_usd=min(state.left_usd, left))
 
 
 def standings(

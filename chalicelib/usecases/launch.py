@@ -18,9 +18,10 @@ from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, R
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import list_prices, timers
-from chalicelib.usecases.gather import price_book, spent_by_budget
+from chalicelib.usecases.gather import price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.market import below_market
 from chalicelib.usecases.recover import give_up, launched, nothing_started
@@ -175,13 +176,14 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
     states = book.covering(owner=owner, project=order.project)
     services.prices.refresh(list_prices.of_order(order), now=now)
     prices = price_book(services, _charged_to(states, leases), (), now)
-    costs = {one.id: measure(one, prices, now) for one in leases}
+    accrued = {one.id: measure(one, prices, now).accrued_usd for one in leases}
+    stands = standings(book, leases, accrued, prices, now)
     admission = admit(
         order,
         owner=owner,
         disks=image.disks(order.volume_gib),
-        states=states,
-        spent_usd=spent_by_budget(book, leases, costs, prices, now),
+        states=[as_it_stands(state, stands, now) for state in states],
+        spent_usd={name: one.spent_usd for name, one in stands.items()},
         open_leases=leases,
         policy=policy,
         prices=prices,

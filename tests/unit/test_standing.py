@@ -63,6 +63,17 @@ def test_a_report_counts_what_a_spared_box_costs_beyond_its_hold(spared: Stage) 
     assert told.left_usd < spared.left()
 
 
+def test_a_launch_finds_no_room_that_a_spared_box_has_used_up(spared: Stage) -> None:
+    """It is refused by what is left as the report tells it, not by what is held."""
+    spared.is_dry_run = False
+    told = budgets.one(spared.services, "team")
+    between = (told.left_usd + spared.left()) / 2
+    with pytest.raises(BudgetExceeded) as refused:
+        spared.launch(instance_types=("p5.48xlarge",), lasts_for=72 * HOUR, budget_usd=between)
+    assert Decimal(str(refused.value.extra["left_usd"])) == told.left_usd
+    assert spared.launch(instance_types=("p5.48xlarge",), budget_usd=told.left_usd - 1).hold.total_usd > 30
+
+
 def test_a_limit_below_what_is_spent_beyond_a_hold_needs_force(spared: Stage) -> None:
     """It is judged by what is spent and held, as the report tells it."""
     told = budgets.one(spared.services, "team")
