@@ -217,7 +217,7 @@ def show_quote(call: Call[NoBody, QuoteQuery]) -> Answer:
 def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
     """The complete policy, its version in the ETag."""
     policy, version = policies.current(call.services)
-    return Answer(body=views.policy(policy), headers={"ETag": f'"{version}"'})
+    return _policy_of(policy, version)
 
 
 @app.route("/policy", methods=["PUT"], content_types=ANY)
@@ -231,7 +231,7 @@ def put_policy(call: Call[Policy, NoQuery]) -> Answer:
         if expected is None:
             raise
         raise PreconditionFailed(f"{error.detail}; read GET /policy and its ETag again") from error
-    return Answer(body=views.policy(policy), headers={"ETag": f'"{version}"'})
+    return _policy_of(policy, version)
 
 
 @app.route("/sweeps", methods=["POST"], content_types=ANY)
@@ -280,6 +280,12 @@ def _swept(record: SweepRecord) -> Any:
     told = views.sweep(record)
     logs.line("sweep", **told)
     return told
+
+
+def _policy_of(policy: Policy, version: int) -> Answer:
+    """The bare document; what it has to say beside stands in headers."""
+    remark = {"Curfew-Remark": "; ".join(policy.remarks)} if policy.remarks else {}
+    return Answer(body=views.policy(policy), headers={"ETag": f'"{version}"', **remark})
 
 
 def _ended(receipt: Receipt) -> Answer:

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    TypeAdapter,
     ValidationError,
 )
 
@@ -36,6 +37,13 @@ def _iso(value: object) -> object:
 Length = Annotated[timedelta, BeforeValidator(_iso), Field(ge=timedelta(0), le=MAX_LENGTH)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Usd = Annotated[Decimal, Field(ge=0, le=10**9, max_digits=20, decimal_places=10)]
+
+
+_LENGTH = TypeAdapter(timedelta)
+
+
+def _iso_of(length: timedelta) -> str:
+    return str(_LENGTH.dump_python(length, mode="json"))
 
 
 def _known_zone(name: str) -> str:
@@ -153,6 +161,18 @@ class Policy(Section):
     def not_understood(self) -> tuple[str, ...]:
         """What of the stored document this version does not know, and passes over."""
         return self._not_understood
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What of it does other than a reader may expect, in sentences."""
+        idle = self.idle
+        if idle.warn_before <= idle.after:
+            return ()
+        remark = (
+            f"idle.warn_before ({_iso_of(idle.warn_before)}) is longer than idle.after ({_iso_of(idle.after)}): it "
+            "counts inside it, so a box is warned of idleness as soon as it is idle"
+        )
+        return (remark,)
 
     @classmethod
     def from_stored(cls, document: object) -> Self:

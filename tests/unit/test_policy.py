@@ -28,6 +28,13 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+def test_a_warning_longer_than_the_idleness_itself_is_accepted_and_remarked() -> None:
+    """It is cut to `idle.after`; equal to it or shorter there is nothing to say."""
+    assert Policy.model_validate({"idle": {"after": "PT10M"}}).remarks == ()
+    (remark,) = Policy.model_validate({"idle": {"after": "PT5M"}}).remarks
+    assert remark.startswith("idle.warn_before (PT10M) is longer than idle.after (PT5M)")
+
+
 def test_the_defaults_are_those_of_the_documents() -> None:
     """The whole document, and nothing, say the same."""
     assert Policy.model_validate(DOCUMENT) == Policy.model_validate({}) == Policy()

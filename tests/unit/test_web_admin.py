@@ -59,6 +59,17 @@ def news_of(instance_id: str) -> str:
     return json.dumps({"region": "us-east-1", "detail": {"instance-id": instance_id, "state": "running"}})
 
 
+def test_a_policy_that_warns_at_once_says_so_beside_its_document(world: World) -> None:
+    """PUT and GET alike; the document itself stays as it was put."""
+    for method, body in (("PUT", {"idle": {"after": "PT5M"}}), ("GET", None)):
+        answer = world.respond(method, "/policy", body)
+        assert answer.status_code == 200
+        assert answer.json_body["idle"]["warn_before"] == "PT10M"
+        assert "warned of idleness as soon as it is idle" in answer.headers["Curfew-Remark"]
+    answer = world.respond("PUT", "/policy", {"idle": {"after": "PT1H"}})
+    assert "Curfew-Remark" not in answer.headers
+
+
 def test_a_budget_comes_back_as_it_was_put(world: World) -> None:
     """With where it stands."""
     sent = {
