@@ -1,5 +1,6 @@
 """over_share: what a day or month could hold only in part ends before it costs more there."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,26 @@ def test_an_adopted_box_ends_when_it_has_cost_its_share(accrued: str, effect: Ef
 def test_a_launch_ends_while_its_share_still_pays_for_its_end(accrued: str, effect: Effect) -> None:
     """A quarter of an hour at a dollar."""
     assert effect_of("over_share", judged(LAUNCHED, accrued)) is effect
+
+
+@pytest.mark.parametrize("make, reserve", [(adopted, "0"), (lease, "0.25")])
+@pytest.mark.parametrize(
+    "compute, egress, effect",
+    [
+        ("1.70", "3", Effect.KEEP),
+        ("1.70", "3.29", Effect.KEEP),
+        ("1.70", "3.31", Effect.END),
+        ("2", "0", Effect.END),
+    ],
+)
+def test_what_a_box_sends_within_its_allowance_takes_nothing_from_its_share(
+    make: Any, reserve: str, compute: str, egress: str, effect: Effect
+) -> None:
+    """The allowance of $3 stands on its first day beside $2 for the time; what it sends beyond it counts there."""
+    of = make(hold=Hold(compute_usd=usd(100), egress_usd=usd(3)), charges=shares(str(usd(5) + usd(reserve))))
+    cost = Cost(compute_usd=usd(compute), egress_usd=usd(egress), hourly_usd=usd(1), ceiling_usd=usd(1))
+    found = replace(judged(of, compute), cost=cost, accrued_in_usd={TODAY: cost.accrued_usd})
+    assert effect_of("over_share", found) is effect
 
 
 @pytest.mark.parametrize(
