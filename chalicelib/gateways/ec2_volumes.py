@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.storage import Volume
 from chalicelib.gateways.aws import ASKING, AWS_ERRORS, Aws, unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
 
 VALUES_A_FILTER = 200
 """The most that a Describe call's filter takes."""
@@ -19,9 +22,11 @@ def volumes(aws: Aws, region: str, instance_ids: Collection[str]) -> Mapping[str
     paginator = aws.ec2(region, ASKING).get_paginator("describe_volumes")
     try:
         for start in range(0, len(ids), VALUES_A_FILTER):
-            # The stubs want a TypedDict where the literal's own type is wider.
-            some = {"Name": "attachment.instance-id", "Values": ids[start : start + VALUES_A_FILTER]}
-            for page in paginator.paginate(Filters=[some]):  # type: ignore[list-item]
+            some: FilterTypeDef = {
+                "Name": "attachment.instance-id",
+                "Values": ids[start : start + VALUES_A_FILTER],
+            }
+            for page in paginator.paginate(Filters=[some]):
                 for raw in page.get("Volumes") or []:
                     for volume in to_volumes(raw):
                         if volume.instance_id in found:

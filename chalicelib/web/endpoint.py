@@ -99,6 +99,7 @@ class Door:
                         body=receive.body(request, body),
                         headers=request.headers,
                     )
+                    # Path parts are strings whatever a view calls them, which ParamSpec has no way to say.
                     return view(call, *args, **_readable(path))  # type: ignore[arg-type]
 
                 with metering.invocation(self.services, is_http=True):

@@ -157,7 +157,9 @@ class Lambdas:
             return self._containers.run(name, lambda: self._app.handler_map[name](event, context))
         except LambdaDied:
             raise FunctionFailed from None
-        except Exception as problem:
+        except (
+            Exception
+        ) as problem:  # as Lambda: whatever a function raises is its failure, never the service's
             print(f"localaws: the function {name} failed", file=sys.stderr)
             traceback.print_exc()
             sys.stderr.flush()

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from localaws.ec2.guest.machine import Boot, Disk, Machine, Timer, read_unit
 from localaws.ec2.guest.shell import Shell, run_script
