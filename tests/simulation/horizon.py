@@ -26,7 +26,7 @@ from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
 from chalicelib.domain.rules.over_share import over_share
-from chalicelib.gateways.pricing import ASKED_EVERY
+from chalicelib.gateways.spot_memory import ASKED_EVERY
 from chalicelib.usecases.carry import BEFOREHAND
 from chalicelib.usecases.gather import spent_by_budget
 from localaws.model import Box
@@ -66,6 +66,7 @@ def next_change(town: Town, leases: Sequence[Lease], silences: Silences) -> date
         _midnight(now),
         *_thresholds(budgets, leases, costs, book, now),
         *_shares(town, budgets, leases, costs, book),
+        *_bills(town, budgets),
         *town.protected.values(),
         *(moment for lease in leases for moment in _of_lease(town, lease, costs[lease.id], silences)),
     ]
@@ -245,6 +246,16 @@ def _shares(
         finding = over_share(case)
         if finding is not None and finding.due_at is not None:
             yield max(finding.due_at, now + MINUTE)
+
+
+def _bills(town: Town, book: BudgetBook) -> Iterator[datetime]:
+    """When Cost Explorer is asked again, and when a budget counts what it has told."""
+    turn = town.services.store.bill_turn()
+    if turn is None:
+        return
+    yield turn.next_at(town.policy.bills.cost_explorer_every)
+    if any(state.budget.counts_bill and state.billed_at != turn.answered_at for state in book.states):
+        yield town.now + MINUTE
 
 
 def _midnight(now: datetime) -> datetime:

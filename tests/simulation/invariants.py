@@ -236,8 +236,8 @@ def every_end_has_one_receipt_and_is_told(town: Town, leases: Leases) -> Iterato
 
 
 def the_books_balance(town: Town, leases: Leases) -> Iterator[Violation]:
-    """What is left of a budget in a period is its limit less what open leases hold there and closed ones cost there, to
-    the cent; `leases` are all there are."""
+    """What is left of a budget in a period is its limit less what open leases hold there, closed ones cost there and the
+    bill has beyond the meter, to the cent; `leases` are all there are."""
     carried: dict[BudgetPeriod, Decimal] = {}
     for lease in leases:
         for period, usd in (taken(lease.charges) if lease.is_open else kept(lease)).items():
@@ -246,7 +246,7 @@ def the_books_balance(town: Town, leases: Leases) -> Iterator[Violation]:
         used = carried.get(
             BudgetPeriod(state.budget.name, state.period_key, state.budget.generation), Decimal(0)
         )
-        gap = state.budget.limit_usd - state.left_usd - used
+        gap = state.budget.limit_usd - state.left_usd - state.billed_usd - used
         if abs(gap) >= CENT:
             about = f"budget {state.budget.name} {state.period_key}"
             yield Violation("books", about, f"left {state.left_usd}, open holds and closed costs are {used}")
