@@ -3,7 +3,9 @@
 It installs a systemd timer on the disk, which is still there after a reboot and after a stop and a start, and fires at
 once where its time passed meanwhile. Each minute the box reads `curfew:expires-at` among its own tags, from the
 instance metadata service, so that an end that has moved reaches it without a word from Curfew; where that does not
-answer, what is on the disk stands. Why so: docs/adr/0018-the-box-reads-its-end-from-its-own-tag.md.
+answer, what is on the disk stands. In a box that is started from an image of this one it ends nothing: on Nitro, as all
+present types are, the board's asset tag is the instance's id (EC2 guide, "Identify EC2 instances").
+Why so: docs/adr/0018-the-box-reads-its-end-from-its-own-tag.md.
 """
 
 from datetime import UTC, datetime
@@ -30,9 +32,12 @@ SCRIPT = """\
 # Curfew: this box shuts itself down when its lease is over, whether Curfew runs or not.
 mkdir -p /var/lib/curfew
 echo __SECONDS__ > /var/lib/curfew/deadline
+cat /sys/class/dmi/id/board_asset_tag > /var/lib/curfew/box 2>/dev/null
 cat > /usr/local/sbin/curfew-deadline <<'CURFEW'
 #!/bin/sh
 # Takes a moved end from the box's own tag; says whether the end has come.
+# The disk of another box, whose image this one was started from, has an end that is not this one's.
+[ "$(cat /sys/class/dmi/id/board_asset_tag 2>/dev/null)" = "$(cat /var/lib/curfew/box)" ] || exit 1
 file=/var/lib/curfew/deadline
 timer=/etc/systemd/system/curfew-deadline.timer
 imds=http://169.254.169.254/latest

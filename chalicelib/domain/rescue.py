@@ -14,7 +14,7 @@ from functools import partial
 
 from chalicelib.domain.images import AVAILABLE, ImageOrder, SavedImage
 from chalicelib.domain.instance import Instance, SpotRequest
-from chalicelib.domain.lease import Lease, OnEnd, Step
+from chalicelib.domain.lease import Lease, OnEnd, RequestType, Step
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.tracking import Holdings
 
@@ -29,6 +29,8 @@ TRIES = 3
 """Images that fail after they were begun are begun so many times in all."""
 STOPS = 2
 """A stop that does not take effect is asked for so often; then the box is imaged as it runs."""
+BEFORE_MARGIN_ENDS = timedelta(minutes=2)
+"""A shutdown takes its time too, and what is left of it is no longer held for."""
 UNSTOPPABLE = frozenset({"UnsupportedOperation", "OperationNotPermitted"})
 """EC2's answers after which another StopInstances would be refused too."""
 RUNS_ON = "not stopped"
@@ -145,6 +147,17 @@ def image_order(lease: Lease, instance_id: str) -> ImageOrder:
         name=lease.project or own,
         project=lease.project,
     )
+
+
+def guest_end(lease: Lease, expires_at: datetime | None = None) -> datetime:
+    """When a box shuts itself down: at its lease's end (`expires_at`: one that is not the lease's yet). A one-time box
+    that is to be saved would be gone before its image is there: it has nearly all of `teardown.margin`, which its hold
+    pays for. A persistent one only stops, and is imaged so."""
+    end = expires_at or lease.expires_at
+    is_saved = lease.order is not None and lease.order.on_end is OnEnd.IMAGE
+    if not is_saved or lease.request_type is RequestType.PERSISTENT:
+        return end
+    return end + max(lease.margin(timedelta(0)) - BEFORE_MARGIN_ENDS, timedelta(0))
 
 
 def can_stop(box: Instance, requests: Iterable[SpotRequest]) -> bool:

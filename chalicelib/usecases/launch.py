@@ -18,6 +18,7 @@ from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, R
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.rescue import guest_end
 from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import list_prices, timers
@@ -246,7 +247,6 @@ def _hold(
             status=Status.REQUESTED,
             requested_at=now,
             expires_at=now + order.lasts_for,
-            guest_deadline=now + order.lasts_for if guest.takes_deadline(order.user_data) else None,
             hold=terms.admission.hold,
             charges=terms.admission.charges,
             order=order,
@@ -255,6 +255,8 @@ def _hold(
             disks=disks,
             teardown_margin=terms.policy.teardown.margin,
         )
+        if guest.takes_deadline(order.user_data):
+            lease = replace(lease, guest_deadline=guest_end(lease))
         try:
             lease = services.store.open_lease(lease, revision=terms.revision)
         except Stale:
@@ -286,7 +288,7 @@ def _start(
         owner=lease.owner,
         price_caps=_caps(order, terms.prices),
         image=terms.image,
-        expires_at=lease.expires_at,
+        expires_at=guest_end(lease),
         valid_until=valid_until,
         now=now,
     ):

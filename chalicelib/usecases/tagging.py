@@ -11,6 +11,7 @@ from chalicelib.domain.adoption import NOBODY, OWNER_TAG, PROJECT_TAG
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Status
+from chalicelib.domain.rescue import guest_end
 from chalicelib.domain.tracking import LEASE_TAG
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
@@ -53,9 +54,7 @@ def tell_guests(services: Services, lease: Lease, expires_at: datetime | None = 
     boxes = [one for one in lease.instance_ids if one not in over]
     if lease.guest_deadline is not None and boxes:
         with suppress(Unavailable):
-            services.compute.tag(
-                lease.region, boxes, {EXPIRES_TAG: (expires_at or lease.expires_at).isoformat()}
-            )
+            services.compute.tag(lease.region, boxes, {EXPIRES_TAG: guest_end(lease, expires_at).isoformat()})
     return lease
 
 
@@ -75,7 +74,7 @@ def _in_turn(wrong: list[tuple[Lease, Instance]], now: datetime) -> list[tuple[L
 
 
 def _tags(lease: Lease) -> dict[str, str]:
-    tags = {LEASE_TAG: lease.id, EXPIRES_TAG: lease.expires_at.isoformat()}
+    tags = {LEASE_TAG: lease.id, EXPIRES_TAG: guest_end(lease).isoformat()}
     if lease.owner != NOBODY:
         tags[OWNER_TAG] = lease.owner
     if lease.project:

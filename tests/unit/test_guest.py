@@ -100,6 +100,7 @@ def installed(tmp_path: Path, *, tag: str | None, end: datetime) -> Path:
     one tag, or is silent."""
     text = (user_data(None, end) or "").replace("/usr/local/sbin", str(tmp_path))
     text = text.replace("/var/lib/curfew", str(tmp_path)).replace("/etc/systemd/system", str(tmp_path))
+    text = text.replace("/sys/class/dmi/id", str(tmp_path))
     answers = f'case "$*" in *api/token*) echo t;; *) echo "{tag}";; esac' if tag is not None else "exit 22"
     for name, body in {"curl": answers, "systemctl": f'echo "$@" >> {tmp_path}/calls'}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
@@ -152,3 +153,19 @@ def test_a_tag_in_the_past_ends_the_box(tmp_path: Path) -> None:
     box = installed(tmp_path, tag=PAST.isoformat(), end=FUTURE)
     assert run(box, str(box / "curfew-deadline"), "end") == 0
     assert (box / "calls").read_text().splitlines()[-1] == "start --no-block curfew-deadline.service"
+
+
+@pytest.mark.parametrize("began_as, runs_as, ends", [("i-1", "i-1", 0), ("i-1", "i-2", 1), (None, None, 0)])
+def test_a_disk_that_was_copied_into_another_box_ends_nothing_there(
+    tmp_path: Path, began_as: str | None, runs_as: str | None, ends: int
+) -> None:
+    """An image of a box carries its script and its deadline, which is long over; a machine that has no tag stays as
+    it was."""
+    board = tmp_path / "board_asset_tag"
+    if began_as:
+        board.write_text(f"{began_as}\n")
+    box = installed(tmp_path, tag=None, end=PAST)
+    if runs_as:
+        board.write_text(f"{runs_as}\n")
+    assert run(box, str(box / "curfew-deadline"), "end") == ends
+    assert (box / "calls").exists() is (ends == 0)
