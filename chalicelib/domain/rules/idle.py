@@ -12,7 +12,7 @@ def idle(case: Case) -> Finding | None:
     """End after `idle.after` of silence, never before `idle.after_launch` and never on unknown evidence.
 
     Nor without a warning that is `idle.warn_before` old, which counts inside `idle.after`, and that no work has
-    overtaken since.
+    overtaken since. Where it is longer people are warned as soon as it is idle, and `Curfew-Remark` of /policy says so.
     """
     if case.lease is None or not case.running:
         return None
