@@ -25,7 +25,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.reservations import Reservation, ReservationLook
-from chalicelib.domain.storage import GP3_IOPS, GP3_MIBPS, Disk, Volume
+from chalicelib.domain.storage import GP3_IOPS, GP3_MIBPS, Address, Disk, Volume
 from chalicelib.domain.timer import Timer
 
 T = TypeVar("T")
@@ -129,6 +129,11 @@ class Compute(Protocol):
 
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """The volumes attached to each instance, none for one that EC2 does not know. Raises Unavailable."""
+
+    def addresses(
+        self, region: str, instance_ids: Collection[str], *, now: datetime
+    ) -> Mapping[str, tuple[Address, ...]]:
+        """The Elastic IPs of each instance, as they are `now`. Raises Unavailable."""
 
     def reservations(self, region: str) -> tuple[Reservation, ...]:
         """The active capacity reservations of a region. Raises Unavailable."""

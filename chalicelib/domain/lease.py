@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.domain.images import SavedImage
 from chalicelib.domain.money import ZERO
-from chalicelib.domain.storage import Disk, Volume
+from chalicelib.domain.storage import Address, Disk, Volume
 from chalicelib.domain.timer import Timer
 
 
@@ -238,6 +238,8 @@ class Lease:
     started_by: str | None = None
     """What starts boxes like an adopted one: its group, fleet or request, or the key of whoever does."""
     images: tuple[SavedImage, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    """The Elastic IPs of its boxes, as of the last look at their volumes."""
     is_storage: bool = False
     """Its boxes are at rest: it meters what they keep, and only `stopped_still_billing` judges it."""
     launched_by: str | None = None
@@ -286,7 +288,8 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """A volume that goes on billing after what ran is gone or at rest, and what it costs a month."""
+    """A volume, or where `address_id` is told an Elastic IP, that goes on billing after what ran is gone or at rest,
+    and what it costs a month."""
 
     volume_id: str
     region: str
@@ -294,6 +297,8 @@ class Leftover:
     type: str
     gib: int
     monthly_usd: Decimal
+    address_id: str | None = None
+    ip: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

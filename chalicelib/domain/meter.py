@@ -36,7 +36,7 @@ class Cost:
     hourly_usd: Decimal = ZERO
     ceiling_usd: Decimal = ZERO
     leftovers: tuple[Leftover, ...] = ()
-    """The volumes that go on billing although what they belong to does not run."""
+    """The volumes and Elastic IPs that go on billing although what they belong to does not run."""
     snapshot_usd: Decimal = ZERO
     images: tuple[KeptImage, ...] = ()
 
@@ -61,6 +61,11 @@ def measure(lease: Lease, prices: PriceBook, now: datetime) -> Cost:
             hourly += prices.hourly_usd(run, now) + address
             ceiling += prices.ceiling_usd(run) + address
     end = lease.closed_at or now
+    for ip in lease.addresses if lease.is_storage else ():  # elsewhere the runs have them
+        held = (ip.until or end) - max(ip.since, lease.requested_at)
+        ipv4 += rates.public_ipv4_usd(max(held, timedelta(0)))
+        bills_on = ZERO if ip.until else rates.public_ipv4_usd(HOUR)
+        hourly, ceiling = hourly + bills_on, ceiling + bills_on
     disks = list(_disks(lease))
     storage = sum(
         (
@@ -96,11 +101,11 @@ def is_free(run: Run) -> bool:
 
 def leftovers(lease: Lease, prices: PriceBook) -> tuple[Leftover, ...]:
     """The volumes that go on billing although nothing of the lease runs: those that outlive their box, and those of a
-    box that is stopped. While a lease is ending the others are about to go with their box."""
+    box that is stopped; and the Elastic IPs of both. While a lease is ending the other volumes are about to go."""
     rates = prices.rates_in(lease.region)
     is_ending = lease.status is Status.ENDING
     running = {run.instance_id for run in lease.runs if run.ended_at is None}
-    return tuple(
+    volumes = tuple(
         Leftover(
             volume_id=disk.id,
             region=lease.region,
@@ -113,6 +118,21 @@ def leftovers(lease: Lease, prices: PriceBook) -> tuple[Leftover, ...]:
         if disk.until is None and disk.id and disk.instance_id not in running
         if disk.outlives_box or not is_ending
     )
+    addresses = tuple(
+        Leftover(
+            volume_id="",
+            region=lease.region,
+            instance_id=address.instance_id,
+            type="elastic-ip",
+            gib=0,
+            monthly_usd=rates.public_ipv4_usd(MONTH),
+            address_id=address.id,
+            ip=address.ip,
+        )
+        for address in lease.addresses
+        if address.until is None and address.instance_id not in running
+    )
+    return (*volumes, *addresses)
 
 
 def kept_images(lease: Lease, prices: PriceBook) -> tuple[KeptImage, ...]:

@@ -176,8 +176,18 @@ def ended(receipt: Receipt, now: datetime) -> Notice:
             f"It cost {show(receipt.cost_usd)}; {show(receipt.hold_usd)} had been held.",
             *(_saved(image) for image in receipt.images),
             *([steps] if steps else []),
+            *([_left(receipt)] if receipt.leftovers else []),
         ),
     )
+
+
+def _left(receipt: Receipt) -> str:
+    """What is not Curfew's to delete and goes on billing."""
+    each = (
+        f"{one.address_id or one.volume_id} ({one.ip or f'{one.type}, {one.gib} GiB'}, {show(one.monthly_usd)} a month)"
+        for one in receipt.leftovers
+    )
+    return f"It leaves what goes on billing until somebody deletes it: {', '.join(each)}."
 
 
 def _saved(image: KeptImage) -> str:

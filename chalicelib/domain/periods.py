@@ -231,6 +231,11 @@ def as_of(lease: Lease, at: datetime) -> Lease:
             for one in lease.volumes
             if one.since < at
         ),
+        addresses=tuple(
+            replace(one, until=None if one.until and one.until > at else one.until)
+            for one in lease.addresses
+            if one.since < at
+        ),
         closed_at=None if lease.closed_at and lease.closed_at > at else lease.closed_at,
         egress_bytes=_sent_by(lease, at),
         images=(),

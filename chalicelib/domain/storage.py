@@ -84,6 +84,33 @@ class Volume:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An Elastic IP of a box, as it was seen from `since` on, until it was not the box's any more. It bills by the hour
+    until it is released, also when its box is gone."""
+
+    id: str
+    ip: str
+    instance_id: str
+    since: datetime
+    until: datetime | None = None
+
+
+def addresses_after(
+    known: Iterable[Address], seen: Collection[Address], *, of: Collection[str], now: datetime
+) -> tuple[Address, ...]:
+    """The addresses of a lease after a look at those of the boxes `of`."""
+    there = {(one.id, one.instance_id) for one in seen}
+    followed = tuple(
+        replace(one, until=now)
+        if one.until is None and one.instance_id in of and (one.id, one.instance_id) not in there
+        else one
+        for one in known
+    )
+    going = {(one.id, one.instance_id) for one in followed if one.until is None}
+    return (*followed, *(one for one in seen if (one.id, one.instance_id) not in going))
+
+
 def attached(volumes: Iterable[Volume], instance_id: str) -> dict[str, Volume]:
     """What is attached to a box as far as is known, by id."""
     return {one.id: one for one in volumes if one.instance_id == instance_id and one.until is None}

@@ -23,7 +23,7 @@ from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import Reservation, ReservationLook
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Address, Volume
 from chalicelib.ports import (
     Account,
     Compute,
@@ -62,6 +62,12 @@ class DryRunCompute:
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """As they are."""
         return self._compute.volumes(region, instance_ids)
+
+    def addresses(
+        self, region: str, instance_ids: Collection[str], *, now: datetime
+    ) -> Mapping[str, tuple[Address, ...]]:
+        """As they are."""
+        return self._compute.addresses(region, instance_ids, now=now)
 
     def reservations(self, region: str) -> tuple[Reservation, ...]:
         """As they are."""

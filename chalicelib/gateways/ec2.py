@@ -13,7 +13,7 @@ from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.domain.reservations import Reservation
-from chalicelib.domain.storage import Disk, Volume
+from chalicelib.domain.storage import Address, Disk, Volume
 from chalicelib.gateways import (
     ec2_attempts,
     ec2_end,
@@ -73,6 +73,12 @@ class Ec2Compute:
     def volumes(self, region: str, instance_ids: Collection[str]) -> Mapping[str, tuple[Volume, ...]]:
         """The volumes attached to each instance."""
         return ec2_volumes.volumes(self._aws, region, instance_ids)
+
+    def addresses(
+        self, region: str, instance_ids: Collection[str], *, now: datetime
+    ) -> Mapping[str, tuple[Address, ...]]:
+        """The Elastic IPs of each instance."""
+        return ec2_volumes.addresses(self._aws, region, instance_ids, now=now)
 
     def reservations(self, region: str) -> tuple[Reservation, ...]:
         """The active capacity reservations of a region."""

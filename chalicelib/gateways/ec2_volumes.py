@@ -1,11 +1,13 @@
-"""The volumes of boxes, by DescribeVolumes: asked by attachment, because a box's own answer has no sizes."""
+"""What boxes have that bills beside them: volumes, by DescribeVolumes, asked by attachment because a box's own answer
+has no sizes, and Elastic IPs, by DescribeAddresses."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Address, Volume
 from chalicelib.gateways.aws import ASKING, AWS_ERRORS, Aws, unavailable
 
 if TYPE_CHECKING:
@@ -51,3 +53,23 @@ def to_volumes(raw: Mapping[str, Any]) -> Iterator[Volume]:
                 since=since,
                 outlives_box=attachment.get("DeleteOnTermination") is False,
             )
+
+
+def addresses(
+    aws: Aws, region: str, instance_ids: Collection[str], *, now: datetime
+) -> Mapping[str, tuple[Address, ...]]:
+    """The Elastic IPs of each instance; since when they are its own, EC2 does not tell. Raises Unavailable."""
+    ids = list(dict.fromkeys(instance_ids))
+    found: dict[str, list[Address]] = {instance_id: [] for instance_id in ids}
+    try:
+        for start in range(0, len(ids), VALUES_A_FILTER):
+            some: Any = [{"Name": "instance-id", "Values": ids[start : start + VALUES_A_FILTER]}]
+            answer = aws.ec2(region, ASKING).describe_addresses(Filters=some)
+            for raw in answer.get("Addresses") or []:
+                owner, allocation = raw.get("InstanceId") or "", raw.get("AllocationId")
+                if owner in found and allocation:
+                    ip = raw.get("PublicIp") or ""
+                    found[owner].append(Address(id=allocation, ip=ip, instance_id=owner, since=now))
+    except AWS_ERRORS as error:
+        raise unavailable(f"describing addresses in {region}", error) from error
+    return {instance_id: tuple(its) for instance_id, its in found.items()}

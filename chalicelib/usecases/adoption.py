@@ -81,7 +81,7 @@ def _adopt(
     book, closed_before = facts.book, 0
     for tries_left in reversed(range(TRIES)):
         lease = _lease_of(facts, instance, disks, book, closed_before)
-        lease = replace(lease, volumes=disks or (), volumes_at=None if disks is None else facts.now)
+        lease = replace(lease, volumes=disks or ())  # looked at for the first time with its addresses, after the ends
         told = [] if lease.is_storage else [_told(facts, lease)]
         try:
             return services.store.open_lease(

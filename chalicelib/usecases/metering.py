@@ -20,7 +20,7 @@ from chalicelib.domain.instance import AT_REST, Instance
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.prices import PriceBook
-from chalicelib.domain.storage import Volume, attached, merged
+from chalicelib.domain.storage import Address, Volume, addresses_after, attached, merged
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, price_book
 
@@ -33,15 +33,18 @@ VOLUMES_ASKED_EVERY = HOUR
 
 T = TypeVar("T")
 Disks = Mapping[str, tuple[Volume, ...]]
+Addresses = Mapping[str, tuple[Address, ...]]
+"""By box."""
 Windows = Mapping[str, Window]
 """By lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What one region answered: disks by box, bytes by lease, and what it did not."""
+    """What one region answered: disks and Elastic IPs by box, bytes by lease, and what it did not."""
 
     disks: Disks
+    addresses: Addresses
     sent: Mapping[str, int]
     lacking: tuple[str, ...]
 
@@ -147,7 +150,7 @@ def _ask_regions(
         return {
             region: answer.result()
             if answer.done()
-            else _Told({}, {}, (f"meter {region}: no answer within {PATIENCE_SECONDS:g} s",))
+            else _Told({}, {}, {}, (f"meter {region}: no answer within {PATIENCE_SECONDS:g} s",))
             for region, answer in answers.items()
         }
     finally:
@@ -158,6 +161,7 @@ def _ask(
     services: Services, region: str, ids: Sequence[str], sending: Sequence[Lease], windows: Windows
 ) -> _Told:
     disks: Disks = {}
+    addresses: Addresses = {}
     sent: Mapping[str, int] = {}
     lacking = []
     if ids:
@@ -165,11 +169,15 @@ def _ask(
             disks = services.compute.volumes(region, ids)
         except Unavailable as error:
             lacking.append(f"DescribeVolumes {region}: {error.detail}")
+        try:
+            addresses = services.compute.addresses(region, ids, now=services.clock.now())
+        except Unavailable as error:
+            lacking.append(f"DescribeAddresses {region}: {error.detail}")
     try:
         sent = _sent(services, region, sending, windows)
     except Unavailable as error:
         lacking.append(f"NetworkOut {region}: {error.detail}")
-    return _Told(disks, sent, tuple(lacking))
+    return _Told(disks, addresses, sent, tuple(lacking))
 
 
 def _sent(services: Services, region: str, leases: Sequence[Lease], windows: Windows) -> dict[str, int]:
@@ -196,6 +204,11 @@ def _learned(
         seen = [disk for box_id in answered for disk in told.disks[box_id]]
         volumes = merged(lease.volumes, seen, of=answered, looked_at=lease.volumes_at, now=facts.now)
         lease = replace(lease, volumes=volumes, volumes_at=_looked_at(lease, answered, facts))
+    looked_at = [box.id for box in boxes if box.id in told.addresses]
+    if looked_at:
+        seen_ips = [address for box_id in looked_at for address in told.addresses[box_id]]
+        addresses = addresses_after(lease.addresses, seen_ips, of=looked_at, now=facts.now)
+        lease = replace(lease, addresses=addresses)
     if window is not None and lease.id in told.sent:
         lease = egress.with_sent(lease, told.sent[lease.id], window)
     return _with_flags(lease, facts)

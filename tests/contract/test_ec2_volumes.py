@@ -1,6 +1,6 @@
 """Volumes as the gateway reads them, and what a box's own answer says of its end and its disks."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +8,10 @@ from botocore.stub import ANY
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.gateways.aws import ASKING
+from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_observe import to_instance
 from localaws.world import World
-from tests.contract.compute_labs import AMI, REGION, WorldLab, instance_of, stubbed
+from tests.contract.compute_labs import AMI, REGION, WorldLab, aws_of, instance_of, stubbed
 
 NINE = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -112,3 +113,21 @@ def test_an_answer_without_devices_says_nothing_of_disks() -> None:
     assert to_instance({"InstanceId": "i-1", "BlockDeviceMappings": mappings}, REGION).volumes == {
         "vol-1": True
     }
+
+
+def test_the_elastic_ips_of_boxes_are_told_by_box() -> None:
+    """One that is nobody's is nobody's leftover; no answer is Unavailable."""
+    with World(regions=(REGION,)) as world:
+        ec2 = world.session().client("ec2")
+        box, bare = world.start_box(), world.start_box()
+        world.advance(timedelta(minutes=1))
+        mine, _ = (ec2.allocate_address(Domain="vpc") for _ in range(2))
+        ec2.associate_address(AllocationId=mine["AllocationId"], InstanceId=box.id)
+        compute = Ec2Compute(aws_of(world))
+        found = compute.addresses(REGION, [box.id, bare.id], now=NINE)
+        (one,) = found[box.id]
+        assert (one.id, one.ip, one.since) == (mine["AllocationId"], mine["PublicIp"], NINE)
+        assert found[bare.id] == ()
+        world.fault(service="ec2", operation="DescribeAddresses", code="UnauthorizedOperation")
+        with pytest.raises(Unavailable):
+            compute.addresses(REGION, [box.id], now=NINE)

@@ -16,7 +16,7 @@ from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import GONE, RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.domain.reservations import Reservation
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Address, Volume
 from chalicelib.gateways import ec2_attempts
 from chalicelib.gateways.aws import DENIED, THROTTLES
 from chalicelib.gateways.ec2_launch import NO_SUCH_TEMPLATE
@@ -44,7 +44,7 @@ __all__ = [
 T = TypeVar("T")
 HANGS_FOR = 12.0
 LOOKS = frozenset(
-    {"regions", "observe", "image", "volumes", "find_launched", "saved_images", "accelerated", "reservations"}
+    {"regions", "observe", "image", "volumes", "find_launched", "saved_images", "accelerated", "addresses", "reservations"}
 )
 REFUSALS = (
     "Insufficient",
@@ -173,6 +173,14 @@ class MemoryCompute:
             return {one: self.ec2.volumes(one) for one in instance_ids}
 
         return self._call("volumes", region, instance_ids, disks, _unavailable)
+
+    def addresses(
+        self, region: str, instance_ids: Collection[str], *, now: datetime
+    ) -> Mapping[str, tuple[Address, ...]]:
+        def some() -> dict[str, tuple[Address, ...]]:
+            return {one: self.ec2.addresses_of(one, now) for one in instance_ids}
+
+        return self._call("addresses", region, instance_ids, some, _unavailable)
 
     def reservations(self, region: str) -> tuple[Reservation, ...]:
         def some() -> tuple[Reservation, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.domain.instance import AT_REST, GONE, RegionView
 from chalicelib.domain.lease import Attempt
 from chalicelib.domain.reservations import Reservation
-from chalicelib.domain.storage import Volume
+from chalicelib.domain.storage import Address, Volume
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
 from tests.doubles.memory_images import MemoryImages
@@ -39,6 +39,8 @@ class MemoryEc2:
         self.images: dict[str, Image] = {AMI.id: AMI}
         self.albums = MemoryImages(self)
         self.templates: set[tuple[str, str]] = set()
+        self.elastic_ips: dict[str, str] = {}
+        """Elastic IP → the box that has it."""
         self.reservations: list[Reservation] = []
         self.types: dict[str, bool] = {}
         """Whether types that the table of families does not have are accelerated."""
@@ -290,6 +292,14 @@ class MemoryEc2:
         """The disks attached to an instance: its root, and what was attached besides."""
         box = self.boxes.get(instance_id)
         return volumes_of(box) if box and box.state != "terminated" else ()
+
+    def addresses_of(self, instance_id: str, now: datetime) -> tuple[Address, ...]:
+        """Its Elastic IPs."""
+        return tuple(
+            Address(id=f"eipalloc-{ip}", ip=ip, instance_id=instance_id, since=now)
+            for ip, owner in self.elastic_ips.items()
+            if owner == instance_id
+        )
 
     def view(self, region: str, only: str | None) -> RegionView:
         """What the Describe calls of a region show."""

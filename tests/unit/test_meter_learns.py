@@ -90,7 +90,7 @@ def test_an_event_about_one_box_does_not_count_as_a_look_at_the_others(stage: St
 
 
 def test_adoption_knows_its_box_s_volumes_from_the_first_minute(stage: Stage) -> None:
-    """They are asked for before its hold is made, and not again."""
+    """They are asked for before its hold is made, and once more with its addresses when all ends are made."""
     box = stage.compute.start()
     stage.box(box).kept_disks = (data_disk(stage, box),)
     stage.sweep()
@@ -98,7 +98,7 @@ def test_adoption_knows_its_box_s_volumes_from_the_first_minute(stage: Stage) ->
     lease = stage.only_lease()
     assert {one.gib for one in lease.volumes} == {45, 500}
     assert lease.storage_gib == 545
-    assert asked(stage) == 1
+    assert asked(stage) == 2
 
 
 def test_volumes_that_cannot_be_asked_for_hold_nothing_up(stage: Stage) -> None:
@@ -129,6 +129,8 @@ def test_what_outlives_its_box_is_named_with_what_it_goes_on_costing(stage: Stag
             "type": "gp2",
             "gib": 500,
             "monthly_usd": "50.00",
+            "address_id": None,
+            "ip": None,
         }
     ]
 
