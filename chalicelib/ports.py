@@ -118,11 +118,20 @@ class Compute(Protocol):
         """The regions this account can use. Raises Unavailable."""
 
     def observe(
-        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+        self,
+        regions: Collection[str],
+        *,
+        only: str | None = None,
+        patience: float | None = None,
+        fleets: Collection[tuple[str, str]] = (),
+        whole: bool = False,
     ) -> tuple[RegionView, ...]:
         """Look at regions side by side; `only` narrows it to one instance and its request. Never raises: a region
         that did not answer, within `patience` seconds where they are given, is a view with status `denied` or
-        `failed`."""
+        `failed`.
+
+        Fleets and groups are looked up where a box names one or may be a part of one; `fleets` (region, id) besides, or
+        with `whole` all that live."""
 
     def image(self, region: str, image_id: str) -> Image | None:
         """An AMI, or None where the region has none of that id. Raises Unavailable."""
@@ -165,6 +174,21 @@ class Compute(Protocol):
 
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each, bisecting so that no unknown id shields the others. Never raises."""
+
+    def end_fleets(self, region: str, ids: Collection[str], *, and_boxes: bool) -> Mapping[str, Outcome]:
+        """Delete each EC2 Fleet and cancel each Spot Fleet, with what they run or without. Never raises."""
+
+    def shrink_fleet(self, region: str, fleet_id: str, *, total: int, on_demand: int | None) -> Outcome:
+        """Set the target of a fleet of type maintain, and its on-demand part where it has one, and let the excess run
+        on. Never raises."""
+
+    def detach(self, region: str, group: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Take each out of its Auto Scaling group, which wants one less then, bisecting. Never raises."""
+
+    def resize_group(
+        self, region: str, group: str, *, least: int, most: int | None = None, desired: int | None = None
+    ) -> Outcome:
+        """Set sizes of an Auto Scaling group; those that are None stay. Never raises."""
 
     def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Terminate each, bisecting so that no unknown or protected id shields the others. Never raises."""

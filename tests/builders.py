@@ -14,6 +14,7 @@ from chalicelib.domain.budget import Budget, BudgetState, Period, ScopeKind
 from chalicelib.domain.case import Case, Effect, Finding, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.evidence import Evidence, Series, Use, unknown
+from chalicelib.domain.fleets import Fleet, Group
 from chalicelib.domain.instance import Instance, RegionView, Sight, SpotRequest
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Origin, Receipt, RequestType, Run, Status
 from chalicelib.domain.meter import Cost
@@ -104,7 +105,7 @@ def request(request_id: str = REQUEST, **facts: Any) -> SpotRequest:
     )
 
 
-def sight(*seen: Instance | SpotRequest, status: str = "ok", fleets: dict[str, str] | None = None) -> Sight:
+def sight(*seen: Instance | SpotRequest | Fleet | Group, status: str = "ok") -> Sight:
     """What one look at the region saw."""
     return Sight(
         (
@@ -113,7 +114,8 @@ def sight(*seen: Instance | SpotRequest, status: str = "ok", fleets: dict[str, s
                 status=status,
                 instances=tuple(one for one in seen if isinstance(one, Instance)),
                 spot_requests=tuple(one for one in seen if isinstance(one, SpotRequest)),
-                fleet_types=fleets or {},
+                fleets=tuple(one for one in seen if isinstance(one, Fleet)),
+                groups=tuple(one for one in seen if isinstance(one, Group)),
             ),
         )
     )
@@ -400,7 +402,15 @@ class Stage:
     @property
     def ending_calls(self) -> list[Call]:
         """The calls that ended something, in order."""
-        ends = {"cancel_spot_requests", "terminate", "stop"}
+        ends = {
+            "cancel_spot_requests",
+            "detach",
+            "end_fleets",
+            "resize_group",
+            "shrink_fleet",
+            "stop",
+            "terminate",
+        }
         return [call for call in self.compute.calls if call.operation in ends and call.ids]
 
     def told(self, kind: Kind) -> list[Notice]:

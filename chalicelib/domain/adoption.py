@@ -12,6 +12,7 @@ from hashlib import sha256
 from chalicelib.domain.admission import Term, capped, charges_for, worst_case_of_box
 from chalicelib.domain.brake import starter_of
 from chalicelib.domain.budget import Budget, BudgetState
+from chalicelib.domain.controllers.managed import lever
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
 from chalicelib.domain.lease import EGRESS_GB, Charge, Hold, Lease, Origin, RequestType, Run, Status
 from chalicelib.domain.money import ZERO
@@ -71,7 +72,7 @@ def _spared(
     if policy.unleased.effect != "adopt":
         return f"unleased.effect is {policy.unleased.effect!r}"
     if instance.managed_by:
-        return f"{instance.managed_by} manages it; scale it down there"
+        return f"{instance.managed_by} manages it: {lever(instance.managed_by)}"
     if instance.is_prepaid:
         return "it is prepaid: ending it saves nothing"
     if protected:
@@ -228,18 +229,3 @@ def within_room(
     ]
     hold = capped(whole, min([whole.total_usd, *fits]))
     return hold, charges_for(hold, budgets, term, most=whole, room=room)
-
-
-def obstacle(instance: Instance, fleet_type: str | None, *, own_fleet_id: str | None) -> str | None:
-    """The controller that would start another box in place of this one and that can't be disarmed yet."""
-    if instance.managed_by:
-        return f"{instance.managed_by} manages it; scale it down there"
-    if instance.group:
-        return f"auto scaling group {instance.group} would start another; lower its desired capacity"
-    if instance.spot_fleet_id:
-        return (
-            f"spot fleet {instance.spot_fleet_id} would start another; cancel it with --terminate-instances"
-        )
-    if instance.fleet_id and instance.fleet_id != own_fleet_id and fleet_type != "instant":
-        return f"fleet {instance.fleet_id} would start another; delete it with --terminate-instances"
-    return None

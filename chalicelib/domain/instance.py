@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from chalicelib.domain.fleets import Fleet, Group
+
 GONE = frozenset({"shutting-down", "terminated"})
 AT_REST = frozenset({"stopping", "stopped"})
 BY_OWNER = "instance-stopped-by-user"
@@ -106,10 +108,24 @@ class RegionView:
     error: str | None = None
     instances: tuple[Instance, ...] = ()
     spot_requests: tuple[SpotRequest, ...] = ()
-    fleet_types: Mapping[str, str] = field(default_factory=dict)
-    """Fleet id → `instant`, `maintain` or `request`, for the fleets its instances name."""
     pages: int = 0
     """How many pages its instances came in."""
+    fleets: tuple[Fleet, ...] = ()
+    """The fleets of both kinds that its instances name, or that were asked for; what EC2 did not tell is left out."""
+    groups: tuple[Group, ...] = ()
+    """The Auto Scaling groups that its instances belong to, in the same way."""
+    is_partial: bool = False
+    """The look was at one instance: others of its fleet or group are known by membership alone."""
+    lacking: tuple[str, ...] = ()
+    """What could not be asked about fleets and groups."""
+
+    def fleet(self, fleet_id: str) -> Fleet | None:
+        """One of its fleets; None where EC2 told nothing of it."""
+        return next((one for one in self.fleets if one.id == fleet_id), None)
+
+    def group(self, name: str) -> Group | None:
+        """One of its groups; None where Auto Scaling told nothing of it."""
+        return next((one for one in self.groups if one.name == name), None)
 
 
 def doubted(views: Sequence[RegionView], expected: Collection[str]) -> tuple[RegionView, ...]:
@@ -160,6 +176,6 @@ class Sight:
         """Every spot request of every region that answered."""
         return tuple(request for view in self.views for request in view.spot_requests)
 
-    def fleet_type(self, region: str, fleet_id: str) -> str | None:
-        """The type of a fleet, or None where EC2 did not say."""
-        return next((view.fleet_types.get(fleet_id) for view in self.views if view.region == region), None)
+    def view(self, region: str) -> RegionView:
+        """What one region answered; nothing at all where it was not looked at."""
+        return next((v for v in self.views if v.region == region), RegionView(region=region, status="failed"))

@@ -160,8 +160,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One call of a teardown, and what came of it. `done_at` is set once AWS has confirmed it. `may_have_started`: a
-    request to cancel that had no box to show for itself, so that it may get one just before it is cancelled."""
+    """One call of a teardown, and what came of it. `done_at` is set once AWS has confirmed it, `at` is when it was last
+    tried. `may_have_started`: a request to cancel that had no box to show for itself, so that it may get one just
+    before it is cancelled.
+
+    `controller`: the fleet or group that the step takes its `target` out of. `before` and `after` are sizes: those that
+    were found, and those that the step sets; written down before the call, so that nothing is shrunk twice.
+    """
 
     action: str
     target: str
@@ -170,6 +175,11 @@ class Step:
     done_at: datetime | None = None
     answer: str = ""
     may_have_started: bool = False
+    at: datetime | None = None
+    call: str = ""
+    controller: str | None = None
+    before: Mapping[str, int] = field(default_factory=dict)
+    after: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

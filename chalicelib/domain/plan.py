@@ -13,13 +13,11 @@ from chalicelib.domain.case import Effect, Finding, Verdict
 from chalicelib.domain.lease import Ending, Lease, OnEnd, Status, Step
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.rules.idle import valid_warning
+from chalicelib.domain.steps import CANCEL, TERMINATE, with_steps
 from chalicelib.domain.tracking import Holdings
 
 CLAIM_FOR = timedelta(seconds=55)
 """How long one writer has to act on a lease before the next sweep, a minute later, takes over."""
-
-CANCEL = "cancel-spot-request"
-TERMINATE = "terminate-instance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,16 +137,10 @@ def continue_ending(lease: Lease, owned: Holdings, *, now: datetime) -> Lease:
             )
         elif known.done_at and instance_id in live:
             steps[TERMINATE, instance_id] = replace(known, done_at=None)
-    ordered = sorted(steps.values(), key=lambda step: step.action != CANCEL)
-    return replace(lease, ending=replace(lease.ending, steps=tuple(ordered), claimed_until=now + CLAIM_FOR))
+    claimed = replace(lease, ending=replace(lease.ending, claimed_until=now + CLAIM_FOR))
+    return with_steps(claimed, steps.values())
 
 
 def is_claimed(lease: Lease, now: datetime) -> bool:
     """Somebody else acts on this ending right now."""
     return lease.ending is not None and lease.ending.claimed_until > now
-
-
-def pending(lease: Lease, action: str) -> tuple[str, ...]:
-    """The targets of an action that are not done."""
-    steps = lease.ending.steps if lease.ending else ()
-    return tuple(step.target for step in steps if step.action == action and not step.done_at)

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Step
-from chalicelib.domain.plan import CANCEL, TERMINATE
 from chalicelib.domain.shields import is_protected
+from chalicelib.domain.steps import CANCEL, TERMINATE
 
 WATCHED_FOR = timedelta(hours=1)
 """For so long after its close a lease's ids are looked for. What comes later is a stray like any other."""

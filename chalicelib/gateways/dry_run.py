@@ -50,10 +50,16 @@ class DryRunCompute:
         return self._compute.regions()
 
     def observe(
-        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+        self,
+        regions: Collection[str],
+        *,
+        only: str | None = None,
+        patience: float | None = None,
+        fleets: Collection[tuple[str, str]] = (),
+        whole: bool = False,
     ) -> tuple[RegionView, ...]:
         """As they are."""
-        return self._compute.observe(regions, only=only, patience=patience)
+        return self._compute.observe(regions, only=only, patience=patience, fleets=fleets, whole=whole)
 
     def image(self, region: str, image_id: str) -> Image | None:
         """As it is."""
@@ -118,6 +124,28 @@ class DryRunCompute:
         """Not done."""
         del region
         return dict.fromkeys(ids, NOT_DONE)
+
+    def end_fleets(self, region: str, ids: Collection[str], *, and_boxes: bool) -> Mapping[str, Outcome]:
+        """Not done."""
+        del region, and_boxes
+        return dict.fromkeys(ids, NOT_DONE)
+
+    def shrink_fleet(self, region: str, fleet_id: str, *, total: int, on_demand: int | None) -> Outcome:
+        """Not done."""
+        del region, fleet_id, total, on_demand
+        return NOT_DONE
+
+    def detach(self, region: str, group: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Not done."""
+        del region, group
+        return dict.fromkeys(ids, NOT_DONE)
+
+    def resize_group(
+        self, region: str, group: str, *, least: int, most: int | None = None, desired: int | None = None
+    ) -> Outcome:
+        """Not done."""
+        del region, group, least, most, desired
+        return NOT_DONE
 
     def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Not done."""

@@ -16,6 +16,7 @@ from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Address, Disk, Volume
 from chalicelib.gateways import (
     ec2_attempts,
+    ec2_disarm,
     ec2_end,
     ec2_images,
     ec2_launch,
@@ -53,11 +54,17 @@ class Ec2Compute:
         return self._known_regions
 
     def observe(
-        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+        self,
+        regions: Collection[str],
+        *,
+        only: str | None = None,
+        patience: float | None = None,
+        fleets: Collection[tuple[str, str]] = (),
+        whole: bool = False,
     ) -> tuple[RegionView, ...]:
         """Look at regions side by side."""
-        seconds = ec2_observe.PATIENCE_SECONDS if patience is None else patience
-        return ec2_observe.observe(self._aws, regions, only=only, patience=seconds)
+        wanted = ec2_observe.Wanted(only=only, fleets=frozenset(fleets), whole=whole)
+        return ec2_observe.observe(self._aws, regions, wanted, patience=patience)
 
     def image(self, region: str, image_id: str) -> Image | None:
         """An AMI, or None where the region has none of that id."""
@@ -123,6 +130,24 @@ class Ec2Compute:
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each request."""
         return ec2_end.cancel_spot_requests(self._aws, region, ids)
+
+    def end_fleets(self, region: str, ids: Collection[str], *, and_boxes: bool) -> Mapping[str, Outcome]:
+        """End each fleet of either kind."""
+        return ec2_disarm.end_fleets(self._aws, region, ids, and_boxes=and_boxes)
+
+    def shrink_fleet(self, region: str, fleet_id: str, *, total: int, on_demand: int | None) -> Outcome:
+        """Set a fleet's target."""
+        return ec2_disarm.shrink_fleet(self._aws, region, fleet_id, total=total, on_demand=on_demand)
+
+    def detach(self, region: str, group: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        """Take each out of its group."""
+        return ec2_disarm.detach(self._aws, region, group, ids)
+
+    def resize_group(
+        self, region: str, group: str, *, least: int, most: int | None = None, desired: int | None = None
+    ) -> Outcome:
+        """Set a group's sizes."""
+        return ec2_disarm.resize_group(self._aws, region, group, least=least, most=most, desired=desired)
 
     def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Terminate each instance."""

@@ -88,10 +88,22 @@ def delete_launch_template(aws: Aws, region: str, lease_id: str) -> None:
             raise unavailable(f"deleting launch template {name} in {region}", error) from error
 
 
+def refused(error: BaseException) -> Outcome:
+    """What an error says of a single id."""
+    code = code_of(error)
+    return Outcome(accepted=False, answer=code, is_absent=code.endswith(".NotFound"))
+
+
 def each(
-    call: Call, ids: Iterable[str], *, at_once: int, patience: float = PATIENCE_SECONDS
+    call: Call,
+    ids: Iterable[str],
+    *,
+    at_once: int,
+    patience: float = PATIENCE_SECONDS,
+    refusal: Callable[[BaseException], Outcome] = refused,
 ) -> dict[str, Outcome]:
-    """Call for as many ids at once as allowed, splitting what fails until the poison id stands alone."""
+    """Call for as many ids at once as allowed, splitting what fails until the poison id stands alone; `refusal` tells
+    what its error means."""
     outcomes: dict[str, Outcome] = {}
     deadline = monotonic() + patience
     waiting = list(reversed(_parts(list(dict.fromkeys(ids)), at_once)))
@@ -104,15 +116,9 @@ def each(
                 middle = len(some) // 2
                 waiting += [some[middle:], some[:middle]]
                 continue
-            answers = dict.fromkeys(some, refused(error))
+            answers = dict.fromkeys(some, refusal(error))
         outcomes |= {one: answers.get(one) or Outcome(accepted=False, answer="NotAnswered") for one in some}
     return outcomes
-
-
-def refused(error: BaseException) -> Outcome:
-    """What an error says of a single id."""
-    code = code_of(error)
-    return Outcome(accepted=False, answer=code, is_absent=code.endswith(".NotFound"))
 
 
 def _may_be_one_id(error: BaseException) -> bool:

@@ -10,11 +10,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.controllers.managed import manager_of
 from chalicelib.domain.instance import AT_REST, GONE, Instance, RegionView, SpotRequest
-from chalicelib.gateways.aws import AWS_ERRORS, DENIED, Aws, code_of, explain, is_settled
+from chalicelib.gateways import ec2_controllers
+from chalicelib.gateways.aws import DENIED, Aws, code_of, explain
+from chalicelib.gateways.ec2_controllers import FLEET_TAG, GROUP_TAG, SPOT_FLEET_TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -23,35 +27,35 @@ REGIONS_AT_ONCE = 16
 PATIENCE_SECONDS = 12.0
 """A region that has not answered by then is `failed`; the others are not kept waiting."""
 PAGE = 1000
-FLEETS_A_CALL = 50
 
 INTERRUPTIONS = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 """EC2 took it back (EC2 API reference, StateReason): ended, or stopped, by nobody's will but its own."""
 
 _ENDED_AT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
-# The most telling first: Karpenter's nodes, which it launches by instant fleets, carry the cluster's tags as well.
-_MANAGERS = (
-    ("karpenter.sh/", "Karpenter"),
-    ("eks:cluster-name", "EKS"),
-    ("eks:eks-cluster-name", "EKS"),
-    ("eks:nodegroup-name", "EKS"),
-    ("kubernetes.io/cluster/", "Kubernetes"),
-    ("aws:elasticmapreduce:", "EMR"),
-    ("aws:batch:", "Batch"),
-    ("AmazonECSManaged", "ECS"),
-    ("aws:ecs:", "ECS"),
-)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look at: all, or `only` one instance; `fleets` (region, id) whatever runs, or the `whole` of them."""
+
+    only: str | None = None
+    fleets: Collection[tuple[str, str]] = frozenset()
+    whole: bool = False
+
+
+EVERYTHING = Wanted()
 
 
 def observe(
-    aws: Aws, regions: Collection[str], *, only: str | None = None, patience: float = PATIENCE_SECONDS
+    aws: Aws, regions: Collection[str], wanted: Wanted = EVERYTHING, *, patience: float | None = None
 ) -> tuple[RegionView, ...]:
     """Look at regions side by side, in the order given. Never raises."""
+    seconds = PATIENCE_SECONDS if patience is None else patience
     pool = ThreadPoolExecutor(max_workers=REGIONS_AT_ONCE, thread_name_prefix="observe")
     try:
-        looks = {region: pool.submit(_look, aws, region, only) for region in regions}
-        wait(looks.values(), timeout=patience)
-        return tuple(_view(region, look, patience) for region, look in looks.items())
+        looks = {region: pool.submit(_look, aws, region, wanted) for region in regions}
+        wait(looks.values(), timeout=seconds)
+        return tuple(_view(region, look, seconds) for region, look in looks.items())
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -66,19 +70,29 @@ def _view(region: str, look: Future[RegionView], patience: float) -> RegionView:
     return RegionView(region=region, status=status, error=explain(error))
 
 
-def _look(aws: Aws, region: str, only: str | None) -> RegionView:
+def _look(aws: Aws, region: str, wanted: Wanted) -> RegionView:
     ec2 = aws.ec2(region)
-    pages = list(_pages(ec2, only))
+    pages = list(_pages(ec2, wanted.only))
     instances = tuple(one for page in pages for one in instances_of(page, region))
-    spot_requests = _spot_requests(ec2, region, only, instances)
+    spot_requests = _spot_requests(ec2, region, wanted.only, instances)
+    seen = ec2_controllers.look(
+        aws,
+        region,
+        instances,
+        spot_requests,
+        own={fleet_id for where, fleet_id in wanted.fleets if where == region},
+        whole=wanted.whole,
+        is_partial=wanted.only is not None,
+    )
     return RegionView(
         region=region,
         pages=len(pages),
-        instances=instances,
+        instances=seen.instances,
         spot_requests=spot_requests,
-        fleet_types=_fleet_types(
-            ec2, {one.fleet_id for one in instances if one.fleet_id and not one.is_gone}
-        ),
+        fleets=seen.fleets,
+        groups=seen.groups,
+        lacking=seen.lacking,
+        is_partial=wanted.only is not None,
     )
 
 
@@ -111,27 +125,6 @@ def _described_requests(ec2: EC2Client, region: str, *filters: tuple[str, str]) 
                 yield to_spot_request(raw, region)
 
 
-def _fleet_types(ec2: EC2Client, fleet_ids: Collection[str]) -> Mapping[str, str]:
-    """The types of fleets, asked by id because instant ones are listed no other way; what fails is left out, and an id
-    that EC2 has forgotten, which spoils its whole call, stands alone in the end."""
-    types: dict[str, str] = {}
-    ids = sorted(fleet_ids)
-    waiting = [ids[start : start + FLEETS_A_CALL] for start in range(0, len(ids), FLEETS_A_CALL)]
-    while waiting:
-        some = waiting.pop()
-        try:
-            answer = ec2.describe_fleets(FleetIds=some)
-        except AWS_ERRORS as error:
-            if len(some) > 1 and is_settled(error) and code_of(error) not in DENIED:
-                middle = len(some) // 2
-                waiting += [some[middle:], some[:middle]]
-            continue
-        for raw in answer.get("Fleets") or []:
-            if raw.get("FleetId") and raw.get("Type"):
-                types[raw["FleetId"]] = raw["Type"]
-    return types
-
-
 def instances_of(answer: Mapping[str, Any], region: str) -> Iterator[Instance]:
     """The instances of a DescribeInstances answer."""
     for reservation in answer.get("Reservations") or []:
@@ -155,9 +148,9 @@ def to_instance(raw: Mapping[str, Any], region: str) -> Instance:
         launched_at=raw.get("LaunchTime"),
         ended_at=_ended_at(raw) if state in GONE | AT_REST else None,
         spot_request_id=request_id,
-        fleet_id=tags.get("aws:ec2:fleet-id"),
-        spot_fleet_id=tags.get("aws:ec2spot:fleet-request-id"),
-        group=tags.get("aws:autoscaling:groupName"),
+        fleet_id=tags.get(FLEET_TAG),
+        spot_fleet_id=tags.get(SPOT_FLEET_TAG),
+        group=tags.get(GROUP_TAG),
         managed_by=_managed_by(raw, tags),
         client_token=raw.get("ClientToken") or None,
         image_id=raw.get("ImageId"),
@@ -197,9 +190,7 @@ def _managed_by(raw: Mapping[str, Any], tags: Mapping[str, str]) -> str | None:
     """The AWS service that runs an instance, which would replace or defend it."""
     if _at(raw, "Operator", "Managed"):
         return str(_at(raw, "Operator", "Principal") or "AWS")
-    return next(
-        (service for prefix, service in _MANAGERS if any(key.startswith(prefix) for key in tags)), None
-    )
+    return manager_of(tags)
 
 
 def _volumes(raw: Mapping[str, Any]) -> Mapping[str, bool] | None:

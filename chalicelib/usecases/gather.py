@@ -11,21 +11,24 @@ from decimal import Decimal
 
 from chalicelib.domain import brake
 from chalicelib.domain.accelerators import TypeFact, unlisted, with_facts
-from chalicelib.domain.adoption import Unleased, obstacle, unleased
+from chalicelib.domain.adoption import Unleased, unleased
 from chalicelib.domain.budget import BudgetBook, BudgetState
 from chalicelib.domain.case import Case, Verdict
+from chalicelib.domain.controllers.managed import obstacle
 from chalicelib.domain.decide import decide
+from chalicelib.domain.disarm import joined
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import unknown
 from chalicelib.domain.instance import RegionView, Sight, StateChange, doubted
-from chalicelib.domain.lease import Charge, Lease, Run
+from chalicelib.domain.lease import Charge, Lease, RequestType, Run
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import cost_since, starts_at
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.scope import in_scope
 from chalicelib.domain.standing import standings
-from chalicelib.domain.tracking import Holdings, holdings, track
+from chalicelib.domain.tracking import Holdings, holdings, owned_by, track
 from chalicelib.domain.watch import WATCHED_FOR
 from chalicelib.ports import Account, FirstSight, Services
 from chalicelib.usecases import list_prices
@@ -88,9 +91,10 @@ def gather(
     only: tuple[str, str] | None = None,
     region: str | None = None,
     news: Sequence[StateChange] = (),
+    whole: bool = False,
 ) -> Facts:
     """Look at the account, with `region` at that one alone, or with `only` (region, instance id) at one box, of which
-    events told `news`."""
+    events told `news`; with `whole` at every fleet too, whatever it runs."""
     policy, _ = services.store.policy()
     account = services.store.account()
     stored, book = _ledger(services, now, until=now + policy.unleased.run_for)
@@ -100,12 +104,17 @@ def gather(
     known = {*account.first_sights, *(lease.region for lease in stored)}
     denials = Denials() if alone else recent_denials(services, known, now)
     views = services.compute.observe(
-        denials.asked(regions), only=only[1] if only else None, patience=_look_patience(services)
+        denials.asked(regions),
+        only=only[1] if only else None,
+        patience=_look_patience(services),
+        fleets=_own_fleets((*stored, *closed)),
+        whole=whole,
     )
     sight = Sight(doubted((*views, *denials.views(regions)), known), tuple(news))
     types = _types(services, sight)
     sight = with_facts(sight, types)
     tracked = tuple(track(lease, sight, now, only=only[1] if only else None) for lease in stored)
+    tracked = _with_joined(tracked, sight, policy, now, only=only[1] if only else None)
     loose = loose_boxes(services, sight, tracked, policy=policy, account=account, now=now)
     return Facts(
         now=now,
@@ -118,10 +127,36 @@ def gather(
         loose=loose,
         book=book,
         prices=price_book(services, tracked, loose, now),
-        lacking=(*lacking, *_not_understood(policy)),
+        lacking=(*lacking, *(gap for view in sight.views for gap in view.lacking), *_not_understood(policy)),
         closed=closed,
         denials=denials,
         types=types,
+    )
+
+
+def _own_fleets(leases: Iterable[Lease]) -> set[tuple[str, str]]:
+    """The fleets that leases have launched to last, which are looked at also while they run nothing."""
+    return {
+        (lease.region, lease.fleet_id)
+        for lease in leases
+        if lease.fleet_id and lease.request_type is not RequestType.ONE_TIME
+    }
+
+
+def _with_joined(
+    leases: tuple[Lease, ...], sight: Sight, policy: Policy, now: datetime, *, only: str | None
+) -> tuple[Lease, ...]:
+    """The leases, and what their ending fleets and groups have started since."""
+    loose = [
+        box
+        for box in sight.instances
+        if in_scope(box, policy.scope) and not any(owned_by(lease, box) for lease in leases)
+    ]
+    if not loose:
+        return leases
+    return tuple(
+        lease if lease is before else track(lease, sight, now, only=only)
+        for lease, before in zip(joined(leases, loose), leases, strict=True)
     )
 
 
@@ -174,13 +209,8 @@ def is_watched(services: Services, region: str) -> bool:
 
 
 def obstacle_of(facts: Facts, lease: Lease) -> str | None:
-    """The controller of one of its boxes that would start another and can't be disarmed yet."""
-    for instance in facts.owned(lease).live:
-        fleet_type = facts.sight.fleet_type(instance.region, instance.fleet_id) if instance.fleet_id else None
-        found = obstacle(instance, fleet_type, own_fleet_id=lease.fleet_id)
-        if found:
-            return found
-    return None
+    """The AWS service that runs one of its boxes and must not be fought, with the lever that works."""
+    return obstacle(facts.owned(lease).live, facts.sight.view(lease.region))
 
 
 def judge(
@@ -237,7 +267,9 @@ def spent_by_budget(
 def charged_to(states: Iterable[BudgetState], leases: Iterable[Lease]) -> list[Lease]:
     """The leases that stand on any of these budgets."""
     budgets = [state.budget for state in states]
-    return [one for one in leases if any(budget.charged_by(each) for budget in budgets for each in one.charges)]
+    return [
+        one for one in leases if any(budget.charged_by(each) for budget in budgets for each in one.charges)
+    ]
 
 
 def _ledger(services: Services, now: datetime, *, until: datetime) -> tuple[tuple[Lease, ...], BudgetBook]:

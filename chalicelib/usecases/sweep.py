@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain import notices
 from chalicelib.domain.case import Finding, Verdict
+from chalicelib.domain.disarm import is_armed
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import StateChange
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
@@ -95,7 +96,11 @@ def sweep(
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
     return replace(
         record,
-        lacking=(*record.lacking, *unarmed, *filter(None, [unheard, untold, untagged, unnamed, unreserved, unbilled])),
+        lacking=(
+            *record.lacking,
+            *unarmed,
+            *filter(None, [unheard, untold, untagged, unnamed, unreserved, unbilled]),
+        ),
     )
 
 
@@ -141,7 +146,10 @@ def _begin(services: Services, facts: Facts, verdict: Verdict) -> Lease | None:
 def _is_over(facts: Facts, lease: Lease) -> bool:
     """Nothing of it is left, in a region that answered, and nothing is armed that would start it again."""
     owned = facts.owned(lease)
-    comes_back = lease.request_type is RequestType.PERSISTENT and any(r.is_armed for r in owned.spot_requests)
+    is_persistent = lease.request_type is RequestType.PERSISTENT
+    comes_back = (is_persistent and any(r.is_armed for r in owned.spot_requests)) or is_armed(
+        lease, facts.sight
+    )
     return (
         facts.only is None
         and lease.status is Status.ACTIVE

@@ -1,10 +1,11 @@
-"""Teardown: the resumable steps that end leases: cancel requests → terminate → verify → close, release the hold.
+"""Teardown: the resumable steps that end leases: find what would start another box → disarm it → cancel requests →
+terminate → verify → close, release the hold.
 
 Each phase is recorded before the next begins and every call is idempotent, so a process that dies anywhere leaves a
 lease in `ending` that the next sweep takes up where it stands.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,21 +13,25 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from chalicelib.domain import notices
+from chalicelib.domain.disarm import holding_back, is_seen
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import Sight
-from chalicelib.domain.lease import Lease, OnEnd, Receipt, RequestType, Status, Step
+from chalicelib.domain.lease import Lease, OnEnd, Receipt, Status, Step
 from chalicelib.domain.meter import measure
 from chalicelib.domain.missed import refused
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import with_final_cost
-from chalicelib.domain.plan import CANCEL, TERMINATE, begin_ending, continue_ending, is_claimed, pending
+from chalicelib.domain.plan import begin_ending, continue_ending, is_claimed
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.receipts import joined, receipt_of
 from chalicelib.domain.rescue import held_back, is_rescued, with_rescue, without_kept
 from chalicelib.domain.shields import REHEARSED
+from chalicelib.domain.steps import CANCEL, TERMINATE, pending
 from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
+from chalicelib.usecases.answers import answered, save
+from chalicelib.usecases.disarm import disarm
 from chalicelib.usecases.gather import Facts
 from chalicelib.usecases.metering import last_figures
 from chalicelib.usecases.recover import is_unanswered, with_what_started
@@ -55,7 +60,7 @@ class Why:
 
 def begin(services: Services, lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease | None:
     """Record the intent and claim the lease; None where somebody else was first."""
-    return _save(services, _ending(with_what_started(services, lease, now), why, owned, now))
+    return save(services, _ending(with_what_started(services, lease, now), why, owned, now))
 
 
 def intended(lease: Lease, why: Why, owned: Holdings, now: datetime) -> Lease:
@@ -88,7 +93,7 @@ def resume(services: Services, lease: Lease, owned: Holdings, now: datetime) -> 
     if is_claimed(lease, now):
         return None
     going_on = continue_ending(with_what_started(services, lease, now), owned, now=now)
-    return _save(services, with_rescue(going_on, owned, now))
+    return save(services, with_rescue(going_on, owned, now))
 
 
 def carry_out(
@@ -105,8 +110,10 @@ def carry_out(
         return []
 
     def end_region(region: str) -> list[Receipt]:
-        saved = [lease for lease in regions[region] if is_rescued(lease)]
-        acted = _act(services, facts, region, [lease for lease in regions[region] if lease not in saved])
+        disarmed = disarm(services, facts, region, regions[region])
+        left = {lease.id for lease in disarmed}
+        saved = [lease for lease in disarmed if is_rescued(lease)]
+        acted = _act(services, facts, region, [lease for lease in disarmed if lease not in saved])
         if saved:  # after the others, which bill meanwhile
             acted += _act(services, facts, region, rescue(services, facts, region, saved))
         seen = _verify(services, region)
@@ -114,7 +121,10 @@ def carry_out(
         over = [lease for lease in acted if _looks_over(lease, seen, facts.now)]
         told, prices = last_figures(services, over, facts.prices, facts.now)
         figures = {lease.id: lease for lease in told}
-        return [_conclude(services, figures.get(lease.id, lease), seen, prices, facts.now) for lease in acted]
+        receipts = [
+            _conclude(services, figures.get(lease.id, lease), seen, prices, facts.now) for lease in acted
+        ]
+        return [*receipts, *_still_at_it(facts, [one for one in regions[region] if one.id not in left])]
 
     pool = ThreadPoolExecutor(min(len(regions), MAX_REGIONS_AT_ONCE), thread_name_prefix="end")
     try:
@@ -138,26 +148,52 @@ def _still_at_it(facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:
 
 
 def _act(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:
-    """Cancel every request, then terminate the instances of those leases whose requests can start no other; neither
-    what waits to be saved, nor what is stopped for it."""
+    """Cancel every request, then terminate the instances that nothing would replace; neither what waits to be saved, nor
+    what is stopped for it."""
     held = frozenset[str]().union(*(held_back(lease, facts.owned(lease)) for lease in leases))
     cancelling = [target for target in _targets(leases, CANCEL) if target not in held]
     answers = services.compute.cancel_spot_requests(region, cancelling)
+    now = services.clock.now()
     cancelled = [
-        _answered(lease, CANCEL, answers, facts.now, partial(_is_cancelled, lease, facts.now))
-        for lease in leases
+        answered(lease, CANCEL, answers, now, partial(_is_cancelled, lease, facts.now)) for lease in leases
     ]
-    disarmed = [lease for lease in cancelled if not _comes_back(lease) or _is_dry(lease)]
+    return _terminated(services, facts, region, cancelled, held)
+
+
+def _terminated(
+    services: Services, facts: Facts, region: str, leases: Sequence[Lease], held: frozenset[str]
+) -> list[Lease]:
+    """The leases after every box was terminated that is free to go."""
     leaving = {instance.id for instance in facts.sight.instances if instance.is_gone}
-    staying = [target for target in _targets(disarmed, TERMINATE) if target not in leaving | held]
-    outcomes = dict(services.compute.terminate(region, staying))
+    free = {
+        lease.id: [
+            target
+            for target in pending(lease, TERMINATE)
+            if target not in leaving | held
+            and (_is_dry(lease) or not _is_held_back(lease, target, facts.sight))
+        ]
+        for lease in leases
+    }
+    ids = dict.fromkeys(target for targets in free.values() for target in targets)
+    outcomes = dict(services.compute.terminate(region, list(ids)))
     for instance_id in [i for i, outcome in outcomes.items() if outcome.answer == PROTECTED]:
         outcomes[instance_id] = _unshield(services, region, instance_id, facts.policy)
-    ready = {lease.id for lease in disarmed}
+    now = services.clock.now()
     return [
-        _answered(lease, TERMINATE, outcomes, facts.now, _is_terminated) if lease.id in ready else lease
-        for lease in cancelled
+        answered(
+            lease,
+            TERMINATE,
+            {target: outcomes[target] for target in free[lease.id] if target in outcomes},
+            now,
+            _is_terminated,
+        )
+        for lease in leases
     ]
+
+
+def _is_held_back(lease: Lease, instance_id: str, sight: Sight) -> bool:
+    """Ended now, another box would be started in its place; or it is not known whether one would."""
+    return holding_back(lease, instance_id, sight) is not None or not is_seen(lease, instance_id, sight)
 
 
 def _unshield(services: Services, region: str, instance_id: str, policy: Policy) -> Outcome:
@@ -176,41 +212,8 @@ def _unshield(services: Services, region: str, instance_id: str, policy: Policy)
     )
 
 
-def _comes_back(lease: Lease) -> bool:
-    """Whether a request that is not cancelled yet would start another box; one-time ones never do."""
-    return lease.request_type is not RequestType.ONE_TIME and bool(pending(lease, CANCEL))
-
-
 def _targets(leases: Iterable[Lease], action: str) -> list[str]:
     return list(dict.fromkeys(target for lease in leases for target in pending(lease, action)))
-
-
-def _answered(
-    lease: Lease,
-    action: str,
-    outcomes: Mapping[str, Outcome],
-    now: datetime,
-    is_proof: Callable[[Outcome], bool],
-) -> Lease:
-    """The lease with AWS's answers in its steps; `is_proof` tells an answer that settles the step."""
-    for target in pending(lease, action):
-        outcome = outcomes.get(target)
-        step = (
-            next(s for s in lease.ending.steps if (s.action, s.target) == (action, target))
-            if lease.ending
-            else None
-        )
-        if outcome is None or step is None:
-            continue
-        lease = lease.with_step(
-            replace(
-                step,
-                tried=step.tried + 1,
-                answer=outcome.answer,
-                done_at=now if is_proof(outcome) else None,
-            )
-        )
-    return lease
 
 
 def _is_cancelled(lease: Lease, now: datetime, outcome: Outcome) -> bool:
@@ -247,7 +250,7 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
         return _rehearsed(services, lease, prices, now)
     if lease.region not in sight.seen_regions or _open_steps(lease) or not _is_settled(lease, owned, now):
         told = [notices.stuck(lease, now)] if _is_refused(lease) else []
-        _save(services, _unclaimed(lease, now), told)
+        save(services, _unclaimed(lease, now), told)
         return receipt_of(lease, cost, status="ending", ended_at=None)
     ended_at = max((run.ended_at for run in lease.runs if run.ended_at), default=now)
     closed = replace(lease, status=Status.CLOSED, closed_at=now)
@@ -326,7 +329,7 @@ def _rehearsed(services: Services, lease: Lease, prices: PriceBook, now: datetim
         return receipt
     warned_at = {**lease.warned_at, REHEARSED: now}
     going_on = replace(lease, status=Status.ACTIVE, ending=None, warned_at=warned_at)
-    _save(services, going_on, [notices.ended(receipt, now)], receipt)
+    save(services, going_on, [notices.ended(receipt, now)], receipt)
     return receipt
 
 
@@ -335,21 +338,6 @@ def _unclaimed(lease: Lease, now: datetime) -> Lease:
     if lease.ending is None:
         return lease
     return replace(lease, ending=replace(lease.ending, claimed_until=now))
-
-
-def _save(
-    services: Services,
-    lease: Lease,
-    told: Sequence[notices.Notice] = (),
-    receipt: Receipt | None = None,
-) -> Lease | None:
-    try:
-        return services.store.save_lease(lease, notices=told, receipt=receipt)
-    except (
-        Stale,
-        Unavailable,
-    ):  # another writer, or a write that failed: neither keeps the other leases waiting
-        return None
 
 
 def _sweep_up(services: Services, lease: Lease) -> None:

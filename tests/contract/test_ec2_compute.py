@@ -132,7 +132,9 @@ class TestLaunching:
         answer = lab.compute.launch(attempts_of(lab, an_order())[0])
         assert answer.fleet_id is not None
         assert instance_of(lab, answer.instance_ids[0]).fleet_id == answer.fleet_id
-        assert look(lab).fleet_types == {answer.fleet_id: "instant"}
+        assert [(fleet.id, fleet.type, fleet.can_launch) for fleet in look(lab).fleets] == [
+            (answer.fleet_id, "instant", False)
+        ]
 
     def test_starts_as_many_as_asked(self, lab: Lab) -> None:
         """The target capacity in one call."""

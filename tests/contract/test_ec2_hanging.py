@@ -8,7 +8,9 @@ from botocore.config import Config
 
 from chalicelib.gateways.aws import ACTING, HURRIED, PROMPT, READING, Aws
 from chalicelib.gateways.ec2 import Ec2Compute
-from chalicelib.gateways.ec2_observe import FLEETS_A_CALL, PATIENCE_SECONDS, _fleet_types
+from chalicelib.gateways.ec2_controllers import FLEETS_A_CALL
+from chalicelib.gateways.ec2_controllers import look as look_up
+from chalicelib.gateways.ec2_observe import PATIENCE_SECONDS
 from chalicelib.usecases.launch import BEGIN_WITHIN_SECONDS
 from chalicelib.usecases.teardown import PATIENCE_SECONDS as TEARDOWN_PATIENCE_SECONDS
 from localaws.world import World
@@ -51,6 +53,18 @@ class Fleets:
         if self.forgotten.intersection(FleetIds):
             raise refused(self.code)
         return {"Fleets": [{"FleetId": one, "Type": "instant"} for one in FleetIds]}
+
+
+class ClientOf(Aws):
+    """One client, whatever is asked for."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(REGION)
+        self.given = client
+
+    def client(self, service: str, region: str, config: Config = READING) -> Any:
+        del service, region, config
+        return self.given
 
 
 def longest(config: Any) -> int:
@@ -97,15 +111,20 @@ def test_a_sweep_with_a_region_that_hangs_has_time_to_tell() -> None:
 
 @pytest.mark.parametrize("number", [1, FLEETS_A_CALL, 3 * FLEETS_A_CALL])
 def test_a_forgotten_fleet_hides_no_other(number: int) -> None:
-    """EC2 refuses the call that names it: the others' types are asked for without it, in few calls."""
+    """EC2 refuses the call that names it: the others are asked for without it, in few calls, and it starts nothing."""
     ids = {f"fleet-{each:03}" for each in range(number)}
     fleets = Fleets({"fleet-000"})
-    assert set(_fleet_types(fleets, ids)) == ids - {"fleet-000"}  # type: ignore[arg-type]
+    seen = look_up(ClientOf(fleets), REGION, [], [], own=ids, whole=False, is_partial=False)
+    assert {fleet.id for fleet in seen.fleets} == ids
+    assert {fleet.id for fleet in seen.fleets if fleet.state == "forgotten"} == {"fleet-000"}
+    assert not any(fleet.can_launch for fleet in seen.fleets if fleet.id == "fleet-000")
     assert fleets.calls <= 2 + 14
 
 
 def test_fleets_that_must_not_be_asked_about_are_asked_once() -> None:
-    """A denial is nobody's fault: nothing is split."""
+    """A denial is nobody's fault: nothing is split, and it is lacking."""
     fleets = Fleets({"fleet-000"}, code="UnauthorizedOperation")
-    assert _fleet_types(fleets, {f"fleet-{each:03}" for each in range(FLEETS_A_CALL)}) == {}  # type: ignore[arg-type]
+    ids = {f"fleet-{each:03}" for each in range(FLEETS_A_CALL)}
+    seen = look_up(ClientOf(fleets), REGION, [], [], own=ids, whole=False, is_partial=False)
+    assert (seen.fleets, seen.lacking) == ((), (f"DescribeFleets {REGION}: UnauthorizedOperation",))
     assert fleets.calls == 1

@@ -235,7 +235,8 @@ class TestRegions:
         lab.compute.launch(attempts_of(lab, an_order())[0])
         lab.world.fault(service="ec2", operation="DescribeFleets", code="UnauthorizedOperation")
         view = look(lab)
-        assert (view.status, len(view.instances), view.fleet_types) == ("ok", 1, {})
+        assert (view.status, len(view.instances), view.fleets) == ("ok", 1, ())
+        assert view.lacking == (f"DescribeFleets {REGION}: UnauthorizedOperation",)
 
     def test_a_silent_region_keeps_nobody_waiting(self, lab: WorldLab) -> None:
         """Past the deadline a region is failed."""

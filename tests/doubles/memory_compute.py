@@ -148,9 +148,15 @@ class MemoryCompute:
         return self._call("regions", "", (), lambda: self.names, _unavailable)
 
     def observe(
-        self, regions: Collection[str], *, only: str | None = None, patience: float | None = None
+        self,
+        regions: Collection[str],
+        *,
+        only: str | None = None,
+        patience: float | None = None,
+        fleets: Collection[tuple[str, str]] = (),
+        whole: bool = False,
     ) -> tuple[RegionView, ...]:
-        views = tuple(self._observe(region, only) for region in regions)
+        views = tuple(self._observe(region, only, fleets, whole=whole) for region in regions)
         if not self.hanging.intersection(regions):
             return views
         waited = HANGS_FOR if patience is None else patience
@@ -158,12 +164,17 @@ class MemoryCompute:
         late = RegionView(region="", status="failed", error=f"no answer within {waited:g} s")
         return tuple(replace(late, region=v.region) if v.region in self.hanging else v for v in views)
 
-    def _observe(self, region: str, only: str | None) -> RegionView:
+    def _observe(
+        self, region: str, only: str | None, fleets: Collection[tuple[str, str]], *, whole: bool
+    ) -> RegionView:
         def failed(code: str) -> RegionView:
             return RegionView(region=region, status="denied" if code in DENIED else "failed", error=code)
 
         ids = (only,) if only else ()
-        return self._call("observe", region, ids, lambda: self.ec2.view(region, only), failed)
+        own = [fleet_id for where, fleet_id in fleets if where == region]
+        return self._call(
+            "observe", region, ids, lambda: self.ec2.view(region, only, fleets=own, whole=whole), failed
+        )
 
     def image(self, region: str, image_id: str) -> Image | None:
         return self._call("image", region, (image_id,), lambda: self.ec2.albums.image(image_id), _unavailable)
@@ -257,6 +268,32 @@ class MemoryCompute:
 
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         return self._each("cancel_spot_requests", region, ids, self.ec2.cancel)
+
+    def end_fleets(self, region: str, ids: Collection[str], *, and_boxes: bool) -> Mapping[str, Outcome]:
+        def end(where: str, one: str) -> Outcome:
+            return self.ec2.controllers.end_fleet(where, one, self.ec2.end, and_boxes=and_boxes)
+
+        return self._each("end_fleets", region, ids, end)
+
+    def shrink_fleet(self, region: str, fleet_id: str, *, total: int, on_demand: int | None) -> Outcome:
+        def shrink(where: str, one: str) -> Outcome:
+            return self.ec2.controllers.shrink_fleet(where, one, total, on_demand)
+
+        return self._each("shrink_fleet", region, [fleet_id], shrink)[fleet_id]
+
+    def detach(self, region: str, group: str, ids: Collection[str]) -> Mapping[str, Outcome]:
+        def leave(where: str, one: str) -> Outcome:
+            return self.ec2.controllers.detach(where, group, one)
+
+        return self._each("detach", region, ids, leave)
+
+    def resize_group(
+        self, region: str, group: str, *, least: int, most: int | None = None, desired: int | None = None
+    ) -> Outcome:
+        def resize(where: str, one: str) -> Outcome:
+            return self.ec2.controllers.resize_group(where, one, least, most, desired, self.ec2.end)
+
+        return self._each("resize_group", region, [group], resize)[group]
 
     def terminate(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         return self._each("terminate", region, ids, self.ec2.terminate)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Address, Volume
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
+from tests.doubles.memory_controllers import Controllers
 from tests.doubles.memory_images import MemoryImages
 from tests.doubles.memory_records import (
     Box,
@@ -47,6 +49,7 @@ class MemoryEc2:
         self.no_capacity: set[tuple[str, str]] = set()
         self.relaunches_after = timedelta(0)
         self.shutting_down_for = timedelta(0)
+        self.controllers = Controllers(self.boxes, self._another)
         self._numbers = itertools.count(1)
 
     def _new_id(self, kind: str) -> str:
@@ -88,6 +91,22 @@ class MemoryEc2:
             )
             self.requests[request.id] = request
             fulfil(request, box)
+        self.controllers.take_in(box)
+        return box
+
+    def _another(self, ended: Box) -> Box:
+        """What a fleet or group starts in place of one."""
+        now = self.clock.now()
+        box = replace(
+            ended,
+            id=self._new_id("i"),
+            launched_at=now,
+            state="running",
+            ended_at=None,
+            request_id=None,
+            tags={},
+        )
+        self.boxes[box.id] = box
         return box
 
     def settle(self) -> None:
@@ -101,6 +120,7 @@ class MemoryEc2:
         self.albums.settle()
         for request in list(self.requests.values()):
             self._settle_request(request, now)
+        self.controllers.settle()
 
     def _settle_request(self, request: Request, now: datetime) -> None:
         if (
@@ -234,7 +254,7 @@ class MemoryEc2:
             "request-canceled-and-instance-running" if running else "canceled-before-fulfillment"
         )
         if box is not None and box.state in AT_REST:
-            self._end(box)
+            self.end(box)
         return Outcome(accepted=True, answer="cancelled")
 
     def terminate(self, region: str, instance_id: str) -> Outcome:
@@ -245,10 +265,11 @@ class MemoryEc2:
         if box.is_protected:
             return Outcome(accepted=False, answer="OperationNotPermitted")
         if box.state not in GONE:
-            self._end(box)
+            self.end(box)
         return Outcome(accepted=True, answer=box.state)
 
-    def _end(self, box: Box) -> None:
+    def end(self, box: Box) -> None:
+        """It is on its way out; a persistent request then looks for another."""
         box.state, box.public_ip = "shutting-down", None
         box.ended_at = box.ended_at or self.clock.now()
         request = self.requests.get(box.request_id or "")
@@ -301,18 +322,23 @@ class MemoryEc2:
             if owner == instance_id
         )
 
-    def view(self, region: str, only: str | None) -> RegionView:
+    def view(
+        self, region: str, only: str | None, *, fleets: Collection[str] = (), whole: bool = False
+    ) -> RegionView:
         """What the Describe calls of a region show."""
         boxes = [box for box in self._shown(region) if only in {None, box.id}]
         requests = [one for one in self.requests.values() if one.region == region]
         if only is not None:
             named = {box.request_id for box in boxes}
             requests = [one for one in requests if one.instance_id == only or one.id in named]
+        live = [box for box in boxes if box.state not in GONE]
         return RegionView(
             region=region,
             instances=tuple(to_instance(box) for box in boxes),
             spot_requests=tuple(to_request(one) for one in requests),
-            fleet_types={box.fleet_id: box.fleet_type for box in boxes if box.fleet_id and box.fleet_type},
+            fleets=self.controllers.seen_fleets(region, live, set(fleets), whole=whole),
+            groups=self.controllers.seen_groups(region, live),
+            is_partial=only is not None,
         )
 
     def _shown(self, region: str) -> Iterator[Box]:

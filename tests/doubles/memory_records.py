@@ -28,6 +28,7 @@ class Box:
     request_id: str | None = None
     fleet_id: str | None = None
     fleet_type: str | None = None
+    spot_fleet_id: str | None = None
     group: str | None = None
     managed_by: str | None = None
     client_token: str | None = None
@@ -71,6 +72,7 @@ def to_instance(box: Box) -> Instance:
         ended_at=box.ended_at,
         spot_request_id=box.request_id,
         fleet_id=box.fleet_id,
+        spot_fleet_id=box.spot_fleet_id,
         group=box.group,
         managed_by=box.managed_by,
         client_token=box.client_token,

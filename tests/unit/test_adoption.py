@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.accelerators import FAMILIES, is_accelerator
-from chalicelib.domain.adoption import adopt, adoption_id, in_scope, obstacle, unleased
+from chalicelib.domain.adoption import adopt, adoption_id, in_scope, unleased
 from chalicelib.domain.instance import Instance, Sight
 from chalicelib.domain.lease import Lease, RequestType, Status
 from chalicelib.domain.money import up_to_cent
@@ -238,28 +238,3 @@ def test_one_start_of_one_box_has_one_id() -> None:
     }
     assert len(ids) == 6
     assert adoption_id(box(state="stopped", tags={"a": "b"})) == adoption_id(box())
-
-
-@pytest.mark.parametrize(
-    "facts, fleet_type, word",
-    [
-        ({"managed_by": "EMR"}, None, "EMR"),
-        ({"group": "web"}, None, "web"),
-        ({"spot_fleet_id": "sfr-1"}, None, "sfr-1"),
-        ({"fleet_id": "fleet-1"}, "maintain", "fleet-1"),
-        ({"fleet_id": "fleet-1"}, "request", "fleet-1"),
-        ({"fleet_id": "fleet-1"}, None, "fleet-1"),
-    ],
-)
-def test_a_controller_that_can_t_be_disarmed_yet_is_an_obstacle(
-    facts: dict[str, Any], fleet_type: str | None, word: str
-) -> None:
-    """It names who would start another, and the lever that works."""
-    assert word in str(obstacle(box(**facts), fleet_type, own_fleet_id=None))
-
-
-def test_instant_fleets_and_one_s_own_are_no_obstacle() -> None:
-    """They start nothing again; and what Curfew launched it may end."""
-    assert obstacle(box(fleet_id="fleet-1"), "instant", own_fleet_id=None) is None
-    assert obstacle(box(fleet_id="fleet-1"), None, own_fleet_id="fleet-1") is None
-    assert obstacle(box(), None, own_fleet_id=None) is None

@@ -9,17 +9,9 @@ from chalicelib.domain.decide import decide
 from chalicelib.domain.evidence import unknown
 from chalicelib.domain.lease import Lease, RequestType, Status
 from chalicelib.domain.meter import Cost
-from chalicelib.domain.plan import (
-    CANCEL,
-    CLAIM_FOR,
-    TERMINATE,
-    begin_ending,
-    continue_ending,
-    is_claimed,
-    pending,
-    plan,
-)
+from chalicelib.domain.plan import CLAIM_FOR, begin_ending, continue_ending, is_claimed, plan
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.steps import CANCEL, TERMINATE, pending
 from chalicelib.domain.tracking import Holdings, holdings
 from tests.builders import (
     BOX,

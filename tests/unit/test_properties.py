@@ -20,9 +20,10 @@ from chalicelib.domain.instance import AT_REST, GONE
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Origin, RequestType
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import hours
-from chalicelib.domain.plan import CANCEL, begin_ending, plan
+from chalicelib.domain.plan import begin_ending, plan
 from chalicelib.domain.policy import IdlePolicy, Policy
 from chalicelib.domain.prices import PriceBook
+from chalicelib.domain.steps import CANCEL
 from chalicelib.domain.tracking import holdings, track
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend

@@ -106,22 +106,6 @@ def test_what_is_spared_is_reported_daily_and_never_ended(facts: dict[str, Any],
     assert len(stage.told(Kind.REPORTED)) == 2
 
 
-@pytest.mark.parametrize(
-    "facts",
-    [{"group": "web"}, {"fleet_id": "fleet-1", "fleet_type": "maintain"}, {"fleet_id": "fleet-1"}],
-    ids=["group", "maintain fleet", "unknown fleet"],
-)
-def test_a_box_whose_controller_can_t_be_disarmed_is_reported_and_not_ended(facts: dict[str, Any]) -> None:
-    """Ending it would only start another: every sweep's record says so, people are told daily."""
-    stage = Stage()
-    box = stage.compute.start(**facts)
-    record = stage.until(at("18:00"))
-    assert stage.alive == [box]
-    assert stage.ending_calls == []
-    assert "would start another" in record.reported[0]["reason"]
-    assert stage.told(Kind.REPORTED)
-
-
 def test_an_instant_fleet_s_box_ends_like_any_other() -> None:
     """Nothing replaces it."""
     stage = Stage()

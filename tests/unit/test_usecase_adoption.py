@@ -57,15 +57,17 @@ def test_enforcing_begins_with_a_grace_for_what_a_dry_run_only_said() -> None:
     assert stage.alive == []
 
 
-def test_a_group_s_box_is_counted_and_reported_each_sweep_and_nobody_is_warned() -> None:
-    """It costs its budget, so its budget knows; it would only be started again, so it is not ended."""
+def test_a_box_that_a_service_has_taken_over_is_counted_and_reported_each_sweep_and_nobody_is_warned() -> None:
+    """It costs its budget, so its budget knows; its service would put it right again, so it is not ended."""
     stage = Stage()
     stage.put_budget()
-    box = stage.compute.start(group="web")
+    box = stage.compute.start()
+    stage.sweep()
+    stage.box(box).managed_by = "Batch"
     stage.until(at("12:00"))
     record = stage.sweep()
     assert [one["reason"] for one in record.reported] == [
-        "auto scaling group web would start another; lower its desired capacity"
+        "Batch manages it: cancel its jobs, or aws batch update-compute-environment with desiredvCpus 0 and minvCpus 0"
     ]
     assert stage.left() < 100
     stage.until(at("19:00"))

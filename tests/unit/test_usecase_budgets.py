@@ -119,20 +119,20 @@ def test_forced_one_of_which_nothing_is_known_counts_as_at_work() -> None:
     assert f"in this order: {idle.id}, {unknown.id}" in told.value.detail
 
 
-def test_forced_nothing_is_ended_that_would_come_back_or_is_paid_for() -> None:
-    """A group's box and a prepaid one stay; so does one that was adopted a moment ago."""
+def test_forced_nothing_is_ended_that_a_service_runs_or_that_has_its_grace() -> None:
+    """What a service runs stays; so does one that was adopted a moment ago."""
     stage = Stage()
     stage.put_budget()
-    group, fresh = stage.compute.start(), stage.compute.start()
+    run, fresh = stage.compute.start(), stage.compute.start()
     stage.sweep()
-    stage.compute.box(group).group = "web"
+    stage.compute.box(run).managed_by = "EMR"
     assert len(stage.store.open_leases()) == 2
     report = stage.put_budget(limit=1, force=True)
     assert report.ending == ()
-    assert set(stage.alive) == {group, fresh}
+    assert set(stage.alive) == {run, fresh}
     stage.clock.advance(minutes(31))
     assert len(stage.put_budget(limit="0.5", force=True).ending) == 1
-    assert stage.alive == [group]
+    assert stage.alive == [run]
 
 
 def test_a_limit_below_what_is_spent_needs_force_also_when_nothing_is_left_to_end() -> None:

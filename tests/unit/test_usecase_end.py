@@ -278,29 +278,26 @@ def test_the_last_box_of_a_lease_may_be_named() -> None:
     assert is_over(stage)
 
 
-@pytest.mark.parametrize(
-    "facts", [{"group": "web"}, {"fleet_id": "fleet-1", "fleet_type": "maintain"}, {"managed_by": "EKS"}]
-)
-def test_what_would_come_back_is_refused_with_the_lever_that_works(facts: dict[str, str]) -> None:
+def test_what_another_service_runs_is_refused_with_the_lever_that_works() -> None:
     """Nothing is called, no lease is made."""
     stage = Stage(is_armed=False)
-    box = stage.compute.start(**facts)
-    with pytest.raises(Refused) as told:
+    box = stage.compute.start(managed_by="EKS")
+    with pytest.raises(Refused, match="update-nodegroup-config") as told:
         end_instance(stage.services, box, by="ada")
     assert told.value.slug == "controller"
     assert (stage.alive, stage.ending_calls, stage.store.open_leases()) == ([box], [], ())
 
 
-def test_a_leased_box_that_a_group_has_taken_in_is_refused_too() -> None:
-    """Adopted first, attached later: ended, it would come back."""
+def test_a_leased_box_that_a_group_has_taken_in_is_taken_out_first() -> None:
+    """Adopted first, attached later: ended as it is, it would come back."""
     stage = Stage()
     box = stage.compute.start()
     stage.sweep()
     stage.box(box).group = "web"
-    with pytest.raises(Refused) as told:
-        end_instance(stage.services, box, by="ada")
-    assert told.value.slug == "controller"
-    assert stage.alive == [box]
+    stage.compute.ec2.controllers.take_in(stage.box(box))
+    end_instance(stage.services, box, by="ada")
+    assert [call.operation for call in stage.ending_calls] == ["detach", "resize_group", "terminate"]
+    assert stage.alive == []
 
 
 def test_what_is_unknown_is_not_found() -> None:

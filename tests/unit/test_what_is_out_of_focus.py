@@ -50,13 +50,13 @@ def test_an_event_s_sweep_leaves_ends_of_other_leases_alone() -> None:
     assert stage.alive == list(other.instance_ids)
 
 
-def test_no_metrics_are_bought_of_a_box_that_its_controller_would_replace() -> None:
+def test_no_metrics_are_bought_of_a_box_that_a_service_runs() -> None:
     """It can't be ended for idleness, so what CloudWatch knows changes nothing."""
     stage = Stage()
     lease = stage.launch()
-    stage.box(lease.instance_ids[0]).group = "web"
+    stage.box(lease.instance_ids[0]).managed_by = "EKS"
     stage.until(at("10:30"))
     assert stage.metrics.calls == []
-    stage.box(lease.instance_ids[0]).group = None
+    stage.box(lease.instance_ids[0]).managed_by = None
     stage.after(MINUTE)
     assert stage.metrics.calls == [(REGION, lease.instance_ids)]

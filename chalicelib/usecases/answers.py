@@ -1,0 +1,52 @@
+"""What AWS answers to the steps of an end, written into the leases that they belong to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.domain import notices
+from chalicelib.domain.errors import Stale, Unavailable
+from chalicelib.domain.lease import Lease, Receipt
+from chalicelib.domain.steps import CANCEL, TERMINATE, steps_of
+from chalicelib.ports import Outcome, Services
+
+CALLS = {CANCEL: "CancelSpotInstanceRequests", TERMINATE: "TerminateInstances"}
+
+
+def answered(
+    lease: Lease,
+    action: str,
+    outcomes: Mapping[str, Outcome],
+    now: datetime,
+    is_proof: Callable[[Outcome], bool],
+) -> Lease:
+    """The lease with AWS's answers in its open steps; `is_proof` tells an answer that settles the step."""
+    for step in steps_of(lease):
+        outcome = outcomes.get(step.target)
+        if step.action != action or step.done_at or outcome is None:
+            continue
+        lease = lease.with_step(
+            replace(
+                step,
+                tried=step.tried + 1,
+                at=now,
+                call=step.call or CALLS.get(action, ""),
+                answer=outcome.answer,
+                done_at=now if is_proof(outcome) else None,
+            )
+        )
+    return lease
+
+
+def save(
+    services: Services,
+    lease: Lease,
+    told: Sequence[notices.Notice] = (),
+    receipt: Receipt | None = None,
+) -> Lease | None:
+    """The lease as it is written; None where another writer was first or the write failed: neither keeps the other
+    leases waiting."""
+    try:
+        return services.store.save_lease(lease, notices=told, receipt=receipt)
+    except (Stale, Unavailable):
+        return None
