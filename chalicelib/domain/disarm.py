@@ -70,6 +70,13 @@ def with_disarming(
     return tuple(_with_own_fleet(lease, view) for lease in leases)
 
 
+def shares(lease: Lease, view: RegionView) -> bool:
+    """Whether its end sets the size of what other leases may share, now or by what is written down."""
+    if any(step.action in DISARMING and not step.done_at for step in steps_of(lease)):
+        return True
+    return bool(_controllers([lease], view))
+
+
 def _controllers(leases: Sequence[Lease], view: RegionView) -> list[_Found]:
     """Every controller of a box that is to end, once."""
     boxes = [

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from chalicelib.domain.controllers.fleet import ON_DEMAND, TOTAL, UNKNOWN
 from chalicelib.domain.controllers.group import DESIRED, LEAST, MOST
-from chalicelib.domain.disarm import with_disarming
+from chalicelib.domain.disarm import shares, with_disarming
 from chalicelib.domain.lease import Lease, Step
 from chalicelib.domain.steps import (
     CLOSE_GROUP,
@@ -21,6 +21,7 @@ from chalicelib.domain.steps import (
     steps_of,
 )
 from chalicelib.ports import Outcome, Services
+from chalicelib.usecases.alone import Alone, alone_in
 from chalicelib.usecases.answers import answered, save
 from chalicelib.usecases.gather import Facts
 
@@ -29,11 +30,24 @@ Doing = Callable[[Services, str, Sequence[Step]], Mapping[str, Outcome]]
 
 def disarm(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:
     """The claimed leases of a region after their fleets and groups were disarmed, as far as AWS let them be; without
-    those that could not be written."""
+    those that could not be written, or that share one with others while another process sets sizes there."""
+    sharing = [lease.id for lease in leases if shares(lease, facts.sight.view(region))]
+    if not sharing:
+        return _disarmed(services, facts, region, leases)
+    with alone_in(services, facts, region) as alone:
+        if alone is None:
+            rest = [lease for lease in leases if lease.id not in sharing]
+            return _disarmed(services, facts, region, rest)
+        return _disarmed(services, alone.facts, region, leases, alone)
+
+
+def _disarmed(
+    services: Services, facts: Facts, region: str, leases: Sequence[Lease], alone: Alone | None = None
+) -> list[Lease]:
     found = _recorded(services, facts, region, leases)
     for action, doing in DOINGS:
         steps = open_steps(found, action)
-        if steps:
+        if steps and (alone is None or alone.is_still_so):
             outcomes = doing(services, region, steps)
             now = services.clock.now()
             found = [answered(lease, action, outcomes, now, _is_done) for lease in found]
