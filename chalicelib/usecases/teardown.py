@@ -148,8 +148,8 @@ def _still_at_it(facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:
 
 
 def _act(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:
-    """Cancel every request, then terminate the instances that nothing would replace; neither what waits to be saved, nor
-    what is stopped for it."""
+    """Cancel every request, then terminate the instances that nothing would replace; but neither what waits to be
+    saved, nor what is stopped for it."""
     held = frozenset[str]().union(*(held_back(lease, facts.owned(lease)) for lease in leases))
     cancelling = [target for target in _targets(leases, CANCEL) if target not in held]
     answers = services.compute.cancel_spot_requests(region, cancelling)

@@ -291,7 +291,9 @@ class MemoryCompute:
         self, region: str, group: str, *, least: int, most: int | None = None, desired: int | None = None
     ) -> Outcome:
         def resize(where: str, one: str) -> Outcome:
-            return self.ec2.controllers.resize_group(where, one, least, most, desired, self.ec2.end)
+            return self.ec2.controllers.resize_group(
+                where, one, self.ec2.end, least=least, most=most, desired=desired
+            )
 
         return self._each("resize_group", region, [group], resize)[group]
 

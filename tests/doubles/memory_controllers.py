@@ -139,10 +139,11 @@ class Controllers:
         self,
         region: str,
         name: str,
+        end: Callable[[Box], None],
+        *,
         least: int,
         most: int | None,
         desired: int | None,
-        end: Callable[[Box], None],
     ) -> Outcome:
         group = self.groups.get(name)
         if group is None or group.region != region:
