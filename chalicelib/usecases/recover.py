@@ -38,7 +38,8 @@ def recover_launches(services: Services, facts: Facts) -> Facts:
     resolved: dict[str, Lease | None] = {}
     lacking: list[str] = []
     for lease in facts.leases:
-        if _is_abandoned(lease, facts) and services.clock.now() - facts.now < PATIENCE:
+        has_time = services.clock.now() - facts.now < PATIENCE and services.patience(1) > 0
+        if _is_abandoned(lease, facts) and has_time:
             try:
                 resolved[lease.id] = _recover(services, facts, lease)
             except Unavailable as error:

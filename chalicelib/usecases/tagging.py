@@ -19,7 +19,7 @@ from chalicelib.usecases.gather import Facts
 EXPIRES_TAG = "curfew:expires-at"
 A_SWEEP = 20
 """So many boxes a sweep: the rest follow in the next ones."""
-PATIENCE = timedelta(seconds=5)
+PATIENCE_SECONDS = 5.0
 MINUTE = timedelta(minutes=1)
 
 
@@ -36,9 +36,9 @@ def tag_boxes(services: Services, facts: Facts) -> str | None:
         if not _is_tagged(lease, instance)
     ]
     failure: str | None = None
-    begun = services.clock.now()
+    until = services.clock.elapsed() + services.patience(PATIENCE_SECONDS)
     for lease, instance in _in_turn(wrong, facts.now)[:A_SWEEP]:
-        if services.clock.now() - begun > PATIENCE:
+        if services.clock.elapsed() > until:
             break
         try:
             services.compute.tag(instance.region, [instance.id], _tags(lease))

@@ -149,8 +149,16 @@ def test_a_launch_that_has_to_wait_for_what_it_must_know_is_not_begun(world: Wor
 
 def test_a_sweep_by_hand_leaves_messages_and_tags_to_the_next(world: World) -> None:
     """Whoever asked has an answer; what is not sent stays in the outbox."""
-    world.launched()
-    hang(world)
+    for _ in range(5):
+        world.compute.start()
+    waits = {"regions": REGIONS_SECONDS, "observe": 17 / 3, "tag": 4}
+
+    def tag_slowly(when: str, call: Call) -> None:
+        if when == "before":
+            world.clock.sleep(waits.get(call.operation, 0))
+
+    world.compute.on_call = tag_slowly
     status, took = seconds(world, "POST", "/sweeps", {})
+    assert len(world.compute.alive) == 5
     assert status == 200
     assert took <= CONTRACT_SECONDS
