@@ -7,6 +7,7 @@ from chalicelib.domain import notices
 from chalicelib.domain.adoption import adopt, adopt_at_rest
 from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
+from chalicelib.domain.fleets import Fleet
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.storage import Disk, Volume
@@ -81,7 +82,9 @@ def _adopt(
     book, closed_before = facts.book, 0
     for tries_left in reversed(range(TRIES)):
         lease = _lease_of(facts, instance, disks, book, closed_before)
-        lease = replace(lease, volumes=disks or ())  # looked at for the first time with its addresses, after the ends
+        lease = replace(
+            lease, volumes=disks or ()
+        )  # looked at for the first time with its addresses, after the ends
         told = [] if lease.is_storage else [_told(facts, lease)]
         try:
             return services.store.open_lease(
@@ -110,6 +113,7 @@ def _lease_of(
         return adopt_at_rest(
             instance,
             spot_requests=facts.sight.spot_requests,
+            fleet=_fleet_of(facts, instance),
             states=book.states,
             now=facts.now,
             closed_before=closed_before,
@@ -117,6 +121,7 @@ def _lease_of(
     return adopt(
         instance,
         spot_requests=facts.sight.spot_requests,
+        fleet=_fleet_of(facts, instance),
         disks=ASSUMED if disks is None else [volume.disk for volume in disks],
         states=(*book.states, *book.later),
         policy=facts.policy,
@@ -124,6 +129,12 @@ def _lease_of(
         now=facts.now,
         closed_before=closed_before,
     )
+
+
+def _fleet_of(facts: Facts, instance: Instance) -> Fleet | None:
+    """What EC2 told of the fleet of either kind that started it."""
+    fleet_id = instance.fleet_id or instance.spot_fleet_id
+    return facts.sight.view(instance.region).fleet(fleet_id) if fleet_id else None
 
 
 def _told(facts: Facts, lease: Lease) -> notices.Notice:

@@ -156,3 +156,13 @@ def test_what_a_controller_starts_again_is_never_left_without_a_lease(world: Wor
     world.advance(timedelta(minutes=5))
     swept(town)
     assert {one.owner for one in town.services.store.open_leases()} == {"ada"}
+
+
+def test_the_tags_of_a_fleet_name_the_owner_of_its_boxes(world: World) -> None:
+    """A box that it starts in place of another may carry none."""
+    town = Town(world)
+    box = world.start_box(market="maintain")
+    mine = [{"Key": "curfew:owner", "Value": "ada"}]
+    world.session().client("ec2").create_tags(Resources=[box.fleet_id or ""], Tags=mine)
+    swept(town)
+    assert [one.owner for one in town.services.store.open_leases()] == ["ada"]
