@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Step
 from chalicelib.domain.shields import is_protected
-from chalicelib.domain.steps import CANCEL, TERMINATE
+from chalicelib.domain.steps import CANCEL, CLOSE_GROUP, END_FLEET, TERMINATE
 
 WATCHED_FOR = timedelta(hours=1)
 """For so long after its close a lease's ids are looked for. What comes later is a stray like any other."""
@@ -30,11 +30,21 @@ def came_back(closed: Lease, instance: Instance) -> bool:
     terminated = {
         step.target for step in steps if step.action == TERMINATE and step.answer != SEEN_GONE
     }  # what EC2 has shown terminated never runs again: a look that says so is an old one
+    fleets = {step.target for step in steps if step.action == END_FLEET} | {closed.fleet_id}
+    groups = {step.target for step in steps if step.action == CLOSE_GROUP}
     return (
         instance.id in terminated
         or instance.spot_request_id in cancelled
-        or (closed.fleet_id is not None and instance.fleet_id == closed.fleet_id)
+        or bool(({instance.fleet_id, instance.spot_fleet_id} - {None}) & fleets)
+        or (instance.group in groups and _began_before(closed, instance))
     )
+
+
+def _began_before(closed: Lease, instance: Instance) -> bool:
+    """A group that was set to zero lives on: what somebody has it start later is wanted."""
+    if closed.closed_at is None or instance.launched_at is None:
+        return False
+    return instance.launched_at <= closed.closed_at
 
 
 def whose(closed: Sequence[Lease], instance: Instance) -> Lease | None:

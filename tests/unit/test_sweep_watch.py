@@ -155,3 +155,29 @@ def test_what_another_service_runs_is_left_to_it() -> None:
     stage.box(box).managed_by = "EKS"
     stage.after(MINUTE)
     assert stage.alive == [box]
+
+
+@pytest.mark.parametrize("facts", [{"fleet_id": "fleet-1"}, {"spot_fleet_id": "sfr-1"}])
+def test_what_an_ended_fleet_starts_after_the_close_is_ended_at_once(facts: dict[str, str]) -> None:
+    """It belongs to the lease whose end has ended the fleet."""
+    stage = Stage()
+    stage.compute.start(fleet_type="maintain", **facts)
+    stage.until(at("17:30"))
+    assert is_over(stage)
+    stage.compute.start(fleet_type="maintain", **facts)
+    stage.after(MINUTE)
+    stage.after(MINUTE)
+    assert stage.alive == []
+    assert len(stage.told(Kind.CAME_BACK)) == 1
+
+
+def test_what_a_closed_group_is_made_to_start_later_is_a_stray() -> None:
+    """Somebody has set its size anew: that box may be wanted, and has its grace."""
+    stage = Stage()
+    stage.compute.start(group="web")
+    stage.until(at("17:30"))
+    assert is_over(stage)
+    stage.compute.start(group="web")
+    stage.after(MINUTE)
+    assert len(stage.alive) == 1
+    assert stage.told(Kind.CAME_BACK) == []
