@@ -192,7 +192,7 @@ def _refuse_other_scope(book: BudgetBook, budget: Budget) -> None:
         scope = f"{now.scope_kind} {now.scope_value or ''}".rstrip()
         raise Refused(
             f"budget {budget.name!r} is {now.period}, on {now.services}, for {scope}; period, services and scope can't "
-            "change. DELETE it and make it anew, or use another name",
+            "change; nothing was changed. DELETE it and make it anew, or use another name",
             slug="budget-fixed",
             budget=budget.name,
         )

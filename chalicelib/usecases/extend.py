@@ -63,7 +63,8 @@ def _extend(
 ) -> Lease:
     if lease.status is not Status.ACTIVE:
         raise Refused(
-            f"lease {lease.id} is {lease.status}: only an active one can be changed", slug="lease-over"
+            f"lease {lease.id} is {lease.status}: only an active one can be changed; nothing was. Launch anew",
+            slug="lease-over",
         )
     lease = _go_on(services, lease)
     now = services.clock.now()
