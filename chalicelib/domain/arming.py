@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.domain.accelerators import is_accelerator
 from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.ends import timers_of
-from chalicelib.domain.lease import Lease, OnEnd
+from chalicelib.domain.fleets import Fleet
+from chalicelib.domain.instance import Instance, RegionView
+from chalicelib.domain.lease import Lease, OnEnd, RequestType
 from chalicelib.domain.shields import lapses_at, spare
 from chalicelib.domain.timer import EXPIRE, Timer
 
@@ -26,16 +29,48 @@ class Change:
         return not (self.put or self.drop)
 
 
-def wanted(case: Case, *, home_region: str) -> tuple[Timer, ...] | None:
+def wanted(case: Case, view: RegionView, *, home_region: str) -> tuple[Timer, ...] | None:
     """The timers of a lease as it is now; none for one that something spares, because a timer spares nothing, and later
     ones where a clock takes that away. None: what spares it can't be told now, so they stay as they are."""
     lease = case.lease
     if lease is None or (lease.is_adopted and not case.instances):
         return None
+    if lease.is_storage:
+        return ()
     not_before = max([lease.expires_at, *(lapses_at(case) if lease.is_adopted else [])])
     if spare(replace(case, now=not_before), OVER).spared_by:
         return ()
-    return timers_of(lease, home_region=home_region, on_end=_on_end(lease, case), not_before=not_before)
+    fleet_id, is_replaced = _replaced_by(lease, case.instances, view)
+    return timers_of(
+        lease,
+        home_region=home_region,
+        on_end=_on_end(lease, case),
+        not_before=not_before,
+        fleet_id=fleet_id,
+        is_replaced=is_replaced,
+    )
+
+
+def _replaced_by(lease: Lease, boxes: Sequence[Instance], view: RegionView) -> tuple[str | None, bool]:
+    """The fleet that runs its boxes and nothing else, and can't; or whether something else would replace them."""
+    names = {name for box in boxes for name in (box.fleet_id, box.spot_fleet_id) if name}
+    if lease.request_type is RequestType.ONE_TIME:
+        names.discard(lease.fleet_id or "")  # the instant fleet of its launch starts nothing again
+    fleets = {name: view.fleet(name) for name in names}
+    replacing = {name: fleet for name, fleet in fleets.items() if fleet is None or fleet.replaces}
+    if not replacing and not any(box.group for box in boxes):
+        return None, False
+    whole = [name for name, fleet in replacing.items() if fleet is not None and _is_whole(lease, fleet)]
+    if len(replacing) == len(whole) == 1 and not any(box.group for box in boxes):
+        return whole[0], False
+    return None, True
+
+
+def _is_whole(lease: Lease, fleet: Fleet) -> bool:
+    """Whether a fleet runs this lease's boxes alone and can have launched nothing but accelerators."""
+    if fleet.members is None or not fleet.members or not set(fleet.members) <= set(lease.instance_ids):
+        return False
+    return bool(fleet.types) and all(map(is_accelerator, fleet.types))
 
 
 def _on_end(lease: Lease, case: Case) -> OnEnd:

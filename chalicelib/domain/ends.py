@@ -18,7 +18,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from chalicelib.domain.fleets import is_spot_fleet
 from chalicelib.domain.lease import Lease, OnEnd, RequestType
+from chalicelib.domain.rescue import guest_end
 from chalicelib.domain.timer import EXPIRE, Timer
 
 FIRST = timedelta(minutes=3)
@@ -28,6 +30,7 @@ LATE = timedelta(minutes=2)
 """How much earlier than at the end of the margin a box is ended that is being saved: a timer fires up to 60 s late."""
 CANCEL = "ec2:cancelSpotInstanceRequests"
 DELETE_FLEET = "ec2:deleteFleets"
+CANCEL_SPOT_FLEET = "ec2:cancelSpotFleetRequests"
 TERMINATE = "ec2:terminateInstances"
 SHUTDOWN = "shutdown"
 VALID_UNTIL = "ValidUntil"
@@ -142,26 +145,33 @@ def held_by(lease: Lease) -> Held:
         expires_at=lease.expires_at,
         instance_ids=tuple(one for one in lease.instance_ids if one not in over),
         request_ids=lease.spot_request_ids if comes_back else (),
-        guest_at=lease.expires_at if lease.guest_deadline else None,
+        guest_at=guest_end(lease) if lease.guest_deadline else None,
         valid_until=lease.valid_until,
     )
 
 
 def timers_of(
-    lease: Lease, *, home_region: str, on_end: OnEnd = OnEnd.TERMINATE, not_before: datetime | None = None
+    lease: Lease,
+    *,
+    home_region: str,
+    on_end: OnEnd = OnEnd.TERMINATE,
+    not_before: datetime | None = None,
+    fleet_id: str | None = None,
+    is_replaced: bool = False,
 ) -> tuple[Timer, ...]:
     """The timers that a lease is to have, in the order of the table. `not_before`: until then something spares it.
 
     What is to be saved first has nearly all of the time that is held for it (`teardown.margin`). What is to be kept
-    stopped is left to Curfew.
+    stopped is left to Curfew. So is what a group or a fleet with other boxes would replace (`is_replaced`): a call that
+    ends the box alone starts another. `fleet_id`: a fleet that runs nothing else.
     """
-    held = held_by(lease)
+    held = replace(held_by(lease), fleet_id=fleet_id)
     if not_before is not None and not_before > held.expires_at:
         held = replace(held, expires_at=not_before)
     if on_end is OnEnd.IMAGE:
         last = max(lease.margin(LAST) - LATE, LAST)
         held = replace(held, first=last - (LAST - FIRST), last=last)
-    if on_end is OnEnd.STOP:
+    if is_replaced or on_end is OnEnd.STOP:
         held = replace(held, instance_ids=(), request_ids=(), fleet_id=None)
     found = ends(kind_of(lease), held, home_region=home_region)
     return tuple(one.timer(lease.id) for one in found if one.means is Means.TIMER)
@@ -191,7 +201,9 @@ def _direct(kind: Kind, held: Held) -> Iterator[End]:
         yield _direct_end(held, f"cancel-{request_id}", first, call)
     if held.fleet_id is not None and kind in {Kind.MAINTAIN, Kind.ADOPTED}:
         begun = True
-        call = Call(DELETE_FLEET, {"FleetIds": [held.fleet_id], "TerminateInstances": True}, Reach.ENDS_BOX)
+        is_spot = is_spot_fleet(held.fleet_id)
+        name, ids = (CANCEL_SPOT_FLEET, "SpotFleetRequestIds") if is_spot else (DELETE_FLEET, "FleetIds")
+        call = Call(name, {ids: [held.fleet_id], "TerminateInstances": True}, Reach.ENDS_BOX)
         yield _direct_end(held, "fleet", first, call)
     for instance_id in held.instance_ids if kind is not Kind.MAINTAIN else ():
         call = Call(TERMINATE, {"InstanceIds": [instance_id]}, Reach.ENDS_BOX)

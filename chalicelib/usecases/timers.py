@@ -14,6 +14,7 @@ from chalicelib.domain.arming import Change, change, wanted, with_put, without
 from chalicelib.domain.case import Case, Verdict
 from chalicelib.domain.ends import timers_of
 from chalicelib.domain.errors import Stale, Unavailable
+from chalicelib.domain.instance import Sight
 from chalicelib.domain.lease import Lease, OnEnd, Receipt, Status
 from chalicelib.domain.timer import EXPIRE, Timer
 from chalicelib.ports import Services
@@ -81,14 +82,19 @@ def repair(services: Services, facts: Facts, verdicts: Sequence[Verdict]) -> tup
     todo: dict[str, list[Case]] = {}
     for verdict in verdicts:
         lease = verdict.case.lease
-        if lease and lease.region in facts.sight.seen_regions and _is_due(services, verdict.case, lease):
+        if (
+            lease
+            and lease.region in facts.sight.seen_regions
+            and _is_due(services, facts.sight, verdict.case, lease)
+        ):
             todo.setdefault(lease.region, []).append(verdict.case)
     if not todo:
         return ()
     pool = ThreadPoolExecutor(min(len(todo), REGIONS_AT_ONCE), thread_name_prefix="timers")
     try:
         asked = {
-            region: pool.submit(partial(_repair_region, services, cases)) for region, cases in todo.items()
+            region: pool.submit(partial(_repair_region, services, facts.sight, cases))
+            for region, cases in todo.items()
         }
         wait(asked.values(), timeout=PATIENCE.total_seconds())
         late = [f"timers {region}: no answer within 5 s" for region, one in asked.items() if not one.done()]
@@ -104,23 +110,24 @@ def _of(services: Services, lease: Lease) -> tuple[Timer, ...]:
     return timers_of(lease, home_region=services.home_region, on_end=on_end)
 
 
-def _is_due(services: Services, case: Case, lease: Lease) -> bool:
+def _is_due(services: Services, sight: Sight, case: Case, lease: Lease) -> bool:
     """Whether anything is to be done about a lease that goes on; one that a PATCH moves is the PATCH's."""
     if lease.status is not Status.ACTIVE or lease.moving_to is not None:
         return False
-    needed = _needed(services, case, lease)
+    needed = _needed(services, sight, case, lease)
     return needed is not None and (not needed.is_empty or lease.timers_at is None)
 
 
-def _needed(services: Services, case: Case, lease: Lease) -> Change | None:
-    timers = wanted(replace(case, lease=lease), home_region=services.home_region)
+def _needed(services: Services, sight: Sight, case: Case, lease: Lease) -> Change | None:
+    view = sight.view(lease.region)
+    timers = wanted(replace(case, lease=lease), view, home_region=services.home_region)
     if timers is None:
         return None
     is_old = lease.timers_at is None or case.now - lease.timers_at >= VERIFIED_EVERY
     return change(lease, timers, case.now, anew=is_old)
 
 
-def _repair_region(services: Services, cases: Sequence[Case]) -> tuple[str, ...]:
+def _repair_region(services: Services, sight: Sight, cases: Sequence[Case]) -> tuple[str, ...]:
     """One region's leases, those first that were looked after longest ago."""
     begun = services.clock.now()
     lacking = ""
@@ -128,7 +135,7 @@ def _repair_region(services: Services, cases: Sequence[Case]) -> tuple[str, ...]
         if services.clock.now() - begun > PATIENCE:
             break
         try:
-            failure = _repair(services, case)
+            failure = _repair(services, sight, case)
         except Unavailable as error:
             failure = error
         if failure is not None:
@@ -143,7 +150,7 @@ def _looked_after_at(case: Case) -> tuple[bool, datetime]:
     return at is not None, at or case.now
 
 
-def _repair(services: Services, case: Case) -> Unavailable | None:
+def _repair(services: Services, sight: Sight, case: Case) -> Unavailable | None:
     """Bring the timers of one lease in line with it as it is written now, and write down what came of it.
 
     Whoever changes it meanwhile wins: then it is read again, and the timers follow.
@@ -155,7 +162,7 @@ def _repair(services: Services, case: Case) -> Unavailable | None:
             return None
         for timer in moved.values():
             lease = with_put(lease, timer)
-        needed = _needed(services, case, lease)
+        needed = _needed(services, sight, case, lease)
         if needed is None:
             return None
         lease, failure = _carry_out(services, lease, needed)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.ends import CANCEL, DELETE_FLEET, TERMINATE
+from chalicelib.domain.ends import CANCEL, CANCEL_SPOT_FLEET, DELETE_FLEET, TERMINATE
 from chalicelib.domain.lease import LaunchOrder, RequestType
 from chalicelib.gateways import ec2_attempts
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
@@ -261,7 +261,9 @@ def test_the_role_of_the_timers_may_make_their_calls_and_no_others() -> None:
         for one in policy["PolicyDocument"]["Statement"]
         for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
     }
-    calls = {f"ec2:{call[4].upper()}{call[5:]}" for call in (CANCEL, DELETE_FLEET, TERMINATE)}
+    calls = {
+        f"ec2:{call[4].upper()}{call[5:]}" for call in (CANCEL, CANCEL_SPOT_FLEET, DELETE_FLEET, TERMINATE)
+    }
     assert allowed == {*calls, "lambda:InvokeFunction"}
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
