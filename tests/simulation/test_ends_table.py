@@ -100,6 +100,7 @@ def adopted(town: Town, market: Any) -> Case:
 
 ONE_TIME, PERSISTENT = RequestType.ONE_TIME, RequestType.PERSISTENT
 EXPIRE, CANCEL, TERMINATE = "expire", "cancelSpotInstanceRequests", "terminateInstances"
+FLEET = "deleteFleets"
 AT_ONCE = (timedelta(0), 2 * MINUTE)
 THREE, FIVE = (3 * MINUTE, 4.5 * MINUTE), (5 * MINUTE, 6.5 * MINUTE)
 
@@ -218,6 +219,19 @@ def test_a_deleted_fleet_ends_its_boxes_for_good(town: Town, kind: Kind) -> None
     assert box.state not in {"pending", "running"}
     town.world.advance(HOUR)
     assert [one for one in town.world.boxes if one.state in {"pending", "running"}] == []
+
+
+@pytest.mark.parametrize("market", ["maintain", "asg"])
+def test_what_would_be_replaced_is_never_ended_alone(town: Town, market: str) -> None:
+    """A fleet that runs nothing else goes with its box; of a group only Curfew can take a box out: `expire` calls it."""
+    case = adopted(town, market)
+    calls = {timer.call for timer in _now(town, case.lease.id).timers}
+    assert calls == ({"expire", f"ec2:{FLEET}", f"ec2:{TERMINATE}"} if market == "maintain" else {"expire"})
+    case.keep(FLEET, TERMINATE)
+    ended = case.over_after(HOUR)
+    assert within(ended, THREE) if market == "maintain" else ended is None
+    town.world.advance(HOUR)
+    assert len(case.started) == (0 if market == "maintain" else 1)
 
 
 def test_a_moved_end_reaches_the_box_by_its_tag(town: Town) -> None:
