@@ -72,7 +72,7 @@ def test_with_end_after_it_is_terminated_and_its_request_cancelled_first() -> No
     days(stage, 1)
     stage.until(stage.clock.now() + 8 * MINUTE)
     assert (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
-    assert [one.operation for one in stage.ending_calls]== ["stop", "cancel_spot_requests", "terminate"]
+    assert [one.operation for one in stage.ending_calls] == ["stop", "cancel_spot_requests", "terminate"]
 
 
 def test_one_that_is_started_again_is_adopted_in_the_same_sweep_with_all_its_grace() -> None:
