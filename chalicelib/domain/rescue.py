@@ -16,12 +16,9 @@ from chalicelib.domain.images import AVAILABLE, ImageOrder, SavedImage
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Step
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.steps import RESCUE, SAVE, STOP, WAIT, with_steps
 from chalicelib.domain.tracking import Holdings
 
-STOP = "stop-instance"
-SAVE = "create-image"
-WAIT = "wait-image"
-RESCUE = (STOP, SAVE, WAIT)
 AT_REST_FOR = timedelta(hours=6)
 """So long an image of a stopped box is waited for, at the price of its disks: the first snapshot of a full terabyte can
 take hours."""
@@ -186,7 +183,7 @@ def with_rescue(lease: Lease, owned: Holdings, now: datetime) -> Lease:
         for step in lease.ending.steps
         if step.action not in RESCUE and (step.done_at or step.target not in spared)
     ]
-    return replace(lease, ending=replace(lease.ending, steps=(*rescue, *rest)))
+    return with_steps(lease, [*rescue, *rest])
 
 
 def kept(lease: Lease) -> frozenset[str]:

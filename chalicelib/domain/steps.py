@@ -1,7 +1,7 @@
 """The steps of a teardown by name, and their order: what would start another box is disarmed before any box is ended.
 
 A group is shrunk before its boxes leave it (its least size may refuse that), and closed once they have left; a spot
-request comes after the fleet that would ask for another; the box comes last.
+request comes after the fleet that would ask for another, and after its box was stopped and saved; the box comes last.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,18 @@ LEAVE_GROUP = "detach-from-group"
 CLOSE_GROUP = "set-group-to-zero"
 SHRINK_FLEET = "shrink-fleet"
 END_FLEET = "end-fleet"
+STOP = "stop-instance"
+SAVE = "create-image"
+WAIT = "wait-image"
 CANCEL = "cancel-spot-request"
 TERMINATE = "terminate-instance"
 
-ORDER = (LOWER_GROUP, LEAVE_GROUP, CLOSE_GROUP, SHRINK_FLEET, END_FLEET, CANCEL, TERMINATE)
+RESCUE = (STOP, SAVE, WAIT)
+ORDER = (
+    *(LOWER_GROUP, LEAVE_GROUP, CLOSE_GROUP, SHRINK_FLEET, END_FLEET),
+    *RESCUE,
+    *(CANCEL, TERMINATE),
+)
 DISARMING = frozenset({LOWER_GROUP, LEAVE_GROUP, CLOSE_GROUP, SHRINK_FLEET, END_FLEET})
 """What keeps a box from being ended while it is not done; a spot request's cancel does so only where it would start
 another box."""

@@ -13,9 +13,6 @@ from chalicelib.domain.images import SavedImage, image_of, outdated
 from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.meter import measure
 from chalicelib.domain.rescue import (
-    RESCUE,
-    SAVE,
-    STOP,
     Move,
     Plight,
     at_rest_noted,
@@ -25,6 +22,7 @@ from chalicelib.domain.rescue import (
     noted,
     step_of,
 )
+from chalicelib.domain.steps import RESCUE, SAVE, STOP
 from chalicelib.domain.storage import attached
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.gather import Facts

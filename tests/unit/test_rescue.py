@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.images import SavedImage, newest, outdated
 from chalicelib.domain.lease import Step
-from chalicelib.domain.rescue import AT_REST_FOR, STOP, Move, Plight, can_stop, next_keep, next_move
+from chalicelib.domain.rescue import AT_REST_FOR, Move, Plight, can_stop, next_keep, next_move
+from chalicelib.domain.steps import STOP
 from tests.builders import HOUR, MINUTE, REGION, at, box, minutes, request
 
 MARGIN = minutes(15)
