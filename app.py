@@ -94,7 +94,7 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
 @app.route("/spot-requests", methods=["GET"], content_types=ANY)
 @door.endpoint(body=NoBody, query=PageQuery)
 def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
-    """Every spot request seen, ours or not."""
+    """Every spot request and fleet seen, ours or not."""
     found = report.spot_requests(call.services)
     return Answer(body=paging.seen(found, views.spot_request, call.query))
 
@@ -102,14 +102,14 @@ def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
 @app.route("/spot-requests/{spot_request_id}", methods=["GET"], content_types=ANY)
 @door.endpoint(body=NoBody, query=NoQuery)
 def show_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
-    """One spot request."""
+    """One spot request or fleet."""
     return Answer(body=views.spot_request(report.spot_request(call.services, spot_request_id)))
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["DELETE"], content_types=ANY)
 @door.endpoint(body=NoBody, query=NoQuery)
 def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
-    """Cancel a request and terminate what it runs."""
+    """Cancel a request, or end a fleet, and terminate what it runs."""
     return _ended(end.end_spot_request(call.services, spot_request_id, by=call.owner))
 
 

@@ -1,15 +1,19 @@
 """End what a person names: a lease, a spot request or an instance. One use case, one receipt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.adoption import NOBODY, adopt
+from chalicelib.domain.controllers.fleet import end_of
+from chalicelib.domain.controllers.managed import obstacle as managed_obstacle
 from chalicelib.domain.errors import NotFound, Refused, Stale, Unavailable
+from chalicelib.domain.fleets import SPOT_FLEET_PREFIX
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Hold, Lease, Origin, Receipt, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.receipts import receipt_of
+from chalicelib.domain.steps import with_steps
 from chalicelib.domain.tracking import track
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown, timers
@@ -31,7 +35,10 @@ def end_lease(services: Services, lease_id: str, *, by: str) -> Receipt:
 
 
 def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Receipt:
-    """Cancel a spot request AND terminate what it runs, whoever made it, also when it is cancelled already."""
+    """Cancel a spot request AND terminate what it runs, whoever made it, also when it is cancelled already. The id may
+    be a fleet's, of either kind."""
+    if spot_request_id.startswith(("fleet-", SPOT_FLEET_PREFIX)):
+        return _end_fleet(services, spot_request_id, by=by)
     facts = gather(services, services.clock.now())
     lease = _found(facts, lambda other: spot_request_id in other.spot_request_ids)
     if lease is None:
@@ -47,6 +54,89 @@ def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Re
     own = {None, spot_request_id}
     _refuse_if_shared(facts, lease, spot_request_id, lambda beside: beside.spot_request_id not in own)
     return _end(services, facts, lease, by=by)
+
+
+def _end_fleet(services: Services, fleet_id: str, *, by: str) -> Receipt:
+    """End a fleet and its accelerators, each under its own lease; what else it runs is left alone, and not replaced.
+
+    The receipt is the fleet's own; it is `ending` until all of its boxes have ended too.
+    """
+    facts = gather(services, services.clock.now(), whole=True)
+    own = _found(facts, lambda lease: lease.fleet_id == fleet_id)
+    if own is not None:
+        return _end(services, facts, own, by=by)
+    fleet = next((found for view in facts.sight.views if (found := view.fleet(fleet_id))), None)
+    boxes = [box for box in facts.sight.instances if fleet_id in {box.fleet_id, box.spot_fleet_id}]
+    boxes = [box for box in boxes if not box.is_gone]
+    if fleet is None or not (fleet.lives or boxes):
+        closed = _closed(services, lambda lease: lease.id.startswith(f"lease-{fleet_id}"))
+        if closed is None and fleet is None:
+            raise _unknown(facts, fleet_id)
+        if closed is not None:
+            return _receipt_of_closed(services, closed)
+    region = fleet.region if fleet else boxes[0].region
+    obstacle = managed_obstacle(boxes, facts.sight.view(region))
+    if obstacle:
+        raise Refused(f"nothing was ended, it goes on billing: {obstacle}", slug="controller")
+    facts, leases = _leases_of(services, facts, boxes, fleet_id, by=by)
+    known = _found(facts, lambda lease: lease.id.startswith(f"lease-{fleet_id}"))
+    facts, lease = (facts, known) if known else _take_over_fleet(services, facts, fleet_id, region, by=by)
+    claimed = [one for each in (lease, *leases) if (one := _claimed(services, facts, each, by=by))]
+    receipts = teardown.carry_out(services, facts, claimed)
+    timers.remove(services, receipts)
+    receipt = next((one for one in receipts if one.lease_id == lease.id), None)
+    if receipt is None:
+        return _being_ended(services, facts, lease.id, facts.now)
+    is_over = all(one.status != "ending" for one in receipts)
+    return receipt if is_over else replace(receipt, status="ending")
+
+
+def _leases_of(
+    services: Services, facts: Facts, boxes: Sequence[Instance], fleet_id: str, *, by: str
+) -> tuple[Facts, list[Lease]]:
+    """The leases of a fleet's accelerators, made where nobody has leased them. Raises Refused where one runs more."""
+    loose = {box.instance.id: box.instance for box in facts.loose}
+    leases: dict[str, Lease] = {}
+    ids = {box.id for box in boxes}
+    for box in boxes:
+        lease = next((other for other in facts.leases if box.id in other.instance_ids), None)
+        if lease is None and box.id in loose:
+            facts, lease = _take_over(services, facts, loose[box.id], None, by=by)
+        if lease is not None:
+            _refuse_if_shared(facts, lease, fleet_id, lambda beside: beside.id not in ids)
+            leases[lease.id] = lease
+    return facts, list(leases.values())
+
+
+def _claimed(services: Services, facts: Facts, lease: Lease, *, by: str) -> Lease | None:
+    """An open lease whose end is begun, or taken up."""
+    if lease.status is Status.ENDING:
+        return teardown.resume(services, lease, facts.owned(lease), facts.now)
+    return teardown.begin(services, lease, _asked(by), facts.owned(lease), facts.now)
+
+
+def _take_over_fleet(
+    services: Services, facts: Facts, fleet_id: str, region: str, *, by: str
+) -> tuple[Facts, Lease]:
+    """A lease without boxes or charges, so that the end of a fleet is recorded and resumed like any other: it is ending
+    from its first write, and its one step ends the fleet."""
+    book, closed_before = facts.book, 0
+    fleet = facts.sight.view(region).fleet(fleet_id)
+    for _ in range(TRIES):
+        lease = _boxless(f"lease-{fleet_id}", closed_before, region, RequestType.NONE, facts.now)
+        lease = teardown.intended(lease, _asked(by), facts.owned(lease), facts.now)
+        lease = with_steps(lease, [end_of(fleet_id, region, fleet)])
+        try:
+            lease = services.store.open_lease(lease, revision=book.revision, allow_overdraft=True)
+        except Stale:
+            known = services.store.lease(lease.id)
+            if known is None or not known.is_open:
+                closed_before += known is not None
+                book = services.store.budgets(facts.now)
+                continue
+            lease = known
+        return replace(facts, leases=(*facts.leases, lease)), lease
+    raise Stale("the budgets kept changing; nothing was ended, ask again")
 
 
 def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
@@ -68,11 +158,7 @@ def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
 def _end(services: Services, facts: Facts, lease: Lease, *, by: str) -> Receipt:
     """Begin or take up the teardown of an open lease, and answer how far it has come."""
     _refuse_if_it_would_come_back(facts, lease)
-    owned = facts.owned(lease)
-    if lease.status is Status.ENDING:
-        claimed = teardown.resume(services, lease, owned, facts.now)
-    else:
-        claimed = teardown.begin(services, lease, _asked(by), owned, facts.now)
+    claimed = _claimed(services, facts, lease, by=by)
     if claimed is None:
         return _being_ended(services, facts, lease.id, facts.now)
     (receipt,) = teardown.carry_out(services, facts, [claimed])
@@ -185,15 +271,22 @@ def _lease_for(
         )
     if request is None:
         raise ValueError("neither an instance nor a spot request was given")
+    lease = _boxless(
+        f"lease-{request.id}", closed_before, request.region, RequestType(request.type), facts.now
+    )
+    return replace(lease, spot_request_ids=(request.id,))
+
+
+def _boxless(name: str, closed_before: int, region: str, kind: RequestType, now: datetime) -> Lease:
+    """The lease of something that can start a box and has none."""
     return Lease(
-        id=f"lease-{request.id}" + (f"-{closed_before}" if closed_before else ""),
+        id=name + (f"-{closed_before}" if closed_before else ""),
         owner=NOBODY,
-        region=request.region,
+        region=region,
         origin=Origin.ADOPTED,
-        request_type=RequestType(request.type),
+        request_type=kind,
         status=Status.ACTIVE,
-        requested_at=facts.now,
-        expires_at=facts.now,
+        requested_at=now,
+        expires_at=now,
         hold=Hold(),
-        spot_request_ids=(request.id,),
     )

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from chalicelib.domain.case import Verdict
 from chalicelib.domain.egress import unknown_since
 from chalicelib.domain.errors import NotFound, Unavailable
+from chalicelib.domain.fleets import FORGOTTEN, Fleet
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.domain.meter import Cost, measure
@@ -59,9 +60,9 @@ class InstanceReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpotRequestReport:
-    """A spot request and the lease it belongs to."""
+    """A spot request or a fleet, and the lease it belongs to."""
 
-    request: SpotRequest
+    request: SpotRequest | Fleet
     lease: Lease | None
 
 
@@ -112,9 +113,11 @@ def _with_rest(cost: Cost, hourly_usd: Decimal | None) -> Cost:
 
 
 def spot_requests(services: Services) -> Seen[SpotRequestReport]:
-    """Every spot request EC2 still shows, ours or not, newest first."""
-    facts = gather(services, services.clock.now())
-    reports = [SpotRequestReport(request=r, lease=_lease_of(facts, r)) for r in facts.sight.spot_requests]
+    """Every spot request and fleet EC2 still shows, ours or not, newest first."""
+    facts = gather(services, services.clock.now(), whole=True)
+    fleets = [fleet for view in facts.sight.views for fleet in view.fleets if fleet.state != FORGOTTEN]
+    seen: list[SpotRequest | Fleet] = [*facts.sight.spot_requests, *fleets]
+    reports = [SpotRequestReport(request=one, lease=_lease_of(facts, one)) for one in seen]
     newest = sorted(
         reports, key=lambda one: (one.request.created_at or facts.now, one.request.id), reverse=True
     )
@@ -138,8 +141,9 @@ def spot_request(services: Services, spot_request_id: str) -> SpotRequestReport:
     return found[0]
 
 
-def _lease_of(facts: Facts, request: SpotRequest) -> Lease | None:
-    return next((lease for lease in facts.leases if request.id in lease.spot_request_ids), None)
+def _lease_of(facts: Facts, request: SpotRequest | Fleet) -> Lease | None:
+    """Whose it is; of a fleet, the lease that has launched it: the boxes of any other have leases of their own."""
+    return next((one for one in facts.leases if request.id in {*one.spot_request_ids, one.fleet_id}), None)
 
 
 def _verdicts(services: Services, facts: Facts) -> dict[str, Verdict]:

@@ -8,7 +8,8 @@ from chalicelib.domain.budget import Budget
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.evidence import Evidence
-from chalicelib.domain.instance import Instance
+from chalicelib.domain.fleets import Fleet
+from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Charge, Hold, Lease, OnEnd, Receipt, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import cost_in
@@ -187,18 +188,15 @@ def instance(report: InstanceReport) -> JsonValue:
 
 
 def spot_request(report: SpotRequestReport) -> JsonValue:
-    """One spot request, ours or not, in AWS's words."""
+    """One spot request or fleet, ours or not, in AWS's words."""
     request, owner = report.request, report.lease
+    own = _fleet(request) if isinstance(request, Fleet) else _request(request)
     return plain(
         {
             "id": request.id,
             "request_type": request.type,
             "region": request.region,
-            "zone": request.zone,
             "state": request.state,
-            "status_code": request.status_code,
-            "instance_id": request.instance_id,
-            "instance_type": request.instance_type,
             "max_price_usd_per_hour": request.max_price,
             "created_at": request.created_at,
             "valid_until": request.valid_until,
@@ -206,8 +204,30 @@ def spot_request(report: SpotRequestReport) -> JsonValue:
             "lease_id": owner and owner.id,
             "owner": owner and owner.owner,
             "project": owner and owner.project,
+            **own,
         }
     )
+
+
+def _request(told: SpotRequest) -> dict[str, object]:
+    return {
+        "zone": told.zone,
+        "status_code": told.status_code,
+        "instance_id": told.instance_id,
+        "instance_type": told.instance_type,
+    }
+
+
+def _fleet(told: Fleet) -> dict[str, object]:
+    return {
+        "zone": None,
+        "status_code": "",
+        "instance_id": None,
+        "instance_type": next(iter(told.types)) if len(told.types) == 1 else None,
+        "instance_ids": sorted(told.members) if told.members is not None else None,
+        "instance_types": sorted(told.types),
+        "target_capacity": told.target,
+    }
 
 
 def receipt(told: Receipt) -> JsonValue:
