@@ -362,3 +362,31 @@ def test_a_process_that_dies_anywhere_leaves_one_image_and_no_box(
     assert receipt.images[0].state == "available"
     assert receipt.cost_usd <= lease.hold.total_usd
     assert stage.left() == 100 - receipt.cost_usd
+
+
+@pytest.mark.parametrize("end, images", [("image", 2), ("stop", 0)])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"fleet_id": "fleet-1", "fleet_type": "maintain"},
+        {"spot_fleet_id": "sfr-1", "fleet_type": "maintain"},
+        {"group": "web"},
+    ],
+    ids=["fleet", "spot fleet", "group"],
+)
+def test_boxes_of_a_fleet_or_group_are_saved_running_and_none_takes_their_place(
+    end: str, images: int, facts: dict[str, Any]
+) -> None:
+    """Stopped, they would be replaced: the controller is disarmed first, and they are never stopped nor kept."""
+    stage, _ = adopted_stage(end, **facts)
+    stage.compute.start(**facts)
+    started = len(stage.compute.ec2.boxes)
+    stage.until(at("10:30"))
+    assert (stage.alive, len(stage.compute.ec2.boxes)) == ([], started)
+    albums = stage.compute.ec2.albums
+    assert [image.state for image in albums.made.values()] == ["available"] * images
+    assert set(albums.taken_in.values()) <= {"running"}
+    assert acts(stage, "stop") == []
+    called = [call.operation for call in stage.compute.acts]
+    disarmed = min(called.index(name) for name in ("end_fleets", "detach") if name in called)
+    assert disarmed < called.index("save_image" if images else "terminate")
