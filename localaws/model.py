@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from localaws.load import LoadHistory
 
-Market = Literal["on-demand", "one-time", "persistent", "maintain", "asg", "spot-fleet"]
+Market = Literal["on-demand", "one-time", "persistent", "maintain", "asg", "spot-fleet", "capacity-block"]
 Cause = Literal["no-capacity", "by-price"]
 """Why EC2 takes a spot box back."""
 LIVE_STATES = frozenset({"pending", "running", "stopping", "stopped"})
@@ -135,6 +135,18 @@ class Box:
     @property
     def live(self) -> bool:
         return self.state in LIVE_STATES
+
+    @property
+    def lifecycle(self) -> str | None:
+        """What EC2 calls it; nothing for what is on demand."""
+        if self.spot:
+            return "spot"
+        return "capacity-block" if self.is_prepaid else None
+
+    @property
+    def is_prepaid(self) -> bool:
+        """It runs in a capacity block, which was paid for before it began."""
+        return self.market == "capacity-block"
 
 
 @dataclass(slots=True, eq=False)

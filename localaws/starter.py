@@ -65,6 +65,8 @@ def _run(
         params["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": spot}
     elif market == "one-time":
         params["InstanceMarketOptions"] = {"MarketType": "spot"}
+    elif market == "capacity-block":
+        params["InstanceMarketOptions"] = {"MarketType": "capacity-block"}
     _perform(world, region, "RunInstances", params)
     return lambda: None
 

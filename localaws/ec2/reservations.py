@@ -94,7 +94,7 @@ class Reservations:
     def used(self, reservation: CapacityReservation) -> int:
         """How many running instances are in it: the oldest of several that match is filled first."""
         left = sum(
-            not box.spot
+            not (box.spot or box.is_prepaid)
             and (box.zone, box.type) == (reservation.zone, reservation.type)
             and box.state in ("pending", "running")
             for box in self._world.boxes

@@ -84,7 +84,7 @@ def _running(world: World, box: Box) -> Iterator[Stretch]:
 def _prices(world: World, box: Box) -> PricesBetween:
     if box.spot:
         return world.market.curve(box.zone, box.type).steps
-    usd = world.market.on_demand_usd(box.zone, box.type)
+    usd = Decimal(0) if box.is_prepaid else world.market.on_demand_usd(box.zone, box.type)
 
     def list_price(start: datetime, end: datetime) -> list[tuple[datetime, Decimal]]:
         return [(start, usd)]

@@ -30,7 +30,7 @@ READERS: dict[str, Callable[[Sight], Values]] = {
     "instance-id": lambda sight: sight.box.id,
     "instance-state-name": lambda sight: sight.moment.state,
     "instance-state-code": lambda sight: str(STATE_CODES[sight.moment.state]),
-    "instance-lifecycle": lambda sight: "spot" if sight.box.spot else None,
+    "instance-lifecycle": lambda sight: sight.box.lifecycle,
     "instance-type": lambda sight: sight.box.type,
     "availability-zone": lambda sight: sight.box.zone,
     "spot-instance-request-id": lambda sight: sight.box.request_id,
@@ -140,8 +140,10 @@ def instance(sight: Sight) -> dict[str, Any]:
         "UsageOperation": "RunInstances",
         "Operator": {"Managed": False},
     }
+    if box.lifecycle:
+        shown["InstanceLifecycle"] = box.lifecycle
     if box.spot:
-        shown |= {"InstanceLifecycle": "spot", "SpotInstanceRequestId": box.request_id}
+        shown["SpotInstanceRequestId"] = box.request_id
     if moment.reason.code:
         shown["StateReason"] = {"Code": moment.reason.code, "Message": moment.reason.message}
     if moment.state not in ("terminated", "shutting-down"):

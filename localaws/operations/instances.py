@@ -11,7 +11,7 @@ from localaws.ec2.spot import pick_zone
 from localaws.ec2.spot_terms import PROTECTIONS, SpotTerms, spot_terms
 from localaws.ec2.templates import with_template
 from localaws.errors import AwsError
-from localaws.model import STATE_CODES, Box, LaunchSpec, SpotRequest
+from localaws.model import STATE_CODES, Box, LaunchSpec, Market, SpotRequest
 from localaws.operations import Call, operation, repeated
 from localaws.operations.describe_instances import asked_boxes, reservations, sighted
 
@@ -33,8 +33,13 @@ def run_instances(call: Call) -> dict[str, Any]:
             boxes = _run_spot(call, spec, terms, count)
         else:
             zone = pick_zone(call.world, call.region, spec)
-            boxes = call.world.boxes.launch(call.region, spec, zone, Intent(), count)
+            boxes = call.world.boxes.launch(call.region, spec, zone, Intent(market=_market(params)), count)
     return reservations(sighted(call, box) for box in boxes)[0]
+
+
+def _market(params: Mapping[str, Any]) -> Market:
+    asked = params.get("InstanceMarketOptions", {}).get("MarketType")
+    return "capacity-block" if asked == "capacity-block" else "on-demand"
 
 
 @repeated("ec2", "RunInstances")

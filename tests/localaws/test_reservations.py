@@ -131,3 +131,16 @@ def test_the_truth_shows_reservations(world: World, ec2: Any) -> None:
         "cancelled_at": None,
         "tags": {},
     }
+
+
+def test_a_box_in_a_capacity_block_is_shown_so_and_bills_no_compute(world: World, ec2: Any) -> None:
+    """The block was paid for before it began (EC2 guide, "Capacity Blocks for ML"); its disk and address bill on."""
+    box = world.start_box("g5.xlarge", market="capacity-block")
+    world.advance(2 * HOUR)
+    (shown_as,) = ec2.describe_instances(InstanceIds=[box.id])["Reservations"][0]["Instances"]
+    assert shown_as["InstanceLifecycle"] == "capacity-block"
+    by_lifecycle = [{"Name": "instance-lifecycle", "Values": ["capacity-block"]}]
+    assert len(ec2.describe_instances(Filters=by_lifecycle)["Reservations"]) == 1
+    bill = world.bill(box)
+    assert bill.compute_usd == 0
+    assert bill.total_usd > 0
