@@ -168,9 +168,12 @@ class Compute(Protocol):
     def launch(self, attempt: Attempt) -> LaunchAnswer:
         """Make one recorded call; the same attempt again gives the same answer and starts nothing new."""
 
-    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+    def find_launched(
+        self, region: str, *, lease_id: str, tokens: Collection[str], maintains: bool = False
+    ) -> LaunchAnswer:
         """What recorded attempts have started: by client token and, for fleets, by the lease tag on a fleet's own
-        instances. `launched` or `refused` (nothing found). Raises Unavailable."""
+        instances; with `maintains` also a fleet that has started none yet. `launched` or `refused` (nothing found).
+        Raises Unavailable."""
 
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each, bisecting so that no unknown id shields the others. Never raises."""

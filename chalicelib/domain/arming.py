@@ -9,7 +9,7 @@ from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.ends import timers_of
 from chalicelib.domain.fleets import Fleet
 from chalicelib.domain.instance import Instance, RegionView
-from chalicelib.domain.lease import Lease, OnEnd, RequestType
+from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.shields import lapses_at, spare
 from chalicelib.domain.timer import EXPIRE, Timer
 
@@ -54,8 +54,9 @@ def wanted(case: Case, view: RegionView, *, home_region: str) -> tuple[Timer, ..
 def _replaced_by(lease: Lease, boxes: Sequence[Instance], view: RegionView) -> tuple[str | None, bool]:
     """The fleet that runs its boxes and nothing else, and can't; or whether something else would replace them."""
     names = {name for box in boxes for name in (box.fleet_id, box.spot_fleet_id) if name}
-    if lease.request_type is RequestType.ONE_TIME:
-        names.discard(lease.fleet_id or "")  # the instant fleet of its launch starts nothing again
+    if not lease.is_adopted:
+        # Its own: an instant one starts nothing again, and one that maintains its boxes has its timer anyway.
+        names.discard(lease.fleet_id or "")
     fleets = {name: view.fleet(name) for name in names}
     replacing = {name: fleet for name, fleet in fleets.items() if fleet is None or fleet.replaces}
     if not replacing and not any(box.group for box in boxes):

@@ -12,6 +12,7 @@ from datetime import datetime
 from chalicelib.domain.controllers import KINDS
 from chalicelib.domain.controllers.fleet import end_of
 from chalicelib.domain.controllers.kind import Ends, Kind
+from chalicelib.domain.fleets import FORGOTTEN
 from chalicelib.domain.instance import Instance, RegionView, Sight
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status, Step
 from chalicelib.domain.steps import (
@@ -26,7 +27,7 @@ from chalicelib.domain.steps import (
     steps_of,
     with_steps,
 )
-from chalicelib.domain.tracking import owned_by
+from chalicelib.domain.tracking import MISSING_FOR, owned_by
 
 ALREADY = "so already"
 """The answer of a step that was found done."""
@@ -49,7 +50,7 @@ def with_disarming(
     `others`: every other open lease; of their boxes those that end too do not keep a fleet alive.
     """
     view = sight.view(region)
-    leases = [_settled(lease, view, now) for lease in claimed]
+    leases = [_settled(lease, _believed(lease, view, now), now) for lease in claimed]
     if view.status != "ok":
         return tuple(leases)
     others = list(others)
@@ -67,7 +68,7 @@ def with_disarming(
             )
         )
         leases = [_planned(lease, found, steps) for lease in leases]
-    return tuple(_with_own_fleet(lease, view) for lease in leases)
+    return tuple(_with_own_fleet(lease, _believed(lease, view, now)) for lease in leases)
 
 
 def shares(lease: Lease, view: RegionView) -> bool:
@@ -143,6 +144,19 @@ def _planned(lease: Lease, found: _Found, steps: Sequence[Step]) -> Lease:
     return with_steps(lease, (kept | {key: one for key, one in wanted.items() if key not in kept}).values())
 
 
+def is_new(lease: Lease, now: datetime) -> bool:
+    """Whether EC2 may not know yet what it has launched: DescribeFleets is eventually consistent."""
+    return lease.launched_at is not None and now - lease.launched_at < MISSING_FOR
+
+
+def _believed(lease: Lease, view: RegionView, now: datetime) -> RegionView:
+    """The look, without an unknown fleet that may only be too new to be known."""
+    if not is_new(lease, now):
+        return view
+    late = {one.id for one in view.fleets if one.id == lease.fleet_id and one.state == FORGOTTEN}
+    return replace(view, fleets=tuple(one for one in view.fleets if one.id not in late)) if late else view
+
+
 def _settled(lease: Lease, view: RegionView, now: datetime) -> Lease:
     """The lease without open steps for what is so already: a lost answer, another's act, or a box that is gone."""
     gone = {instance.id for instance in view.instances if instance.is_gone}
@@ -177,9 +191,11 @@ def _with_own_fleet(lease: Lease, view: RegionView) -> Lease:
 def holding_back(lease: Lease, instance_id: str, sight: Sight) -> Step | None:
     """The step that is to be done before a box may be ended, because something would start another one; None: it may.
 
-    A request that starts its box once only holds nothing back, and what a box has left can't replace it.
+    A request that starts its box once only, as those of a fleet do, holds nothing back, and what a box has left can't
+    replace it.
     """
-    if lease.request_type is not RequestType.ONE_TIME and pending(lease, CANCEL):
+    starts_once = lease.request_type in {RequestType.ONE_TIME, RequestType.MAINTAIN}
+    if not starts_once and pending(lease, CANCEL):
         return open_steps([lease], CANCEL)[0]
     box = next((one for one in sight.view(lease.region).instances if one.id == instance_id), None)
     left = {step.controller for step in steps_of(lease) if step.done_at and step.target == instance_id}
@@ -218,7 +234,12 @@ def joined(leases: Sequence[Lease], loose: Iterable[Instance]) -> tuple[Lease, .
     return tuple(result)
 
 
-def is_armed(lease: Lease, sight: Sight) -> bool:
-    """Whether a fleet that the lease itself has launched may yet start another box."""
-    fleet = sight.view(lease.region).fleet(lease.fleet_id) if lease.fleet_id else None
-    return fleet is not None and fleet.replaces
+def is_armed(lease: Lease, sight: Sight, now: datetime) -> bool:
+    """Whether a fleet that the lease itself has launched may yet start another box. One that maintains its boxes is
+    taken to while EC2 does not say."""
+    if lease.fleet_id is None:
+        return False
+    fleet = _believed(lease, sight.view(lease.region), now).fleet(lease.fleet_id)
+    if fleet is None:
+        return lease.request_type is RequestType.MAINTAIN
+    return fleet.replaces

@@ -145,6 +145,7 @@ def held_by(lease: Lease) -> Held:
         expires_at=lease.expires_at,
         instance_ids=tuple(one for one in lease.instance_ids if one not in over),
         request_ids=lease.spot_request_ids if comes_back else (),
+        fleet_id=lease.fleet_id if lease.request_type is RequestType.MAINTAIN else None,
         guest_at=guest_end(lease) if lease.guest_deadline else None,
         valid_until=lease.valid_until,
     )
@@ -163,9 +164,11 @@ def timers_of(
 
     What is to be saved first has nearly all of the time that is held for it (`teardown.margin`). What is to be kept
     stopped is left to Curfew. So is what a group or a fleet with other boxes would replace (`is_replaced`): a call that
-    ends the box alone starts another. `fleet_id`: a fleet that runs nothing else.
+    ends the box alone starts another. `fleet_id`: a fleet that runs nothing else; the one that a lease has launched to
+    maintain its boxes is known by itself.
     """
-    held = replace(held_by(lease), fleet_id=fleet_id)
+    held = held_by(lease)
+    held = replace(held, fleet_id=fleet_id or held.fleet_id)
     if not_before is not None and not_before > held.expires_at:
         held = replace(held, expires_at=not_before)
     if on_end is OnEnd.IMAGE:

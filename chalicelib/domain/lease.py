@@ -27,10 +27,14 @@ class Status(StrEnum):
 
 
 class RequestType(StrEnum):
-    """How the box was asked for; `none` for an adopted box without a spot request."""
+    """How the box was asked for; `none` for an adopted box without a spot request.
+
+    A fleet that maintains its target starts another box for each that ends, also for one that shuts itself down.
+    """
 
     ONE_TIME = "one-time"
     PERSISTENT = "persistent"
+    MAINTAIN = "maintain"
     NONE = "none"
 
 

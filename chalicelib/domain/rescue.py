@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 
+from chalicelib.domain import guest
 from chalicelib.domain.images import AVAILABLE, ImageOrder, SavedImage
 from chalicelib.domain.instance import Instance, SpotRequest
-from chalicelib.domain.lease import Lease, OnEnd, RequestType, Step
+from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Step
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.steps import RESCUE, SAVE, STOP, WAIT, with_steps
 from chalicelib.domain.tracking import Holdings
@@ -155,6 +156,12 @@ def guest_end(lease: Lease, expires_at: datetime | None = None) -> datetime:
     if not is_saved or lease.request_type is RequestType.PERSISTENT:
         return end
     return end + max(lease.margin(timedelta(0)) - BEFORE_MARGIN_ENDS, timedelta(0))
+
+
+def ends_itself(order: LaunchOrder) -> bool:
+    """Whether a launched box gets a deadline of its own: not where a fleet would start another one for it, and not
+    beside user data that cloud-init does not know."""
+    return order.request_type is not RequestType.MAINTAIN and guest.takes_deadline(order.user_data)
 
 
 def can_stop(box: Instance, requests: Iterable[SpotRequest]) -> bool:

@@ -116,9 +116,11 @@ class DryRunCompute:
             slug="dry-run",
         )
 
-    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+    def find_launched(
+        self, region: str, *, lease_id: str, tokens: Collection[str], maintains: bool = False
+    ) -> LaunchAnswer:
         """As it is."""
-        return self._compute.find_launched(region, lease_id=lease_id, tokens=tokens)
+        return self._compute.find_launched(region, lease_id=lease_id, tokens=tokens, maintains=maintains)
 
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Not done."""

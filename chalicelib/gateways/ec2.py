@@ -123,9 +123,13 @@ class Ec2Compute:
         """Make one recorded call."""
         return ec2_launch.launch(self._aws, attempt)
 
-    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+    def find_launched(
+        self, region: str, *, lease_id: str, tokens: Collection[str], maintains: bool = False
+    ) -> LaunchAnswer:
         """What recorded attempts have started."""
-        return ec2_launch.find_launched(self._aws, region, lease_id=lease_id, tokens=tokens)
+        return ec2_launch.find_launched(
+            self._aws, region, lease_id=lease_id, tokens=tokens, maintains=maintains
+        )
 
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each request."""

@@ -1,6 +1,8 @@
 """The calls that may serve an order, worked out before any is made, so that they can be recorded first.
 
 One-time is one instant fleet over every type, all or nothing. Persistent is one RunInstances a type, cheapest first.
+Maintain is one fleet over every type, which EC2 fills by and by and keeps at its target until `ValidUntil`. An override
+that names no subnet stands for every zone.
 Parameters hold nothing that JSON can't keep, and a price cap always: without one EC2 bills whatever spot costs.
 """
 
@@ -13,6 +15,7 @@ from typing import Any
 
 from chalicelib.domain import guest
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
+from chalicelib.domain.rescue import ends_itself
 from chalicelib.domain.storage import Disk
 from chalicelib.ports import Image
 
@@ -38,7 +41,7 @@ def attempts(
 ) -> tuple[Attempt, ...]:
     """The attempts of an order, best first."""
     tags = launch_tags(order, lease_id=lease_id, owner=owner, expires_at=expires_at)
-    told = guest.user_data(order.user_data, expires_at)
+    told = guest.user_data(order.user_data, expires_at) if ends_itself(order) else order.user_data
     types = sorted(dict.fromkeys(order.instance_types), key=lambda name: price_caps[name])
     if order.request_type is RequestType.PERSISTENT:
         calls = [
@@ -57,8 +60,15 @@ def attempts(
             for name in types
         ]
     else:
-        fleet = _instant_fleet(
-            order, types=types, price_caps=price_caps, image=image, tags=tags, lease_id=lease_id, told=told
+        fleet = _fleet(
+            order,
+            types=types,
+            price_caps=price_caps,
+            image=image,
+            tags=tags,
+            lease_id=lease_id,
+            told=told,
+            valid_until=valid_until,
         )
         calls = [(CREATE_FLEET, fleet)]
     return tuple(
@@ -99,7 +109,7 @@ def _attempt(
     return Attempt(token=own_token, operation=operation, region=region, parameters=parameters, started_at=now)
 
 
-def _instant_fleet(
+def _fleet(
     order: LaunchOrder,
     *,
     types: list[str],
@@ -108,11 +118,18 @@ def _instant_fleet(
     tags: Mapping[str, str],
     lease_id: str,
     told: str | None,
+    valid_until: datetime,
 ) -> dict[str, Any]:
+    """A launch template and the fleet that launches from it. Only an instant fleet tags what it starts; the boxes of
+    one that maintains its target are tagged by the template (botocore, CreateFleetRequest, `TagSpecifications`)."""
     name = template_name(lease_id)
+    maintains = order.request_type is RequestType.MAINTAIN
+    of_template = (
+        ("spot-instances-request", "instance", "volume") if maintains else ("spot-instances-request",)
+    )
     data = _box(order, image) | {
         "InstanceInitiatedShutdownBehavior": "terminate",
-        "TagSpecifications": _tagged(tags, "spot-instances-request"),
+        "TagSpecifications": _tagged(tags, *of_template),
     }
     if told:
         data["UserData"] = base64.b64encode(told.encode()).decode()
@@ -124,7 +141,7 @@ def _instant_fleet(
             "TagSpecifications": _tagged(tags, "launch-template"),
         },
         "fleet": {
-            "Type": "instant",
+            **(_maintained(valid_until) if maintains else {"Type": "instant"}),
             "TargetCapacitySpecification": {
                 "TotalTargetCapacity": order.target_capacity,
                 "SpotTargetCapacity": order.target_capacity,
@@ -135,7 +152,7 @@ def _instant_fleet(
                 "AllocationStrategy": "price-capacity-optimized",
                 "InstanceInterruptionBehavior": "terminate",
                 "MaxTotalPrice": _usd(max(price_caps[name] for name in types) * order.target_capacity),
-                **_all_or_nothing(order.target_capacity),
+                **({} if maintains else _all_or_nothing(order.target_capacity)),
             },
             "LaunchTemplateConfigs": [
                 {
@@ -145,8 +162,22 @@ def _instant_fleet(
                     ],
                 }
             ],
-            "TagSpecifications": _tagged(tags, "fleet", "instance", "volume"),
+            "TagSpecifications": _tagged(
+                tags, *(("fleet",) if maintains else ("fleet", "instance", "volume"))
+            ),
         },
+    }
+
+
+def _maintained(valid_until: datetime) -> dict[str, Any]:
+    """What makes a fleet keep its target, and end by itself with all that it runs. An unhealthy box bills as any other
+    and is its owner's to judge: it is not replaced."""
+    return {
+        "Type": "maintain",
+        "ValidUntil": valid_until.isoformat(timespec="seconds"),
+        "TerminateInstancesWithExpiration": True,
+        "ExcessCapacityTerminationPolicy": "termination",
+        "ReplaceUnhealthyInstances": False,
     }
 
 

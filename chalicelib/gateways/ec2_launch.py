@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 TEMPLATE_EXISTS = "InvalidLaunchTemplateName.AlreadyExistsException"
 NO_SUCH_TEMPLATE = ("InvalidLaunchTemplateName.NotFound", "InvalidLaunchTemplateId.NotFound")
 VALUES_A_FILTER = 200
+MAINTAIN = "maintain"
 
 
 def launch(aws: Aws, attempt: Attempt) -> LaunchAnswer:
@@ -75,6 +76,8 @@ def _launch_fleet(aws: Aws, attempt: Attempt) -> LaunchAnswer:
             raise
     answer = aws.ec2(attempt.region, LAUNCHING).create_fleet(**attempt.parameters["fleet"])
     fleet_id = answer.get("FleetId") or None
+    if fleet_id and attempt.parameters["fleet"]["Type"] == MAINTAIN:
+        return LaunchAnswer(outcome="launched", fleet_id=fleet_id)  # its boxes come by and by
     ids = tuple(
         one for launched in answer.get("Instances") or [] for one in launched.get("InstanceIds") or []
     )
@@ -115,10 +118,14 @@ def _run_instances(aws: Aws, attempt: Attempt) -> LaunchAnswer:
     return _launched(found, code="NoInstances")
 
 
-def find_launched(aws: Aws, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
-    """What recorded attempts have started. A token proves it; the lease tag does only on a fleet's own instances."""
+def find_launched(
+    aws: Aws, region: str, *, lease_id: str, tokens: Collection[str], maintains: bool = False
+) -> LaunchAnswer:
+    """What recorded attempts have started. A token proves it; the lease tag does only on a fleet's own instances and,
+    with `maintains`, on a fleet itself, which may have no instance yet."""
     ec2 = aws.ec2(region, ASKING)
     try:
+        fleet_id = _own_fleet(ec2, lease_id, tokens) if maintains else None
         by_token = list(_found(ec2, region, ("client-token", tokens))) if tokens else []
         by_tag = [
             one
@@ -127,7 +134,29 @@ def find_launched(aws: Aws, region: str, *, lease_id: str, tokens: Collection[st
         ]
     except AWS_ERRORS as error:
         raise unavailable(f"looking for what lease {lease_id} started in {region}", error) from error
-    return _launched(list({one.id: one for one in (*by_token, *by_tag)}.values()), code="NotFound")
+    found = list({one.id: one for one in (*by_token, *by_tag)}.values())
+    if fleet_id is None:
+        return _launched(found, code="NotFound")
+    boxes = [one for one in found if one.fleet_id == fleet_id]
+    return LaunchAnswer(
+        outcome="launched",
+        instance_ids=tuple(one.id for one in boxes),
+        spot_request_ids=_request_ids(boxes),
+        fleet_id=fleet_id,
+    )
+
+
+def _own_fleet(ec2: EC2Client, lease_id: str, tokens: Collection[str]) -> str | None:
+    """The maintaining fleet that an attempt has made. DescribeFleets filters by type, and by neither tag nor token."""
+    pages = ec2.get_paginator("describe_fleets").paginate(Filters=[{"Name": "type", "Values": [MAINTAIN]}])
+    for page in pages:
+        for fleet in page.get("Fleets") or []:
+            tags = {tag.get("Key"): tag.get("Value") for tag in fleet.get("Tags") or []}
+            if fleet.get("FleetId") and (
+                fleet.get("ClientToken") in tokens or tags.get(LEASE_TAG) == lease_id
+            ):
+                return fleet["FleetId"]
+    return None
 
 
 def _launched(found: Collection[Instance], *, code: str) -> LaunchAnswer:

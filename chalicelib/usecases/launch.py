@@ -18,7 +18,7 @@ from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, R
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
-from chalicelib.domain.rescue import guest_end
+from chalicelib.domain.rescue import ends_itself, guest_end
 from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import list_prices, timers
@@ -166,7 +166,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
             f"was launched. Ask for {image.root_gib} or more, or leave volume_gib out",
             slug="volume-too-small",
         )
-    if guest.is_too_long(order.user_data, now + order.lasts_for):
+    if ends_itself(order) and guest.is_too_long(order.user_data, now + order.lasts_for):
         raise Refused(
             f"user_data and the part that ends the box at its time are over {guest.LIMIT_BYTES} bytes together, EC2's "
             "limit; nothing was launched. Leave more of it to a file that user_data fetches",
@@ -255,7 +255,7 @@ def _hold(
             disks=disks,
             teardown_margin=terms.policy.teardown.margin,
         )
-        if guest.takes_deadline(order.user_data):
+        if ends_itself(order):
             lease = replace(lease, guest_deadline=guest_end(lease))
         try:
             lease = services.store.open_lease(lease, revision=terms.revision)
@@ -279,7 +279,7 @@ def _start(
     Without an answer the lease is left `requested`, and the sweep finds out what it came to.
     """
     valid_until = now + terms.policy.lease.max_for
-    if order.request_type is RequestType.PERSISTENT:
+    if order.request_type is not RequestType.ONE_TIME:
         lease = replace(lease, valid_until=valid_until)
     lease = timers.expire_first(services, lease, by=begin_by)
     for attempt in services.compute.attempts(
@@ -383,6 +383,8 @@ def _keep(services: Services, lease: Lease, answer: LaunchAnswer, now: datetime,
 
 def _undo(services: Services, lease: Lease, answer: LaunchAnswer) -> None:
     """End at once what an ended lease has started; what this leaves is the sweep's, by the lease or by adoption."""
+    if answer.fleet_id and lease.request_type is RequestType.MAINTAIN:
+        services.compute.end_fleets(lease.region, [answer.fleet_id], and_boxes=True)
     cancelled = services.compute.cancel_spot_requests(lease.region, answer.spot_request_ids)
     if all(outcome.accepted or outcome.is_absent for outcome in cancelled.values()):
         services.compute.terminate(lease.region, answer.instance_ids)

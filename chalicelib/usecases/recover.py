@@ -76,7 +76,8 @@ def with_what_started(services: Services, lease: Lease, now: datetime) -> Lease:
 
 def _find(services: Services, lease: Lease) -> LaunchAnswer:
     tokens = [attempt.token for attempt in lease.attempts]
-    return services.compute.find_launched(lease.region, lease_id=lease.id, tokens=tokens)
+    maintains = lease.request_type is RequestType.MAINTAIN
+    return services.compute.find_launched(lease.region, lease_id=lease.id, tokens=tokens, maintains=maintains)
 
 
 def _last_try(lease: Lease) -> datetime:

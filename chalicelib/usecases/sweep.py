@@ -148,14 +148,15 @@ def _is_over(facts: Facts, lease: Lease) -> bool:
     owned = facts.owned(lease)
     is_persistent = lease.request_type is RequestType.PERSISTENT
     comes_back = (is_persistent and any(r.is_armed for r in owned.spot_requests)) or is_armed(
-        lease, facts.sight
+        lease, facts.sight, facts.now
     )
+    has_started = bool(lease.instance_ids) or lease.request_type is RequestType.MAINTAIN
     return (
         facts.only is None
         and lease.status is Status.ACTIVE
         and lease.region in facts.sight.seen_regions
         and owned.is_empty
-        and bool(lease.instance_ids)
+        and has_started
         and not comes_back
     )
 

@@ -143,8 +143,10 @@ class LaunchBody(Sent):
         description="the id of an AMI in that region, such as ami-0abcdef1234567890, or mine:<name> for the "
         "newest that on_end: image has saved under that name",
     )
-    request_type: Literal["one-time", "persistent"] = Field(
-        default="one-time", description="one-time, or persistent (EC2 starts it again after an interruption)"
+    request_type: Literal["one-time", "persistent", "maintain"] = Field(
+        default="one-time",
+        description="one-time, persistent (EC2 starts it again after an interruption), or maintain (a fleet starts "
+        "another box for each that ends)",
     )
     region: str | None = Field(
         default=None, pattern=REGION, description="such as us-east-1; the home region when absent"

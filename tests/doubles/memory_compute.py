@@ -44,7 +44,17 @@ __all__ = [
 T = TypeVar("T")
 HANGS_FOR = 12.0
 LOOKS = frozenset(
-    {"regions", "observe", "image", "volumes", "find_launched", "saved_images", "accelerated", "addresses", "reservations"}
+    {
+        "regions",
+        "observe",
+        "image",
+        "volumes",
+        "find_launched",
+        "saved_images",
+        "accelerated",
+        "addresses",
+        "reservations",
+    }
 )
 REFUSALS = (
     "Insufficient",
@@ -257,12 +267,14 @@ class MemoryCompute:
             self._answers[key] = (attempt.parameters, answer)
         return answer
 
-    def find_launched(self, region: str, *, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
+    def find_launched(
+        self, region: str, *, lease_id: str, tokens: Collection[str], maintains: bool = False
+    ) -> LaunchAnswer:
         return self._call(
             "find_launched",
             region,
             (lease_id,),
-            lambda: self.ec2.find(region, lease_id, tokens),
+            lambda: self.ec2.find(region, lease_id, tokens, maintains=maintains),
             _unavailable,
         )
 

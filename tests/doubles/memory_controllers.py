@@ -22,6 +22,10 @@ class FleetRecord:
     target: int = 0
     on_demand_target: int = 0
     state: str = LIVING
+    token: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    starts: Callable[[], bool] | None = None
+    """How it starts a box where it was asked for by itself; a fleet that a box names starts another like that one."""
     weights: dict[str, int] = field(default_factory=dict)
     may_start: set[str] = field(default_factory=set)
 
@@ -55,8 +59,9 @@ class Controllers:
         fleet_id = box.fleet_id or box.spot_fleet_id
         if fleet_id:
             fleet = self.fleets.setdefault(fleet_id, FleetRecord(fleet_id, box.region, box.fleet_type))
-            fleet.target += fleet.weights.get(box.type, 1)
-            fleet.on_demand_target += 0 if box.lifecycle == "spot" else fleet.weights.get(box.type, 1)
+            if fleet.starts is None:
+                fleet.target += fleet.weights.get(box.type, 1)
+                fleet.on_demand_target += 0 if box.lifecycle == "spot" else fleet.weights.get(box.type, 1)
             fleet.may_start.add(box.type)
             self._members.setdefault(fleet_id, set()).add(box.id)
         if box.group:
@@ -68,7 +73,9 @@ class Controllers:
         """Start what is missing, as AWS does within a minute."""
         for fleet in list(self.fleets.values()):
             while fleet.type not in {"instant", "request"} and fleet.state == LIVING:
-                if self._fulfilled(fleet) >= fleet.target or not self._renew(fleet.id):
+                if self._fulfilled(fleet) >= fleet.target:
+                    break
+                if not (fleet.starts() if fleet.starts else self._renew(fleet.id)):
                     break
         for group in list(self.groups.values()):
             while len(self._live(group.name)) < group.desired and self._renew(group.name):

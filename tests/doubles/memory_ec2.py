@@ -12,7 +12,7 @@ from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Address, Volume
 from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
-from tests.doubles.memory_controllers import Controllers
+from tests.doubles.memory_controllers import Controllers, FleetRecord
 from tests.doubles.memory_images import MemoryImages
 from tests.doubles.memory_records import (
     Box,
@@ -179,20 +179,43 @@ class MemoryEc2:
         template, fleet = attempt.parameters["launch_template"], attempt.parameters["fleet"]
         self.templates.add((attempt.region, template["LaunchTemplateName"]))
         fleet_id = self._new_id("fleet")
-        return self._launch(
-            attempt,
-            [
-                (one["InstanceType"], one["MaxPrice"])
-                for one in fleet["LaunchTemplateConfigs"][0]["Overrides"]
-            ],
-            box=template["LaunchTemplateData"],
-            count=fleet["TargetCapacitySpecification"]["TotalTargetCapacity"],
-            market="one-time",
-            request_tags=tags_of(template["LaunchTemplateData"], "spot-instances-request"),
-            fleet_id=fleet_id,
-            fleet_type=fleet["Type"],
-            tags={**tags_of(fleet, "instance"), "aws:ec2:fleet-id": fleet_id},
+        data, target = (
+            template["LaunchTemplateData"],
+            fleet["TargetCapacitySpecification"]["TotalTargetCapacity"],
         )
+
+        def start(count: int) -> LaunchAnswer:
+            return self._launch(
+                attempt,
+                [
+                    (one["InstanceType"], one["MaxPrice"])
+                    for one in fleet["LaunchTemplateConfigs"][0]["Overrides"]
+                ],
+                box=data,
+                count=count,
+                market="one-time",
+                request_tags=tags_of(data, "spot-instances-request"),
+                fleet_id=fleet_id,
+                fleet_type=fleet["Type"],
+                tags={
+                    **tags_of(data, "instance"),
+                    **tags_of(fleet, "instance"),
+                    "aws:ec2:fleet-id": fleet_id,
+                },
+            )
+
+        if fleet["Type"] == "instant":
+            return start(target)
+        self.controllers.fleets[fleet_id] = FleetRecord(
+            fleet_id,
+            attempt.region,
+            fleet["Type"],
+            target,
+            token=attempt.token,
+            tags=tags_of(fleet, "fleet"),
+            starts=lambda: bool(start(1).instance_ids),
+        )
+        return LaunchAnswer(outcome="launched", fleet_id=fleet_id)
 
     def _launch(
         self,
@@ -226,14 +249,23 @@ class MemoryEc2:
         tried = "; ".join(f"{name} in {attempt.region}a: InsufficientInstanceCapacity" for name, _ in offers)
         return LaunchAnswer(outcome="refused", code="InsufficientInstanceCapacity", detail=tried)
 
-    def find(self, region: str, lease_id: str, tokens: Collection[str]) -> LaunchAnswer:
-        """By token; and by lease tag where a fleet started it and it is not gone."""
+    def find(
+        self, region: str, lease_id: str, tokens: Collection[str], *, maintains: bool = False
+    ) -> LaunchAnswer:
+        """By token; by lease tag where a fleet started it and it is not gone; and the fleets themselves."""
         found = [
             box
             for box in self._shown(region)
             if box.client_token in tokens
             or (box.tags.get(LEASE_TAG) == lease_id and box.fleet_id and box.state not in GONE)
         ]
+        fleets = [
+            one.id
+            for one in self.controllers.fleets.values()
+            if one.region == region and (one.token in tokens or one.tags.get(LEASE_TAG) == lease_id)
+        ]
+        if maintains and fleets:
+            return replace(launched(found), fleet_id=fleets[0])
         if not found:
             return LaunchAnswer(outcome="refused", code="NotFound", detail="nothing was launched")
         return launched(found)

@@ -93,7 +93,7 @@ def test_every_wish_reaches_the_order() -> None:
         ("instance_types", [f"g{n}.xlarge" for n in range(21)]),
         ("image", "deep-learning"),
         ("image", None),
-        ("request_type", "maintain"),
+        ("request_type", "forever"),
         ("request_type", "none"),
         ("region", "us east 1"),
         ("region", "us-east-1\n"),
