@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from chalicelib.domain.brake import Fight
 from chalicelib.domain.budget import BudgetState
-from chalicelib.domain.evidence import Evidence
+from chalicelib.domain.evidence import Beat, Evidence
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import Cost
@@ -59,6 +59,10 @@ class Case:
     obstacle: str | None = None
     unleased_because: str | None = None
     fight: Fight | None = None
+    beats: Mapping[str, tuple[Beat, ...]] | None = field(default_factory=dict)
+    """What each of its boxes has told of itself, by instance id. None: that could not be read, so nothing is idle."""
+    expects_beats: bool = False
+    """Its boxes carry the script that posts heartbeats."""
 
     @property
     def idle_policy(self) -> IdlePolicy:

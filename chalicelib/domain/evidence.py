@@ -18,6 +18,8 @@ SHORTEST_INTERVAL = timedelta(seconds=60)
 LONGEST_INTERVAL = timedelta(seconds=300)
 FRESH_INTERVALS = 3
 SHORTEST_WINDOW = FRESH_INTERVALS * LONGEST_INTERVAL
+BEAT_EVERY = timedelta(minutes=15)
+"""How often a box tells of itself where nothing has changed."""
 
 
 class Use(StrEnum):
@@ -37,6 +39,21 @@ class Series:
 
     source: str
     samples: tuple[tuple[datetime, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A stretch of time that a box told of itself: it was at work from `since` up to `until`, or was not, all of it.
+
+    All by our own clock, never the box's; `heard_at` is when the post with its end came in. `why`: what it saw, for
+    people. A box posts at once when it falls idle or begins to work, else every `BEAT_EVERY`.
+    """
+
+    since: datetime
+    until: datetime
+    is_busy: bool
+    heard_at: datetime
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
