@@ -15,10 +15,11 @@ from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ledger import MemoryLedger
+from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.gateways.scheduler import SchedulerTimers
 from chalicelib.gateways.slack import SlackNotifier
-from chalicelib.ports import Compute, NoTimers, Services, Timers
+from chalicelib.ports import Compute, Links, NoLinks, NoTimers, Services, Timers
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def services() -> Services:
         is_armed=here.armed,
         is_dry_run=here.is_dry_run,
         timers=_timers(aws, here),
+        links=_links(aws, here),
         missing=here.missing(),
     )
 
@@ -69,6 +71,14 @@ def _timers(aws: Aws, here: Settings) -> Timers:
     if here.is_dry_run or not (here.timer_role_arn and here.expire_arn):
         return NoTimers()
     return SchedulerTimers(aws, role_arn=here.timer_role_arn, expire_arn=here.expire_arn)
+
+
+def _links(aws: Aws, here: Settings) -> Links:
+    if not here.public_url or not (here.link_secret or here.link_secret_parameter):
+        return NoLinks()
+    return SignedLinks(
+        aws, public_url=here.public_url, secret=here.link_secret, parameter=here.link_secret_parameter
+    )
 
 
 def rehearsal(real: Services) -> Services:

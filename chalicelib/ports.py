@@ -21,6 +21,7 @@ from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
+from chalicelib.domain.links import Claim
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
@@ -543,6 +544,33 @@ class NoTimers:
         """Not done."""
 
 
+class Links(Protocol):
+    """Links that do one thing for one lease, for whoever has them, for a time."""
+
+    @property
+    def is_configured(self) -> bool:
+        """False: warnings have none."""
+
+    def url(self, claim: Claim) -> str:
+        """The link that makes a claim good. Raises Unavailable."""
+
+    def read(self, token: str) -> Claim | None:
+        """What a link claims, None for one that was not made here. Raises Unavailable."""
+
+
+class NoLinks:
+    """No address or no secret is set: there are no links."""
+
+    is_configured = False
+
+    def url(self, claim: Claim) -> str:
+        """Never asked for."""
+        raise NotImplementedError
+
+    def read(self, token: str) -> Claim | None:
+        """Nothing was made here."""
+
+
 class Notifier(Protocol):
     """Where people read."""
 
@@ -581,6 +609,7 @@ class Services:
     deadman: DeadMan | None = None
     is_dry_run: bool = False
     timers: Timers = field(default_factory=NoTimers)
+    links: Links = field(default_factory=NoLinks)
     missing: tuple[Mapping[str, Any], ...] = ()
     answer_by: float | None = None
     """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""

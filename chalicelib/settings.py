@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LEAST_SECRET = 32
 HEX_SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 
@@ -29,6 +30,8 @@ class Settings:
     expire_arn: str | None = None
     deadman_url: str | None = field(default=None, repr=False)
     sns_topic_arn: str | None = None
+    link_secret: str | None = field(default=None, repr=False)
+    link_secret_parameter: str | None = None
     memory_mb: int = 1024
 
     @property
@@ -47,6 +50,7 @@ class Settings:
                     "fix": "deploy with the parameter SlackWebhookUrl, see docs/deploy.md",
                 }
             )
+        lacking += self._links_missing()
         if self.is_dry_run:
             lacking.append(
                 {
@@ -83,6 +87,22 @@ class Settings:
         return tuple(lacking)
 
 
+    def _links_missing(self) -> list[Mapping[str, str]]:
+        lacking = [] if self.public_url else ["CURFEW_PUBLIC_URL"]
+        if not (self.link_secret or self.link_secret_parameter):
+            lacking.append("CURFEW_LINK_SECRET")
+        if not lacking:
+            return []
+        return [
+            {
+                "what": "links in warnings",
+                "why": f"{' and '.join(lacking)} not set: a warning can't be put off with one click",
+                "fix": "deploy with the parameters PublicUrl (the EndpointURL of the stack) and LinkSecretParameter, see "
+                "docs/deploy.md",
+            }
+        ]
+
+
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment. Raises SettingsError."""
     env = os.environ if environ is None else environ
@@ -97,6 +117,11 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError(
             'CURFEW_ADMIN_TOKEN_SHA256 is not a SHA-256 in hex; make it with: printf %s "$TOKEN" | sha256sum'
         )
+    secret = env.get("CURFEW_LINK_SECRET", "").strip()
+    if secret and len(secret) < LEAST_SECRET:
+        raise SettingsError(
+            f"CURFEW_LINK_SECRET has less than {LEAST_SECRET} letters; make one with: openssl rand -hex 32"
+        )
     regions = env.get("CURFEW_REGIONS", "").strip() or "all"
     named = tuple(dict.fromkeys(name.strip() for name in regions.split(",") if name.strip()))
     return Settings(
@@ -110,7 +135,9 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         slack_webhook_parameter=env.get("CURFEW_SLACK_WEBHOOK_URL_PARAMETER", "").strip() or None,
         deadman_url=_url(env, "CURFEW_DEADMAN_URL"),
         sns_topic_arn=env.get("CURFEW_SNS_TOPIC_ARN", "").strip() or None,
-        public_url=env.get("CURFEW_PUBLIC_URL", "").strip() or None,
+        public_url=_url(env, "CURFEW_PUBLIC_URL"),
+        link_secret=secret or None,
+        link_secret_parameter=env.get("CURFEW_LINK_SECRET_PARAMETER", "").strip() or None,
         timer_role_arn=env.get("CURFEW_TIMER_ROLE_ARN", "").strip() or None,
         expire_arn=env.get("CURFEW_EXPIRE_ARN", "").strip() or None,
         memory_mb=int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 1024),

@@ -64,9 +64,11 @@ def is_due(case: Case, known: Evidence | None) -> bool:
 
 
 def gate(case: Case) -> datetime:
-    """The earliest warning of idleness that a box's start allows."""
+    """The earliest warning of idleness that a box's start, and whoever has put its end off, allow."""
     idle = case.idle_policy
-    return case.started_at + max(idle.after, idle.after_launch) - lead(idle)
+    earliest = case.started_at + max(idle.after, idle.after_launch) - lead(idle)
+    snoozed_until = case.lease.snoozed_until if case.lease else None
+    return max(earliest, snoozed_until - lead(idle)) if snoozed_until else earliest
 
 
 def lead(idle: IdlePolicy) -> timedelta:

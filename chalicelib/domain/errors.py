@@ -2,6 +2,7 @@
 
 CurfewError
 ├── NotFound            404  the id names nothing
+├── Gone                410  it was something, and its time is over
 ├── Refused             409  state, policy or AWS forbids it; carries its slug
 │   ├── BudgetExceeded       the hold does not fit into a budget
 │   ├── NoCapacity           every type and zone was tried
@@ -30,6 +31,12 @@ class NotFound(CurfewError):
     """The id names nothing that Curfew or EC2 knows."""
 
     slug = "not-found"
+
+
+class Gone(CurfewError):
+    """What was named worked once, and its time is over."""
+
+    slug = "gone"
 
 
 class Refused(CurfewError):

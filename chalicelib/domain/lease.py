@@ -266,6 +266,8 @@ class Lease:
     timers: tuple[Timer, ...] = ()
     """What is armed at AWS; at `timers_at` that was all that there should be."""
     timers_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    """No end for idleness before that, by a warning's link; never past `expires_at` as it was then."""
     moving_to: datetime | None = None
     """A PATCH is under way to that end; where it equals `expires_at` only the hold is yet to be made smaller."""
     version: int = 0

@@ -10,9 +10,14 @@ from chalicelib.domain.budget import BudgetState, Consequence, Threshold
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.images import AVAILABLE
 from chalicelib.domain.lease import KeptImage, Lease, Receipt
+from chalicelib.domain.links import Link, Purpose
 from chalicelib.domain.missed import URGENT_AFTER, loudness, open_steps
 from chalicelib.domain.money import show
 from chalicelib.domain.reconcile import DaySpend
+
+
+LINKS_OUTLAST_THE_END = timedelta(hours=1)
+"""How long after the end it announces a warning's links work: an end may be late, and then it can still be put off."""
 
 
 class Kind(StrEnum):
@@ -31,11 +36,16 @@ class Kind(StrEnum):
     VARIANCE = "variance"
     CAME_BACK = "came-back"
     BRAKE = "brake"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A message for people: `title` in one line, `lines` with the facts, `lease_id` where it is about one."""
+    """A message for people: `title` in one line, `lines` with the facts, `lease_id` where it is about one.
+
+    `offers`: what can be done about that lease by link, until `offers_until`. The `links` themselves are signed when it
+    is sent and are nowhere kept.
+    """
 
     id: str
     kind: Kind
@@ -44,6 +54,9 @@ class Notice:
     lines: tuple[str, ...] = ()
     lease_id: str | None = None
     tries: int = field(default=0)
+    offers: tuple[Purpose, ...] = ()
+    offers_until: datetime | None = None
+    links: tuple[Link, ...] = ()
 
 
 def _box(lease: Lease) -> str:
@@ -125,7 +138,7 @@ def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
         "over_share": "a higher limit of that budget keeps it",
         "over_budget": f"PATCH /leases/{lease.id} with a higher budget_usd keeps it",
     }.get(finding.rule, "see its lease")
-    return _about(
+    told = _about(
         lease,
         f"warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
         Kind.WARNED,
@@ -133,6 +146,21 @@ def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
         f"{_box(lease)} will end: {finding.reason}",
         f"{when}; {remedy}.",
         f"It costs {show(cost.hourly_usd)} an hour and has cost {show(cost.accrued_usd)}.",
+    )
+    offers = tuple(Purpose) if finding.rule == "idle" else (Purpose.SHOW,)
+    return replace(told, offers=offers, offers_until=(finding.ends_at or now) + LINKS_OUTLAST_THE_END)
+
+
+def kept(lease: Lease, until: datetime, now: datetime) -> Notice:
+    """Somebody has put the end for idleness off by a warning's link."""
+    return _about(
+        lease,
+        f"kept:{until:%Y%m%dT%H%M%S}",
+        Kind.KEPT,
+        now,
+        f"{_box(lease)} is kept until {_day_and_time(until)} by link",
+        f"It is not ended for idleness before that. It ends at {_day_and_time(lease.expires_at)} at the latest; to "
+        f"keep it longer: PATCH /leases/{lease.id} with hours.",
     )
 
 

@@ -13,6 +13,7 @@ def idle(case: Case) -> Finding | None:
 
     Nor without a warning that is `idle.warn_before` old, which counts inside `idle.after`, and that no work has
     overtaken since. Where it is longer people are warned as soon as it is idle, and `Curfew-Remark` of /policy says so.
+    Nor before the time until which somebody keeps it by a warning's link: then it is warned of anew.
     """
     if case.lease is None or not case.running:
         return None
@@ -21,11 +22,15 @@ def idle(case: Case) -> Finding | None:
         return Finding(
             rule="idle",
             effect=Effect.KEEP,
-            reason=evidence.reason,
+            reason=_kept(case) or evidence.reason,
             figures={"use": evidence.use},
             due_at=max(due.gate(case), evidence.due_at or case.now),
         )
-    silent_at = max(evidence.since + policy.after, case.started_at + policy.after_launch)
+    silent_at = max(
+        evidence.since + policy.after,
+        case.started_at + policy.after_launch,
+        case.lease.snoozed_until or case.started_at,
+    )
     lead = due.lead(policy)
     warned_at = valid_warning(case)
     ends_at = max(silent_at, (warned_at or case.now) + lead) if lead else silent_at
@@ -44,11 +49,17 @@ def idle(case: Case) -> Finding | None:
     return Finding(
         rule="idle",
         effect=effect,
-        reason=evidence.reason,
+        reason=f"{evidence.reason}; {_kept(case)}" if _kept(case) else evidence.reason,
         figures=figures,
         ends_at=ends_at,
         due_at=ends_at if effect is Effect.WARN else evidence.due_at or silent_at - lead,
     )
+
+
+def _kept(case: Case) -> str:
+    """Until when somebody keeps it by a link, in words; nothing where nobody does."""
+    until = case.lease.snoozed_until if case.lease else None
+    return f"kept until {until:%Y-%m-%d %H:%M} UTC by link" if until and until > case.now else ""
 
 
 def valid_warning(case: Case) -> datetime | None:
