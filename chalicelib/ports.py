@@ -176,6 +176,10 @@ class Compute(Protocol):
         instances; with `maintains` also a fleet that has started none yet. `launched` or `refused` (nothing found).
         Raises Unavailable."""
 
+    def fleet_problem(self, region: str, fleet_id: str, *, since: datetime) -> str | None:
+        """What an EC2 Fleet told last of what keeps it from its target, in EC2's words; None where it told nothing
+        since then. Raises Unavailable."""
+
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each, bisecting so that no unknown id shields the others. Never raises."""
 

@@ -195,6 +195,7 @@ class FleetEvent:
     kind: str
     sub_type: str
     instance_id: str | None = None
+    description: str | None = None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -229,4 +230,6 @@ class Fleet:
     errors: list[dict[str, Any]] = field(default_factory=list)
     instances: list[dict[str, Any]] = field(default_factory=list)
     history: list[FleetEvent] = field(default_factory=list)
+    blocked_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """Zone and type → when its history told last that it can't launch there."""
     refilling: bool = False

@@ -145,8 +145,9 @@ def _planned(lease: Lease, found: _Found, steps: Sequence[Step]) -> Lease:
 
 
 def is_new(lease: Lease, now: datetime) -> bool:
-    """Whether EC2 may not know yet what it has launched: DescribeFleets is eventually consistent."""
-    return lease.launched_at is not None and now - lease.launched_at < MISSING_FOR
+    """Whether EC2 may not know yet the fleet that it has launched: what it shows and knows is eventually consistent."""
+    maintains = lease.request_type is RequestType.MAINTAIN and lease.launched_at is not None
+    return maintains and now - (lease.launched_at or now) < MISSING_FOR
 
 
 def _believed(lease: Lease, view: RegionView, now: datetime) -> RegionView:

@@ -1,8 +1,10 @@
 """What is known of a box's use: busy, idle since when, or unknown and why.
 
 Three-valued on purpose. Any sign of work means busy; silence means unknown, never idle: real boxes leave holes of hours
-in their metrics while they work. CPU and GPU memory are no signals (training runs at 2-10 % CPU; 99.7 % of idle GPU
-minutes still hold memory), so only the GPU's own duty cycle counts, the maximum over all GPUs and over each period.
+in their metrics while they work. GPU memory is no signal (99.7 % of idle GPU minutes still hold some), so the GPU's own
+duty cycle counts, the maximum over all GPUs and over each period; what the box tells of itself (domain/beats.py); and,
+where the policy wants it, what EC2 sees from outside (domain/outside.py). Each source is optional: `weigh` puts those of
+a box together, `combine` the boxes of a lease.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,6 +19,7 @@ from chalicelib.domain.policy import IdlePolicy
 SHORTEST_INTERVAL = timedelta(seconds=60)
 LONGEST_INTERVAL = timedelta(seconds=300)
 FRESH_INTERVALS = 3
+NO_GPU_METRIC = "no GPU metric: the CloudWatch agent is not installed, or does not send nvidia_smi metrics by InstanceId"
 SHORTEST_WINDOW = FRESH_INTERVALS * LONGEST_INTERVAL
 BEAT_EVERY = timedelta(minutes=15)
 """How often a box tells of itself where nothing has changed."""
@@ -62,7 +65,8 @@ class Evidence:
 
     Silence is counted from the last sign of work seen (`worked_at`), or from where the window begins. `asked_at`: when
     CloudWatch said so, None where it was not asked; `due_at`: the earliest moment at which another answer could make a
-    difference.
+    difference. `heard_at`: where nothing but heartbeats says idle, when the last of them came. `contradiction`: which
+    source is silent while another sees work.
     """
 
     use: Use
@@ -71,6 +75,8 @@ class Evidence:
     worked_at: datetime | None = None
     asked_at: datetime | None = None
     due_at: datetime | None = None
+    heard_at: datetime | None = None
+    contradiction: str | None = None
 
 
 def unknown(reason: str) -> Evidence:
@@ -79,33 +85,67 @@ def unknown(reason: str) -> Evidence:
 
 
 def of_box(series: Sequence[Series], *, idle: IdlePolicy, running_since: datetime, now: datetime) -> Evidence:
-    """The use of one box over the window `[now - idle.after, now]`, shorter where it has not run that long.
+    """What the GPUs of one box say over the window `[now - idle.after, now]`, shorter where it has not run that long.
 
     The window is never shorter than what tells a slow source from a silent one.
     """
     start = max(now - max(idle.after, SHORTEST_WINDOW), running_since)
     if not series:
-        return unknown(
-            "no GPU metric: the CloudWatch agent is not installed, or not aggregating by InstanceId"
-        )
+        return unknown(NO_GPU_METRIC)
     return combine(_of_series(one, idle=idle, start=start, now=now) for one in series)
 
 
+def weigh(sources: Iterable[Evidence]) -> Evidence:
+    """One box by all of its sources: busy if any of them is, idle if one of them is and none is busy, and then since
+    the last sign of work that any of them has seen. A source that says nothing vetoes none that does."""
+    known = list(sources)
+    worked_at = max((one.worked_at for one in known if one.worked_at), default=None)
+    busy = [one for one in known if one.use is Use.BUSY]
+    idle = [one for one in known if one.use is Use.IDLE]
+    if busy:
+        latest = max(busy, key=_since)
+        silent = next((one for one in idle if _since(latest) - _since(one) >= SHORTEST_WINDOW.total_seconds()), None)
+        against = f"{latest.reason}, but {silent.reason}" if silent else None
+        return replace(latest, worked_at=worked_at, contradiction=against)
+    if idle:
+        latest = max(idle, key=_since)
+        heard = [one.heard_at for one in idle if one.heard_at]
+        return replace(
+            latest,
+            since=max(filter(None, [latest.since, worked_at])),
+            worked_at=worked_at,
+            heard_at=min(heard) if len(heard) == len(idle) else None,
+        )
+    return replace(unknown("; ".join(one.reason for one in known) or NO_GPU_METRIC), worked_at=worked_at)
+
+
 def combine(parts: Iterable[Evidence]) -> Evidence:
-    """Any sign of work is busy; idle needs every part idle, since the last of them fell silent."""
+    """Several GPUs of a box, or boxes of a lease: any sign of work is busy; idle needs every part idle, since the last of
+    them fell silent."""
     known = list(parts)
     worked_at = max((part.worked_at for part in known if part.worked_at), default=None)
+    heard = min((part.heard_at for part in known if part.heard_at), default=None)
+    against = next((part.contradiction for part in known if part.contradiction), None)
     for use in (Use.BUSY, Use.UNKNOWN, Use.IDLE):
         found = [part for part in known if part.use is use]
         if found:
-            latest = max(found, key=lambda part: part.since.timestamp() if part.since else 0)
-            return replace(latest, worked_at=worked_at)
+            latest = max(found, key=_since)
+            return replace(
+                latest,
+                worked_at=worked_at,
+                heard_at=heard if use is Use.IDLE else None,
+                contradiction=against,
+            )
     return unknown("nothing that could be asked runs")
 
 
+def _since(part: Evidence) -> float:
+    return part.since.timestamp() if part.since else 0
+
+
 def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: datetime) -> Evidence:
-    samples = _highest_at_each_time(series, since=start - LONGEST_INTERVAL, until=now)
-    interval = _interval(samples)
+    samples = highest_at_each_time(series, since=start - LONGEST_INTERVAL, until=now)
+    interval = interval_of(samples)
     samples = [(at, percent) for at, percent in samples if at + interval > start]
     if len(samples) < 2:  # noqa: PLR2004 (an interval needs two samples)
         return unknown(f"{series.source}: {len(samples)} samples since {start:%H:%M} UTC")
@@ -114,7 +154,7 @@ def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: dateti
     worked_at = min(now, worked[-1] + interval) if worked else None
     silent_since = worked_at or start
     if now - newest > FRESH_INTERVALS * interval:
-        return unknown(f"{series.source}: the newest sample is {_minutes(now - newest)} min old")
+        return unknown(f"{series.source}: the newest sample is {whole_minutes(now - newest)} min old")
     if worked and worked[-1] == newest:
         return Evidence(
             use=Use.BUSY,
@@ -129,13 +169,14 @@ def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: dateti
         use=Use.IDLE,
         since=silent_since,
         worked_at=worked_at,
-        reason=f"{series.source} below {idle.gpu_below_percent} % for {_minutes(now - silent_since)} min",
+        reason=f"{series.source} below {idle.gpu_below_percent} % for {whole_minutes(now - silent_since)} min",
     )
 
 
-def _highest_at_each_time(
+def highest_at_each_time(
     series: Series, *, since: datetime, until: datetime
 ) -> list[tuple[datetime, float]]:
+    """The samples in order of time, one a moment, none of the future."""
     highest: dict[datetime, float] = {}
     for at, percent in series.samples:
         if since < at <= until:
@@ -143,12 +184,13 @@ def _highest_at_each_time(
     return sorted(highest.items())
 
 
-def _interval(samples: Sequence[tuple[datetime, float]]) -> timedelta:
+def interval_of(samples: Sequence[tuple[datetime, float]]) -> timedelta:
     """The source's sampling interval, from its own samples; holes must not stretch it."""
     gaps = [(later[0] - earlier[0]).total_seconds() for earlier, later in pairwise(samples)]
     typical = median(gaps) if gaps else 0
     return min(max(timedelta(seconds=typical), SHORTEST_INTERVAL), LONGEST_INTERVAL)
 
 
-def _minutes(length: timedelta) -> int:
+def whole_minutes(length: timedelta) -> int:
+    """Rounded down."""
     return int(length.total_seconds() // 60)

@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.instance import AT_REST, GONE, Instance, Sight, SpotRequest, StateChange
-from chalicelib.domain.lease import Lease, Run, Status
+from chalicelib.domain.lease import Lease, RequestType, Run, Status
 
 MISSING_FOR = timedelta(minutes=5)
 SAME_START = timedelta(seconds=1)
 """LaunchTime has whole seconds: a start that is no later than this after a run's is the same one."""
 LEASE_TAG = "curfew:lease"
+GUESS = "/"
+"""Stands in the names of boxes that a fleet is taken to run: no instance id has it."""
 DISKS_GO_WITHIN = timedelta(minutes=2)
 """EC2 deletes a box's disks when it has terminated, some seconds after it stopped running."""
 LONGEST_START = timedelta(minutes=5)
@@ -72,6 +74,8 @@ def is_being_launched(lease: Lease, instance: Instance) -> bool:
 
 def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None) -> Lease:
     """The lease with new ids, runs opened and closed, and missing ids noted. `only`: the look was at one instance."""
+    if lease.region in sight.seen_regions:
+        lease = _without_guesses(lease)
     seen = [instance for instance in sight.instances if owned_by(lease, instance)]
     for instance in seen:
         lease = _with_ids(lease, instance)
@@ -112,6 +116,9 @@ def _with_unseen(lease: Lease) -> Lease:
     if order is None or lease.status is not Status.ACTIVE or lease.launched_at is None:
         return lease
     known = {run.instance_id for run in lease.runs}
+    guessed: tuple[str, ...] = ()
+    if lease.request_type is RequestType.MAINTAIN and not known:  # its answer names no box
+        guessed = tuple(f"{lease.fleet_id}{GUESS}{number + 1}" for number in range(order.target_capacity))
     price = lease.hold.hourly_usd / order.target_capacity or order.max_price_usd_per_hour
     assumed = tuple(
         Run(
@@ -122,10 +129,16 @@ def _with_unseen(lease: Lease) -> Lease:
             started_at=lease.launched_at,
             max_price_usd=price,
         )
-        for instance_id in lease.instance_ids
+        for instance_id in guessed or lease.instance_ids
         if instance_id not in known
     )
     return replace(lease, runs=(*lease.runs, *assumed)) if assumed else lease
+
+
+def _without_guesses(lease: Lease) -> Lease:
+    """Without boxes that nobody has seen: the region answers, and shows what there is."""
+    runs = tuple(run for run in lease.runs if GUESS not in run.instance_id)
+    return lease if len(runs) == len(lease.runs) else replace(lease, runs=runs)
 
 
 def _with_runs(lease: Lease, instance: Instance, sight: Sight, now: datetime) -> Lease:

@@ -122,6 +122,10 @@ class DryRunCompute:
         """As it is."""
         return self._compute.find_launched(region, lease_id=lease_id, tokens=tokens, maintains=maintains)
 
+    def fleet_problem(self, region: str, fleet_id: str, *, since: datetime) -> str | None:
+        """As it is."""
+        return self._compute.fleet_problem(region, fleet_id, since=since)
+
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Not done."""
         del region

@@ -131,6 +131,10 @@ class Ec2Compute:
             self._aws, region, lease_id=lease_id, tokens=tokens, maintains=maintains
         )
 
+    def fleet_problem(self, region: str, fleet_id: str, *, since: datetime) -> str | None:
+        """What a fleet told last of what keeps it from its target."""
+        return ec2_launch.fleet_problem(self._aws, region, fleet_id, since=since)
+
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each request."""
         return ec2_end.cancel_spot_requests(self._aws, region, ids)

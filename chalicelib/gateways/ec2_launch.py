@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -36,6 +37,19 @@ TEMPLATE_EXISTS = "InvalidLaunchTemplateName.AlreadyExistsException"
 NO_SUCH_TEMPLATE = ("InvalidLaunchTemplateName.NotFound", "InvalidLaunchTemplateId.NotFound")
 VALUES_A_FILTER = 200
 MAINTAIN = "maintain"
+TROUBLES = frozenset(
+    {
+        "allLaunchSpecsTemporarilyBlacklisted",
+        "fleetProgressHalted",
+        "iamFleetRoleInvalid",
+        "launchSpecTemporarilyBlacklisted",
+        "launchSpecUnusable",
+        "spotFleetRequestConfigurationInvalid",
+        "spotInstanceCountLimitExceeded",
+    }
+)
+"""What a fleet's history calls that which keeps it from launching (botocore, EventInformation)."""
+HISTORY_PAGES = 3
 
 
 def launch(aws: Aws, attempt: Attempt) -> LaunchAnswer:
@@ -157,6 +171,27 @@ def _own_fleet(ec2: EC2Client, lease_id: str, tokens: Collection[str]) -> str | 
             ):
                 return fleet["FleetId"]
     return None
+
+
+def fleet_problem(aws: Aws, region: str, fleet_id: str, *, since: datetime) -> str | None:
+    """What a fleet's history told last of what keeps it from its target; the newest of a few pages."""
+    ec2, token, told = aws.ec2(region, HURRIED), "", list[Any]()
+    try:
+        for _ in range(HISTORY_PAGES):
+            more: Any = {"NextToken": token} if token else {}
+            answer = ec2.describe_fleet_history(FleetId=fleet_id, StartTime=since, **more)
+            told += answer.get("HistoryRecords") or []
+            token = answer.get("NextToken") or ""
+            if not token:
+                break
+    except AWS_ERRORS as error:
+        raise unavailable(f"looking for what keeps fleet {fleet_id} from launching", error) from error
+    found = [(one.get("Timestamp") or since, one.get("EventInformation") or {}) for one in told]
+    troubles = [(at, what) for at, what in found if what.get("EventSubType") in TROUBLES]
+    if not troubles:
+        return None
+    _, last = max(troubles, key=lambda one: one[0])
+    return f"{last['EventSubType']}: {last.get('EventDescription') or 'EC2 does not say more'}"
 
 
 def _launched(found: Collection[Instance], *, code: str) -> LaunchAnswer:

@@ -5,10 +5,12 @@ left for the next sweep.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 
 from chalicelib.domain.controllers.fleet import ON_DEMAND, TOTAL, UNKNOWN
 from chalicelib.domain.controllers.group import DESIRED, LEAST, MOST
-from chalicelib.domain.disarm import shares, with_disarming
+from chalicelib.domain.disarm import is_new, shares, with_disarming
 from chalicelib.domain.lease import Lease, Step
 from chalicelib.domain.steps import (
     CLOSE_GROUP,
@@ -50,7 +52,7 @@ def _disarmed(
         if steps and (alone is None or alone.is_still_so):
             outcomes = doing(services, region, steps)
             now = services.clock.now()
-            found = [answered(lease, action, outcomes, now, _is_done) for lease in found]
+            found = [answered(lease, action, outcomes, now, partial(_is_done, lease, now)) for lease in found]
     return found
 
 
@@ -79,9 +81,9 @@ def _is_to_be_written(lease: Lease, before: Lease) -> bool:
     return bool(new) and any(step.action in DISARMING for step in steps_of(lease))
 
 
-def _is_done(outcome: Outcome) -> bool:
-    """AWS took it; or there is nothing of that id that could start a box."""
-    return outcome.accepted or outcome.is_absent
+def _is_done(lease: Lease, now: datetime, outcome: Outcome) -> bool:
+    """AWS took it; or there is nothing of that id that could start a box, unless it may be too new to be known."""
+    return outcome.accepted or (outcome.is_absent and not is_new(lease, now))
 
 
 def _lower_groups(services: Services, region: str, steps: Sequence[Step]) -> Mapping[str, Outcome]:

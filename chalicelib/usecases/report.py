@@ -3,7 +3,7 @@ evidence that the last sweep had: nothing is paid for by looking."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Generic, TypeVar
 
@@ -12,7 +12,7 @@ from chalicelib.domain.egress import unknown_since
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.fleets import FORGOTTEN, Fleet
 from chalicelib.domain.instance import Instance, SpotRequest
-from chalicelib.domain.lease import Lease, Receipt
+from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.periods import cost_by_day
 from chalicelib.domain.tracking import owned_by
@@ -21,6 +21,9 @@ from chalicelib.usecases.gather import Facts, gather, judge
 from chalicelib.usecases.metering import at_rest
 
 T = TypeVar("T")
+PROBLEMS_LAST = timedelta(minutes=30)
+"""What a fleet told before that was tried again since."""
+PROBLEM_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,8 @@ class LeaseReport:
     receipts: tuple[Receipt, ...] = ()
     egress_unknown_since: datetime | None = None
     spent_by_day: Mapping[str, Decimal] = field(default_factory=dict)
+    fleet_problem: str | None = None
+    """What keeps a fleet that maintains its boxes from starting all of them, in EC2's words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +90,8 @@ def lease(services: Services, lease_id: str) -> LeaseReport:
     facts = gather(services, services.clock.now(), region=found.region)
     alone = replace(facts, leases=tuple(one for one in facts.leases if one.id == lease_id), loose=())
     verdicts = _verdicts(services, alone) if alone.leases else {}
-    return _report(services, facts, verdicts, found)
+    told = _report(services, facts, verdicts, found)
+    return replace(told, fleet_problem=_fleet_problem(services, facts, told))
 
 
 def instances(services: Services) -> Seen[InstanceReport]:
@@ -166,6 +172,22 @@ def _report(services: Services, facts: Facts, verdicts: dict[str, Verdict], leas
         egress_unknown_since=unknown_since(tracked, facts.now),
         spent_by_day=cost_by_day(tracked, facts.prices, facts.now),
     )
+
+
+def _fleet_problem(services: Services, facts: Facts, told: LeaseReport) -> str | None:
+    """Asked only where boxes are missing: a fleet's launch refuses nothing, its history tells."""
+    lease, region = told.lease, told.lease.region
+    if lease.request_type is not RequestType.MAINTAIN or lease.fleet_id is None or lease.order is None:
+        return None
+    up = [box for box in told.instances if box.is_running]
+    if lease.status is not Status.ACTIVE or len(up) >= lease.order.target_capacity:
+        return None
+    if region not in facts.sight.seen_regions or services.patience(PROBLEM_SECONDS) < PROBLEM_SECONDS:
+        return None
+    try:
+        return services.compute.fleet_problem(region, lease.fleet_id, since=facts.now - PROBLEMS_LAST)
+    except Unavailable as error:
+        return f"not known: {error.detail}"
 
 
 def _final_cost(lease: Lease, receipt: Receipt | None) -> Cost:

@@ -77,7 +77,12 @@ def wait_until_settled(services: Services, lease_id: str, *, seconds: int) -> No
     """Wait while a lease is on its way up or down, as long as asked and there is time to answer then."""
     for _ in range(seconds):
         lease = services.store.lease(lease_id)
-        is_settled = lease is None or lease.status not in {Status.REQUESTED, Status.ENDING}
-        if is_settled or services.patience(VIEW_SECONDS + 1) <= VIEW_SECONDS:
+        if lease is None or _is_settled(lease) or services.patience(VIEW_SECONDS + 1) <= VIEW_SECONDS:
             return
         services.clock.sleep(1)
+
+
+def _is_settled(lease: Lease) -> bool:
+    """Neither on its way up nor down. A fleet's boxes come after it: an event or a sweep tells of the first."""
+    waits_for_box = lease.request_type is RequestType.MAINTAIN and not lease.instance_ids
+    return lease.status is Status.CLOSED or (lease.status is Status.ACTIVE and not waits_for_box)

@@ -45,6 +45,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "region": told.region,
             "spot_request_ids": told.spot_request_ids,
             "fleet_id": told.fleet_id,
+            "fleet_problem": report.fleet_problem,
             "instance_ids": told.instance_ids,
             "requested_at": told.requested_at,
             "launched_at": told.launched_at,

@@ -17,6 +17,7 @@ from localaws.ec2.candidates import Candidate
 from localaws.ec2.filling import Plan, excess, plan
 from localaws.ec2.fleet_kinds import FleetKind, own_tags
 from localaws.ec2.fleet_launching import FleetLauncher, note_error
+from localaws.errors import AwsError
 from localaws.model import Box, Fleet, FleetEvent
 from localaws.onmoto import backend
 
@@ -28,6 +29,8 @@ LOOK_AGAIN_AFTER = timedelta(seconds=45)
 """A box is gone by then, mostly; its fleet looks again if not."""
 SHOWN_WHEN_OVER = timedelta(days=2)
 CHANGE = "fleetRequestChange"
+BLOCKED_FOR = timedelta(minutes=13)
+"""So long EC2 says it leaves alone what failed again and again; the fleet here tries all the same."""
 
 
 class Fleets:
@@ -191,7 +194,23 @@ class Fleets:
         drawn = plan(self._world, fleet, ways, wanted, running, spot=spot)
         for way, problem in drawn.refused:
             note_error(fleet, way, problem, spot=spot)
+            self._note_trouble(fleet, way, problem)
         return drawn
+
+    def _note_trouble(self, fleet: Fleet, way: Candidate, problem: AwsError) -> None:
+        """A way that can't be taken now stands in the history of a fleet that goes on trying, once in a while."""
+        last, now = fleet.blocked_at.get(way.pool), self._world.now
+        if fleet.type == "instant" or (last is not None and now < last + BLOCKED_FOR):
+            return
+        fleet.blocked_at[way.pool] = now
+        is_price = problem.code == "SpotMaxPriceTooLow"
+        kind, sub_type = (
+            ("information", "launchSpecUnusable")
+            if is_price
+            else ("error", "launchSpecTemporarilyBlacklisted")
+        )
+        what = f"{way.type}, {way.spec.params['ImageId']}, {way.zone}: {problem.code}: {problem.message}"
+        fleet.history.append(FleetEvent(now, kind, sub_type, description=what))
 
     def _note(self, fleet: Fleet, kind: str, sub_type: str, box: Box | None = None) -> None:
         fleet.history.append(FleetEvent(self._world.now, kind, sub_type, box.id if box else None))

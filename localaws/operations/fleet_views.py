@@ -47,7 +47,11 @@ def history(call: Call, fleet: Fleet, words: Mapping[str, str]) -> dict[str, Any
         {
             "Timestamp": event.at,
             "EventType": words.get(event.kind, event.kind),
-            "EventInformation": {"EventSubType": event.sub_type, "InstanceId": event.instance_id},
+            "EventInformation": {
+                "EventSubType": event.sub_type,
+                "InstanceId": event.instance_id,
+                "EventDescription": event.description,
+            },
         }
         for event in fleet.history
         if max(since, now - HISTORY_KEPT) <= event.at <= now - HISTORY_DELAY

@@ -63,7 +63,15 @@ def describe_fleet_history(call: Call) -> dict[str, Any]:
     fleet = _fleet(call)
     return {
         "FleetId": fleet.id,
-        **history(call, fleet, {"fleetRequestChange": "fleet-change", "instanceChange": "instance-change"}),
+        **history(
+            call,
+            fleet,
+            {
+                "fleetRequestChange": "fleet-change",
+                "instanceChange": "instance-change",
+                "error": "service-error",
+            },
+        ),
     }
 
 

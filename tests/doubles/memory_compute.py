@@ -50,6 +50,7 @@ LOOKS = frozenset(
         "image",
         "volumes",
         "find_launched",
+        "fleet_problem",
         "saved_images",
         "accelerated",
         "addresses",
@@ -277,6 +278,14 @@ class MemoryCompute:
             lambda: self.ec2.find(region, lease_id, tokens, maintains=maintains),
             _unavailable,
         )
+
+    def fleet_problem(self, region: str, fleet_id: str, *, since: datetime) -> str | None:
+        del since
+
+        def problem() -> str | None:
+            return self.ec2.controllers.problem(region, fleet_id)
+
+        return self._call("fleet_problem", region, (fleet_id,), problem, _unavailable)
 
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         return self._each("cancel_spot_requests", region, ids, self.ec2.cancel)

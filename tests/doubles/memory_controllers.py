@@ -100,6 +100,12 @@ class Controllers:
     def _fulfilled(self, fleet: FleetRecord) -> int:
         return sum(fleet.weights.get(box.type, 1) for box in self._live(fleet.id))
 
+    def problem(self, region: str, fleet_id: str) -> str | None:
+        """What keeps a fleet that was asked for by itself from its target."""
+        fleet = self.fleets.get(fleet_id)
+        is_short = fleet is not None and fleet.region == region and self._fulfilled(fleet) < fleet.target
+        return "launchSpecTemporarilyBlacklisted: InsufficientInstanceCapacity" if is_short else None
+
     # -- acts ---------------------------------------------------------------------------------------------------------
 
     def end_fleet(
