@@ -61,7 +61,14 @@ def _is_resting(facts: Facts, lease: Lease) -> bool:
         return False
     owned = facts.owned(lease)
     waits = any(request.comes_back for request in owned.spot_requests)
-    return bool(owned.live) and all(box.state == "stopped" for box in owned.live) and not waits
+    is_stopped = bool(owned.live) and all(box.state == "stopped" for box in owned.live)
+    return is_stopped and not waits and not _is_aimed_at(lease, facts.now)
+
+
+def _is_aimed_at(lease: Lease, now: datetime) -> bool:
+    """Whether a timer would still end it. Nobody could take that away from a closed lease, so it stays open until the
+    sweep has (`timers.repair`)."""
+    return any(timer.at > now for timer in lease.timers)
 
 
 def _close(services: Services, facts: Facts, lease: Lease, why: Why) -> bool:

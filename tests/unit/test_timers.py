@@ -208,6 +208,22 @@ def test_whoever_moves_a_lease_meanwhile_wins(stage: Stage, timers: MemoryTimers
     assert set(timers.of(lease.id).values()) == {at("11:00"), at("11:03")}
 
 
+def test_no_timer_terminates_a_box_that_its_owner_has_stopped(stage: Stage, timers: MemoryTimers) -> None:
+    """Its lease closes once its timers are gone: one that stayed would delete a box at rest, or the next start of it."""
+    box = stage.compute.start()
+    stage.until(at("09:05"))
+    lease = stage.only_lease()
+    assert set(timers.of(lease.id)) == {"expire", f"terminate-{box}"}
+    timers.down = {REGION}
+    stage.compute.stop(REGION, [box])
+    stage.until(at("09:10"))
+    assert stage.only_lease().id == lease.id
+    timers.down = set()
+    stage.until(at("09:12"))
+    assert timers.armed == {}
+    assert stage.only_lease().is_storage
+
+
 def test_a_rehearsal_arms_nothing(timers: MemoryTimers) -> None:
     """A dry run touches no timer."""
     stage = Stage(timers=timers, is_dry_run=True)
