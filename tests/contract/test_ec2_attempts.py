@@ -53,7 +53,7 @@ def tags(specifications: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
     return {one["ResourceType"]: {tag["Key"]: tag["Value"] for tag in one["Tags"]} for one in specifications}
 
 
-@pytest.mark.parametrize("request_type", [RequestType.ONE_TIME, RequestType.PERSISTENT])
+@pytest.mark.parametrize("request_type", [RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN])
 def test_ec2_accepts_every_parameter(request_type: RequestType) -> None:
     """botocore's model of EC2 finds nothing wrong with the calls, after a trip through JSON."""
     model = botocore.session.get_session().get_service_model("ec2")
@@ -115,6 +115,47 @@ def test_a_one_time_box_ends_when_its_guest_shuts_down() -> None:
     ]
     assert data["IamInstanceProfile"] == {"Name": "trainer"}
     assert data["MetadataOptions"] == {"HttpTokens": "required", "InstanceMetadataTags": "enabled"}
+
+
+def test_maintain_is_one_fleet_that_keeps_its_target_and_ends_by_itself() -> None:
+    """Over every type under its cap, the whole under the sum; its end is told at its launch, with its boxes."""
+    (attempt,) = made(full(RequestType.MAINTAIN))
+    fleet = attempt.parameters["fleet"]
+    assert (attempt.operation, fleet["Type"]) == ("CreateFleet", "maintain")
+    assert (fleet["ValidUntil"], fleet["TerminateInstancesWithExpiration"]) == (
+        "2026-11-26T09:00:00+00:00",
+        True,
+    )
+    assert (fleet["ExcessCapacityTerminationPolicy"], fleet["ReplaceUnhealthyInstances"]) == (
+        "termination",
+        False,
+    )
+    assert fleet["TargetCapacitySpecification"] == {
+        "TotalTargetCapacity": 2,
+        "SpotTargetCapacity": 2,
+        "OnDemandTargetCapacity": 0,
+        "DefaultTargetCapacityType": "spot",
+    }
+    assert fleet["SpotOptions"] == {
+        "AllocationStrategy": "price-capacity-optimized",
+        "InstanceInterruptionBehavior": "terminate",
+        "MaxTotalPrice": "2.012",
+    }
+    assert [one["MaxPrice"] for one in fleet["LaunchTemplateConfigs"][0]["Overrides"]] == ["0.526", "1.006"]
+
+
+def test_the_boxes_of_a_maintained_fleet_are_tagged_by_its_template_and_have_no_deadline() -> None:
+    """EC2 refuses other tags of such a fleet, and starts another box for one that shuts itself down."""
+    parameters = made(full(RequestType.MAINTAIN))[0].parameters
+    data = parameters["launch_template"]["LaunchTemplateData"]
+    assert set(tags(parameters["fleet"]["TagSpecifications"])) == {"fleet"}
+    assert set(tags(data["TagSpecifications"])) == {"instance", "volume", "spot-instances-request"}
+    assert base64.b64decode(data["UserData"]) == b"#!/bin/sh\necho hi\n"
+    assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
+    assert (
+        "UserData"
+        not in made(an_order(RequestType.MAINTAIN))[0].parameters["launch_template"]["LaunchTemplateData"]
+    )
 
 
 @pytest.mark.parametrize("request_type", [RequestType.ONE_TIME, RequestType.PERSISTENT])
