@@ -6,17 +6,20 @@ from datetime import datetime, timedelta
 
 RECOVERY = timedelta(minutes=2)
 """The sweep after a failure, and the one after that if the first one's minute was half over."""
+RETRIED = timedelta(minutes=10)
+"""EventBridge Scheduler tries again what failed after 8 minutes at most, and its call has effect a minute later."""
 
 
 class Outages:
     """Stretches of time in which sweeps were skipped, died, or met failing calls; overlapping ones count once."""
 
-    def __init__(self) -> None:
+    def __init__(self, recovery: timedelta = RECOVERY) -> None:
+        self._recovery = recovery
         self._stretches: list[tuple[datetime, datetime]] = []
 
     def note(self, start: datetime, end: datetime) -> None:
-        """Curfew was hindered from `start` to `end`, and needs `RECOVERY` to catch up."""
-        until = end + RECOVERY
+        """Something was hindered from `start` to `end`, and needs `recovery` to catch up."""
+        until = end + self._recovery
         if self._stretches and start <= self._stretches[-1][1]:
             first, last = self._stretches[-1]
             self._stretches[-1] = (min(first, start), max(last, until))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,21 +18,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.budget import Budget
-from chalicelib.domain.errors import CurfewError, Unavailable
+from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.lease import LaunchOrder, Lease
-from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
-from chalicelib.gateways.aws import Aws
-from chalicelib.gateways.clock import SystemClock
-from chalicelib.gateways.cloudtrail import CloudTrail
-from chalicelib.gateways.cloudwatch import CloudWatchMetrics
-from chalicelib.gateways.cost_explorer import CostExplorerBills
-from chalicelib.gateways.dynamodb import DynamoStore
-from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ledger import MemoryLedger
-from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases import budgets, end, extend, launch
+from chalicelib.usecases.expire import expire
 from chalicelib.usecases.sweep import sweep
 from chalicelib.web.events import changes_of
 from localaws.errors import LocalAwsError
@@ -41,12 +34,15 @@ from localaws.places import default_subnet
 from localaws.protocol.faults import Fault
 from localaws.template import Template, create_table
 from localaws.world import World
-from tests.simulation.outages import Outages
+from tests.simulation.outages import RETRIED, Outages
+from tests.simulation.wiring import EXPIRE, Mailbox, wired
 
 ROOT = Path(__file__).parents[2]
 TABLE = "curfew"
 IMAGE = "ami-0123456789abcdef0"
 MINUTE = timedelta(minutes=1)
+ENDING = frozenset({"ec2", "autoscaling", "scheduler", "*"})
+"""The services that ends are made of."""
 REGIONS = ("us-east-1", "eu-west-1")
 Spoil = Callable[[Services], Services]
 
@@ -56,22 +52,6 @@ def unspoilt(services: Services) -> Services:
     return services
 
 
-class Mailbox:
-    """Where people read; it can be closed."""
-
-    is_configured = True
-
-    def __init__(self) -> None:
-        self.notices: list[Notice] = []
-        self.is_open = True
-
-    def send(self, notice: Notice) -> None:
-        """Keep it, or fail as Slack does when it is down."""
-        if not self.is_open:
-            raise Unavailable("the mailbox is closed")
-        self.notices.append(notice)
-
-
 class Town:
     """One account over time."""
 
@@ -79,36 +59,30 @@ class Town:
         self.world = world
         session = world.session()
         create_table(world, Template(ROOT).table_properties(), TABLE)
-        inner: Any = session._session
+        world.functions = frozenset({EXPIRE})
         self.mortality = Mortality(session)
         self.ledger = MemoryLedger()
-        aws = Aws(world.home_region, session=inner, ledger=self.ledger)
         self.mailbox = Mailbox()
-        store = DynamoStore(lambda: aws.client("dynamodb", aws.home_region), TABLE, sleep=lambda _: None)
-        services = Services(
-            clock=SystemClock(),
-            compute=Ec2Compute(aws),
-            metrics=CloudWatchMetrics(aws),
-            prices=Ec2Prices(aws, cache=store),
-            bills=CostExplorerBills(aws),
-            trail=CloudTrail(aws, sleep=lambda _: None),
-            store=store,
-            notifier=self.mailbox,
-            ledger=self.ledger,
-            regions=world.regions,
-            home_region=world.home_region,
-            is_armed=True,
-        )
-        self.services = spoil(services)
+        self.services = spoil(wired(world, session, TABLE, ledger=self.ledger, notifier=self.mailbox))
         self.policy = Policy()
         self.policies = [(self.now, self.policy)]
         self.outages = Outages()
+        """When Curfew was hindered: it did not run, or calls failed."""
+        self.failures = Outages(RETRIED)
+        """When calls failed that end boxes: what hinders AWS's own timers too."""
+        self.is_down = False
+        """Nothing of Curfew runs: no sweep, no event, no timer's call of it, no HTTP."""
+        self.touched: set[str] = set()
+        """Boxes that people have laid hands on."""
+        self.changed_at: dict[str, datetime] = {}
+        """When a lease was last extended or shortened."""
         self.sweeps = 0
         self.deaths = 0
         self.protected: dict[str, datetime] = {}
         self._faults: list[Fault] = []
+        self._people: dict[tuple[str, str], Any] = {}
         self.loses_events = False
-        self.events_lost = self.events_heard = 0
+        self.events_lost = self.events_heard = self.timers_heard = 0
 
     @property
     def now(self) -> datetime:
@@ -137,6 +111,8 @@ class Town:
 
     def put_budget(self, budget: Budget, *, force: bool = False) -> None:
         """Set a limit; one that is refused changes nothing."""
+        if self.is_down:
+            return
         with self.mortality.life():
             try:
                 budgets.put(self.services, budget, force=force)
@@ -159,6 +135,8 @@ class Town:
     ) -> Lease | None:
         """Launch by Curfew; None where it was refused or cut off."""
         lease: Lease | None = None
+        if self.is_down:
+            return None
         self.deaths += dies_at is not None
         with self.mortality.life(dies_at=dies_at, after=after):
             try:
@@ -169,6 +147,8 @@ class Town:
 
     def delete(self, lease_id: str) -> None:
         """DELETE /leases/{id}."""
+        if self.is_down:
+            return
         with self.mortality.life():
             try:
                 end.end_lease(self.services, lease_id, by="ada")
@@ -177,6 +157,9 @@ class Town:
 
     def extend(self, lease_id: str, lasts_for: timedelta) -> None:
         """PATCH /leases/{id} with hours."""
+        if self.is_down:
+            return
+        self.changed_at[lease_id] = self.now
         with self.mortality.life():
             try:
                 extend.extend(self.services, lease_id, lasts_for=lasts_for, budget_usd=None, by="ada")
@@ -201,7 +184,7 @@ class Town:
         while (event := self.world.take_event()) is not None:
             heard += 1
             instance_id = event["detail"].get("instance-id")
-            if self.loses_events:
+            if self.loses_events or self.is_down:
                 self.events_lost += 1
             elif instance_id:
                 self.events_heard += 1
@@ -211,12 +194,26 @@ class Town:
         return heard
 
     def pass_until(self, when: datetime) -> int:
-        """Time passes without a scheduled sweep; events come at their own moments. Answers how many came."""
+        """Time passes without a scheduled sweep; events and timers come at their own moments. Answers how many came."""
         heard = 0
+        if any(fault["service"] in ENDING for fault in self.world.faults.as_dicts()):
+            self.failures.note(self.now, when)
         while (due := self.world.next_at) is not None and due <= when:
             self.world.advance_to(due)
-            heard += self.hear_events()
+            heard += self._hear_timers() + self.hear_events()
         self.world.advance_to(when)
+        return heard
+
+    def _hear_timers(self) -> int:
+        """Let Curfew's own function end what a timer names, or lose the call. Answers how many there were."""
+        heard = 0
+        while (invocation := self.world.take_invocation()) is not None:
+            heard += 1
+            if self.is_down:
+                continue
+            self.timers_heard += 1
+            with self.mortality.life(), suppress(CurfewError):  # Lambda would try again; the sweep does
+                expire(self.services, invocation.event["lease"])
         return heard
 
     def minute(self, *, swept: bool = True, lose_events: bool = False) -> None:
@@ -252,9 +249,17 @@ class Town:
 
     # People, behind Curfew's back
 
+    def people(self, service: str, region: str) -> Any:
+        """What they call AWS with, past Curfew."""
+        known = self._people.get((service, region))
+        if known is None:
+            known = self._people[service, region] = self.world.session().client(service, region_name=region)
+        return known
+
     def by_hand(self, box: Box, how: str) -> None:
         """What people do in the console or in the box, and AWS to a spot box, where EC2 allows it."""
-        ec2 = self.world.session().client("ec2", region_name=box.region)
+        ec2 = self.people("ec2", box.region)
+        self.touched.add(box.id)
         try:
             match how:
                 case "terminate":
