@@ -15,13 +15,14 @@ from chalicelib.domain.errors import Stale
 from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import SweepRecord
-from chalicelib.usecases import budgets, end, extend, health, launch, policies, quotes, report
+from chalicelib.usecases import budgets, end, extend, health, launch, policies, quotes, report, snooze
 from chalicelib.usecases import expire as expiring
 from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
 from chalicelib.web import budgets as budget_bodies
 from chalicelib.web import events, launches, logs, metering, paging, receive, views
 from chalicelib.web import quotes as quote_answers
+from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.models import (
@@ -38,7 +39,7 @@ from chalicelib.web.models import (
     WaitQuery,
     length_of,
 )
-from chalicelib.web.problems import PreconditionFailed
+from chalicelib.web.problems import PreconditionFailed, Problem
 
 logs.set_up()
 app = Chalice(app_name="curfew", configure_logs=False)
@@ -267,6 +268,25 @@ def show_health(call: Call[NoBody, NoQuery]) -> Answer:
     told = health.health(call.services)
     status = HTTPStatus.SERVICE_UNAVAILABLE if told.status == "failing" else HTTPStatus.OK
     return Answer(status=status, body=views.health(told) if call.caller else {"status": told.status})
+
+
+def _snooze_refused(problem: Problem, request: Request) -> Answer | None:
+    """As a page to whoever reads pages."""
+    return snooze_answers.problem_page(problem) if snooze_answers.wants_page(request.headers) else None
+
+
+@app.route("/snooze/{token}", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery, is_public=True, refused=_snooze_refused)
+def show_snooze(call: Call[NoBody, NoQuery], token: str) -> Answer:
+    """What a warning's link is for; changes nothing, because chat programs fetch links."""
+    return snooze_answers.answer(snooze.look(call.services, token), call.headers)
+
+
+@app.route("/snooze/{token}", methods=["POST"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery, is_public=True, refused=_snooze_refused)
+def put_off(call: Call[NoBody, NoQuery], token: str) -> Answer:
+    """Put the end for idleness off, as the link says."""
+    return snooze_answers.answer(snooze.snooze(call.services, token), call.headers)
 
 
 @app.middleware("http")

@@ -64,7 +64,7 @@ class Call(Generic[B, Q]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a view gives back: any value that `plain` knows."""
+    """What a view gives back: any value that `plain` knows, or a page where `headers` call it `text/html`."""
 
     body: object = None
     status: int = HTTPStatus.OK
@@ -82,9 +82,15 @@ class Door:
         self.settings = settings
 
     def endpoint(
-        self, *, body: type[B], query: type[Q], is_public: bool = False
+        self,
+        *,
+        body: type[B],
+        query: type[Q],
+        is_public: bool = False,
+        refused: Callable[[Problem, Request], Answer | None] = lambda _problem, _request: None,
     ) -> Callable[[Callable[Concatenate[Call[B, Q], P], Answer]], Callable[P, Response]]:
-        """Wrap a view that takes this body and query; without `is_public` it needs a token."""
+        """Wrap a view that takes this body and query; without `is_public` it needs a token. `refused` may say how a
+        problem looks to whoever called."""
 
         def decorate(view: Callable[Concatenate[Call[B, Q], P], Answer]) -> Callable[P, Response]:
             @wraps(view)
@@ -103,13 +109,19 @@ class Door:
                     return view(call, *args, **_readable(path))  # type: ignore[arg-type]
 
                 with metering.invocation(self.services, is_http=True):
-                    return self._respond(proceed, is_public=is_public)
+                    return self._respond(proceed, is_public=is_public, refused=refused)
 
             return entered
 
         return decorate
 
-    def _respond(self, proceed: Callable[[Request, str | None], Answer], *, is_public: bool) -> Response:
+    def _respond(
+        self,
+        proceed: Callable[[Request, str | None], Answer],
+        *,
+        is_public: bool,
+        refused: Callable[[Problem, Request], Answer | None],
+    ) -> Response:
         request = self._app.current_request
         assert request is not None  # noqa: S101 (Chalice sets it before it calls a view)
         began = time.monotonic()
@@ -119,7 +131,9 @@ class Door:
             caller = self._admit(request, is_public=is_public)
             response = _response(proceed(request, caller))
         except CurfewError as error:
-            slug, response = error.slug, _problem(problem_of(error))
+            slug, problem = error.slug, problem_of(error)
+            shown = refused(problem, request)
+            response = _response(shown) if shown else _problem(problem)
         except Exception as error:  # noqa: BLE001 (the last door: whatever it is, it is logged and answered)
             response = _unexpected(error, request)
             slug = "internal-error"
@@ -153,7 +167,8 @@ def _readable(path: Mapping[str, object]) -> dict[str, str]:
 
 
 def _response(answer: Answer) -> Response:
-    text = "" if answer.status == HTTPStatus.NO_CONTENT else _json(answer.body)
+    is_page = answer.headers.get("Content-Type", "").startswith("text/html")
+    text = "" if answer.status == HTTPStatus.NO_CONTENT else str(answer.body) if is_page else _json(answer.body)
     return Response(
         body=text,
         status_code=int(answer.status),

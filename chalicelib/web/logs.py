@@ -1,4 +1,5 @@
-"""One JSON line for each request, sweep and event, on stderr. No header, body, query or token ever goes in."""
+"""One JSON line for each request, sweep and event, on stderr. No header, body or query ever goes in, and no
+secret: bearer tokens, webhooks and the links of warnings are struck out of whatever is quoted."""
 
 import json
 import logging
@@ -10,7 +11,7 @@ from typing import Any
 from chalicelib.web.encode import plain
 
 LOG = logging.getLogger("curfew")
-_SECRETS = re.compile(r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|(?:token|secret|signature)=)[^\s'\"&)]+")
+_SECRETS = re.compile(r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|/snooze/|(?:token|secret|signature)=)[^\s'\"&)]+")
 
 
 class _Stderr(logging.Handler):
@@ -43,10 +44,23 @@ def line(what: str, **facts: object) -> None:
 
 
 def failure(what: str, error: BaseException, **facts: object) -> None:
-    """Write one line with the traceback in it, secrets struck out."""
+    """Write one line with the traceback in it."""
     told = "".join(traceback.format_exception(error))
-    LOG.error(_compose("error", what, {**facts, "traceback": _SECRETS.sub(r"\1…", told)}))
+    LOG.error(_compose("error", what, {**facts, "traceback": told}))
 
 
 def _compose(level: str, what: str, facts: Any) -> str:
-    return json.dumps({"level": level, "what": what, **plain(facts)}, default=str)
+    return json.dumps({"level": level, "what": what, **_struck(plain(facts))}, default=str)
+
+
+def _struck(told: Any) -> Any:
+    """The same without what opens something: in paths, tracebacks and whatever else is quoted."""
+    match told:
+        case str():
+            return _SECRETS.sub(r"\1…", told)
+        case dict():
+            return {name: _struck(one) for name, one in told.items()}
+        case list():
+            return [_struck(one) for one in told]
+        case _:
+            return told

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from chalicelib.domain.errors import CurfewError, NotFound, Refused, Unavailable
+from chalicelib.domain.errors import CurfewError, Gone, NotFound, Refused, Unavailable
 from chalicelib.web.encode import plain
 
 MEDIA_TYPE = "application/problem+json"
 
 TITLES: Mapping[str, str] = {
     "bad-cursor": "This cursor belongs to no page of this list",
+    "bad-link": "This is no link of Curfew's",
     "bad-json": "The body is not JSON",
     "budget-exceeded": "A budget has no room for this",
     "budget-fixed": "A budget's period and scope can't change",
@@ -32,6 +33,7 @@ TITLES: Mapping[str, str] = {
     "launches-stopped": "A budget has stopped launches",
     "lease-limit": "The policy's lease limits forbid this",
     "lease-over": "The lease is no longer active",
+    "link-expired": "This link's time is over",
     "method-not-allowed": "This path does not take that method",
     "no-capacity": "EC2 has no capacity for this now",
     "not-configured": "Curfew is not set up",
@@ -159,6 +161,8 @@ def _status(error: CurfewError) -> int:
             return error.status
         case NotFound():
             return HTTPStatus.NOT_FOUND
+        case Gone():
+            return HTTPStatus.GONE
         case Refused():
             return HTTPStatus.CONFLICT
         case Unavailable():

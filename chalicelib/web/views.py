@@ -50,6 +50,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "requested_at": told.requested_at,
             "launched_at": told.launched_at,
             "expires_at": told.expires_at,
+            "snoozed_until": told.snoozed_until,
             "ran_before_for": told.ran_before_for if told.is_adopted else None,
             "closed_at": told.closed_at,
             "on_end": on_end(report),

@@ -56,6 +56,7 @@ def configure_curfew(
             "CURFEW_ADMIN_TOKEN_SHA256": hashlib.sha256(admin_token.encode()).hexdigest(),
             "CURFEW_SLACK_WEBHOOK_URL": f"{aws_url}/_world/slack/webhook",
             "CURFEW_PUBLIC_URL": api_url,
+            "CURFEW_LINK_SECRET": hashlib.sha256(f"links of {admin_token}".encode()).hexdigest(),
             "CURFEW_TIMER_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/curfew-timers",
             "CURFEW_EXPIRE_ARN": f"arn:aws:lambda:{environ.get('AWS_REGION', regions[0])}:{ACCOUNT}:function:expire",
         }
