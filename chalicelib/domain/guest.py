@@ -1,4 +1,5 @@
-"""What a launched box knows of its end: a part of its user data that shuts it down at `expires_at`, by itself.
+"""What a launched box knows of its end: a part of its user data that shuts it down at `expires_at`, by itself. What it
+tells of its work stands beside it (domain/guest_heartbeat.py).
 
 It installs a systemd timer on the disk, which is still there after a reboot and after a stop and a start, and fires at
 once where its time passed meanwhile. Each minute the box reads `curfew:expires-at` among its own tags, from the
@@ -15,6 +16,9 @@ from email.mime.text import MIMEText
 from email.parser import Parser
 from itertools import count
 
+from chalicelib.domain import guest_heartbeat
+from chalicelib.domain.guest_heartbeat import Beacon
+
 LIMIT_BYTES = 16 * 1024
 """EC2's, before base64 (EC2 guide, "Run commands when you launch an EC2 instance with user data input")."""
 KINDS = {
@@ -27,33 +31,53 @@ KINDS = {
 }
 """How user data begins, and cloud-init's name for it (cloud-init, "User data formats")."""
 MULTIPART = ("content-type:", "mime-version:")
-SCRIPT = """\
+START = """\
 #!/bin/sh
 # Curfew: this box shuts itself down when its lease is over, whether Curfew runs or not.
 mkdir -p /var/lib/curfew
-echo __SECONDS__ > /var/lib/curfew/deadline
 cat /sys/class/dmi/id/board_asset_tag > /var/lib/curfew/box 2>/dev/null
+cat > /usr/local/sbin/curfew-now <<'CURFEW'
+#!/bin/sh
+# The time: Curfew's, and what has passed since then, where it was told in this boot; else the clock's.
+read -r boot right at 2>/dev/null < /var/lib/curfew/anchor
+if [ -n "$boot" ] && [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ]; then
+    read -r up rest < /proc/uptime
+    echo $((right + ${up%.*} - at))
+else
+    date +%s
+fi
+CURFEW
+chmod 755 /usr/local/sbin/curfew-now
+"""
+DEADLINE = """\
+echo __SECONDS__ > /var/lib/curfew/deadline
+rm -f /var/lib/curfew/deadline.tag
 cat > /usr/local/sbin/curfew-deadline <<'CURFEW'
 #!/bin/sh
-# Takes a moved end from the box's own tag; says whether the end has come.
+# Takes a moved end from the box's own tag, or from Curfew's answer to a heartbeat; says whether the end has come.
 # The disk of another box, whose image this one was started from, has an end that is not this one's.
 [ "$(cat /sys/class/dmi/id/board_asset_tag 2>/dev/null)" = "$(cat /var/lib/curfew/box)" ] || exit 1
 file=/var/lib/curfew/deadline
 timer=/etc/systemd/system/curfew-deadline.timer
 imds=http://169.254.169.254/latest
-refresh() {
-    token=$(curl -sf -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token) || return
-    told=$(curl -sf -m 2 -H "X-aws-ec2-metadata-token: $token" \\
-        $imds/meta-data/tags/instance/curfew:expires-at) || return
-    at=$(date -ud "$told" +%s 2>/dev/null) || return
-    [ -n "$told" ] && [ "$at" != "$(cat $file)" ] || return
+move() {
+    [ -n "$1" ] && at=$(date -ud "$1" +%s 2>/dev/null) && [ "$at" != "$(cat $file)" ] || return
     echo "$at" > $file.new && mv $file.new $file
     sed -i "s/^OnCalendar=.*/OnCalendar=$(date -ud "@$at" '+%Y-%m-%d %H:%M:%S UTC')/" $timer
     systemctl daemon-reload
     systemctl restart curfew-deadline.timer
 }
-refresh
-[ "$(date +%s)" -ge "$(cat $file)" ] || exit 1
+refresh() {
+    token=$(curl -sf -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token) || return
+    told=$(curl -sf -m 2 -H "X-aws-ec2-metadata-token: $token" \\
+        $imds/meta-data/tags/instance/curfew:expires-at) || return
+    # A tag that was seen before says nothing new: an answer since may.
+    [ "$told" != "$(cat $file.tag 2>/dev/null)" ] || return
+    move "$told"
+    echo "$told" > $file.tag
+}
+if [ "$1" = move ]; then move "$2"; else refresh; fi
+[ "$(/usr/local/sbin/curfew-now)" -ge "$(cat $file)" ] || exit 1
 [ "$1" != end ] || systemctl start --no-block curfew-deadline.service
 CURFEW
 chmod 755 /usr/local/sbin/curfew-deadline
@@ -103,12 +127,12 @@ def takes_deadline(own: str | None) -> bool:
     return not own or _kind(own) is not None or _is_multipart(own)
 
 
-def user_data(own: str | None, deadline: datetime) -> str | None:
-    """The user data of a box that is to shut itself down: the deadline's part comes first, so that nothing of the
-    caller's keeps it from being run."""
-    if not takes_deadline(own):
+def user_data(own: str | None, deadline: datetime | None, beacon: Beacon | None = None) -> str | None:
+    """The user data of a box that is to shut itself down at `deadline` (None: never) and to report by `beacon`: our part
+    comes first, so that nothing of the caller's keeps it from being run."""
+    if not takes_deadline(own) or (deadline is None and beacon is None):
         return own
-    script = _script(deadline)
+    script = _script(deadline, beacon)
     if not own:
         return script
     whole = MIMEMultipart(boundary=next(f"==curfew-{n}==" for n in count() if f"==curfew-{n}==" not in own))
@@ -117,15 +141,20 @@ def user_data(own: str | None, deadline: datetime) -> str | None:
     return whole.as_string()
 
 
-def is_too_long(own: str | None, deadline: datetime) -> bool:
-    """Whether EC2 would refuse both together."""
-    return len((user_data(own, deadline) or "").encode()) > LIMIT_BYTES
+def is_too_long(own: str | None, deadline: datetime | None, beacon: Beacon | None = None) -> bool:
+    """Whether EC2 would refuse all of it together."""
+    return len((user_data(own, deadline, beacon) or "").encode()) > LIMIT_BYTES
 
 
-def _script(deadline: datetime) -> str:
-    told = deadline.astimezone(UTC)
-    script = SCRIPT.replace("__SECONDS__", str(int(told.timestamp())))
-    return script.replace("__CALENDAR__", f"{told:%Y-%m-%d %H:%M:%S} UTC")
+def _script(deadline: datetime | None, beacon: Beacon | None) -> str:
+    parts = [START]
+    if deadline is not None:
+        told = deadline.astimezone(UTC)
+        script = DEADLINE.replace("__SECONDS__", str(int(told.timestamp())))
+        parts.append(script.replace("__CALENDAR__", f"{told:%Y-%m-%d %H:%M:%S} UTC"))
+    if beacon is not None:
+        parts.append(guest_heartbeat.script(beacon))
+    return "".join(parts)
 
 
 def _theirs(own: str) -> Message:
