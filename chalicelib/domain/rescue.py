@@ -177,14 +177,16 @@ def can_stop(box: Instance, requests: Iterable[SpotRequest]) -> bool:
 
 def with_rescue(lease: Lease, owned: Holdings, now: datetime) -> Lease:
     """The ending lease with the steps that save or keep its boxes, before those that end them; a box that is kept has
-    none of those, nor has its spot request."""
+    none of those, nor has its spot request. What of a launch is not shown now is saved once it is."""
     if lease.ending is None or lease.ending.on_end is OnEnd.TERMINATE:
         return lease
     known = {step.target for step in lease.ending.steps if step.action in RESCUE}
     new = [step for box in owned.live if box.id not in known for step in _steps(lease, box, owned, now)]
+    hidden = _hidden(lease.instance_ids, owned) - known
+    new += [step for box_id in sorted(hidden) for step in _steps_unseen(lease, box_id)]
     rescue = [*(step for step in lease.ending.steps if step.action in RESCUE), *new]
     with_new = replace(lease, ending=replace(lease.ending, steps=tuple(rescue)))
-    spared = _with_requests(kept(with_new), owned)
+    spared = _with_requests(lease, kept(with_new), owned)
     rest = [
         step
         for step in lease.ending.steps
@@ -208,13 +210,13 @@ def held_back(lease: Lease, owned: Holdings) -> frozenset[str]:
     steps = lease.ending.steps
     waiting = {step.target for step in steps if step.action in RESCUE and not step.done_at}
     stopped = {step.target for step in steps if step.action == STOP and runs_not_on(step)}
-    return frozenset(waiting | (_with_requests(waiting & stopped, owned) - stopped))
+    return frozenset(waiting | (_with_requests(lease, waiting & stopped, owned) - stopped))
 
 
 def without_kept(lease: Lease, owned: Holdings) -> Holdings:
     """What is left of a lease beside the boxes that it leaves behind, stopped, and their requests."""
     resting = {box.id for box in owned.live if box.state == "stopped"} & kept(lease)
-    left = _with_requests(resting, owned)
+    left = _with_requests(lease, resting, owned)
     return replace(
         owned,
         live=tuple(box for box in owned.live if box.id not in left),
@@ -222,9 +224,20 @@ def without_kept(lease: Lease, owned: Holdings) -> Holdings:
     )
 
 
-def _with_requests(instance_ids: Iterable[str], owned: Holdings) -> frozenset[str]:
+def _with_requests(lease: Lease, instance_ids: Iterable[str], owned: Holdings) -> frozenset[str]:
+    """Boxes and their spot requests. Of a box that is not shown now any request may be that is no other box's:
+    cancelling that of a stopped box would delete it."""
     ids = frozenset(instance_ids)
-    return ids | {box.spot_request_id for box in owned.live if box.id in ids and box.spot_request_id}
+    of = {box.id: box.spot_request_id for box in owned.live}
+    requests = {of[one] for one in ids & set(of)}
+    if _hidden(ids, owned):
+        requests |= set(lease.spot_request_ids) - {of[one] for one in set(of) - ids}
+    return ids | {one for one in requests if one}
+
+
+def _hidden(instance_ids: Iterable[str], owned: Holdings) -> set[str]:
+    """Of these boxes those that the look did not show, although they may be there."""
+    return set(instance_ids) - {box.id for box in owned.live} - {*owned.gone, *owned.vanished}
 
 
 def noted(lease: Lease, instance_id: str, move: Move, answer: str, now: datetime) -> Lease:
@@ -277,6 +290,14 @@ def _steps(lease: Lease, box: Instance, owned: Holdings, now: datetime) -> list[
         stops = [step(action=STOP)]
     is_saved = lease.ending is not None and lease.ending.on_end is OnEnd.IMAGE
     return [*stops, step(action=SAVE), step(action=WAIT)] if is_saved else stops
+
+
+def _steps_unseen(lease: Lease, instance_id: str) -> list[Step]:
+    """What saves a box that was launched and is not shown now. Of a found one nothing is known then, and nothing begun."""
+    if lease.is_adopted or lease.ending is None or lease.ending.on_end is not OnEnd.IMAGE:
+        return []
+    stops = (STOP,) if lease.request_type is RequestType.PERSISTENT else ()
+    return [Step(action=action, target=instance_id, region=lease.region) for action in (*stops, SAVE, WAIT)]
 
 
 def _changed(

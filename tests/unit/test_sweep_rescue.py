@@ -390,3 +390,54 @@ def test_boxes_of_a_fleet_or_group_are_saved_running_and_none_takes_their_place(
     called = [call.operation for call in stage.compute.acts]
     disarmed = min(called.index(name) for name in ("end_fleets", "detach") if name in called)
     assert disarmed < called.index("save_image" if images else "terminate")
+
+
+@pytest.mark.parametrize("minute", ["10:00", "10:01", "10:02"])
+@BOTH
+def test_a_look_that_fails_costs_no_box_its_image(kind: RequestType, minute: str) -> None:
+    """Its end was begun, or is due, while its region does not answer: nothing is cancelled or terminated unsaved."""
+    stage = Stage()
+    lease = one_hour(stage, kind)
+    stage.until(at(minute) - MINUTE)
+    stage.compute.fail("observe", REGION, times=2)
+    stage.until(at("10:20"))
+    assert (stage.alive, stage.armed, stage.store.open_leases()) == ([], [], ())
+    assert [image.state for image in stage.receipt(lease.id).images] == ["available"]
+    assert acts(stage)[-2:] == ["cancel_spot_requests", "terminate"] or kind is ONE_TIME
+    assert acts(stage).index("save_image") < acts(stage).index("terminate")
+
+
+@BOTH
+def test_a_region_that_stays_silent_keeps_no_box_that_is_to_be_saved_beyond_the_margin(
+    kind: RequestType,
+) -> None:
+    """Money first: what can't be seen can't be saved, and ends by the ids that are known."""
+    stage = Stage()
+    one_hour(stage, kind)
+    stage.until(at("09:59"))
+    stage.compute.fail("observe", REGION, times=999)
+    stage.until(at("10:17"))
+    assert (stage.alive, stage.armed) == ([], [])
+
+
+def test_an_event_about_one_of_two_boxes_ends_not_the_other_unsaved() -> None:
+    """Its look sees one box; the request of the other, which is being imaged, is not cancelled for it."""
+    stage = Stage()
+    lease = one_hour(stage, PERSISTENT, target_capacity=2)
+    stage.until(at("10:01"))
+    stage.clock.advance(MINUTE / 4)
+    stage.sweep(only=lease.instance_ids[0])
+    assert "cancel_spot_requests" not in acts(stage)
+    stage.until(at("10:20"))
+    assert [image.state for image in stage.receipt(lease.id).images] == ["available"] * 2
+
+
+@pytest.mark.parametrize("minute", ["10:00", "10:01"])
+def test_a_look_that_fails_costs_no_box_that_is_to_be_kept_its_request(minute: str) -> None:
+    """Cancelling the request of a stopped box would delete it."""
+    stage, box = adopted_stage("stop", "persistent")
+    stage.until(at(minute))
+    stage.compute.fail("observe", REGION, times=2)
+    stage.until(at("10:10"))
+    assert stage.box(box).state == "stopped"
+    assert stage.request_of(box).state == "disabled"
