@@ -2,6 +2,7 @@
 
 CurfewError
 ├── NotFound            404  the id names nothing
+├── Forged              401  signed with another key than its own
 ├── Gone                410  it was something, and its time is over
 ├── Refused             409  state, policy or AWS forbids it; carries its slug
 │   ├── BudgetExceeded       the hold does not fit into a budget
@@ -37,6 +38,12 @@ class Gone(CurfewError):
     """What was named worked once, and its time is over."""
 
     slug = "gone"
+
+
+class Forged(CurfewError):
+    """What was sent is not signed with the key that it needs; nothing was done."""
+
+    slug = "heartbeat-forged"
 
 
 class Refused(CurfewError):

@@ -270,6 +270,8 @@ class Lease:
     """No end for idleness before that, by a warning's link; never past `expires_at` as it was then."""
     moving_to: datetime | None = None
     """A PATCH is under way to that end; where it equals `expires_at` only the hold is yet to be made smaller."""
+    heartbeat_key: str | None = field(default=None, repr=False)
+    """What its boxes sign their heartbeats with; whoever is on one of them can read it. None: they send none."""
     version: int = 0
 
     @property

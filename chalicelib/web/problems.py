@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from chalicelib.domain.errors import CurfewError, Gone, NotFound, Refused, Unavailable
+from chalicelib.domain.errors import CurfewError, Forged, Gone, NotFound, Refused, Unavailable
 from chalicelib.web.encode import plain
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +22,10 @@ TITLES: Mapping[str, str] = {
     "budget-too-small": "budget_usd is too small for this",
     "controller": "What would start it again can't be stopped yet",
     "dry-run": "Curfew only rehearses here",
+    "heartbeat-foreign": "This box is not known as one of its lease",
+    "heartbeat-forged": "This heartbeat is not signed as it has to be",
+    "heartbeat-late": "This heartbeat was sent at another time than now",
+    "heartbeat-replayed": "This heartbeat has been here before",
     "hourly-limit": "The account's limit per hour has no room for this",
     "idempotency-key-reused": "This Idempotency-Key was used for something else",
     "idle-looser": "idle may only tighten the policy",
@@ -161,6 +165,8 @@ def _status(error: CurfewError) -> int:
             return error.status
         case NotFound():
             return HTTPStatus.NOT_FOUND
+        case Forged():
+            return HTTPStatus.UNAUTHORIZED
         case Gone():
             return HTTPStatus.GONE
         case Refused():
