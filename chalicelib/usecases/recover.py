@@ -1,6 +1,7 @@
 """Take up launches that a crash or a lost answer left half done: keep what they started, or give the hold back."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -167,14 +168,12 @@ def give_up(services: Services, lease: Lease, refusal: Refused, facts: Facts | N
     closed = replace(
         lease, status=Status.CLOSED, closed_at=now, final_usd=lease.hold.total_usd * 0, failure=failure
     )
+    with suppress(Unavailable):  # before the close: nobody comes back to a closed lease
+        services.compute.delete_launch_template(lease.region, lease.id)
     try:
         services.store.close_lease(closed, receipt=None)
     except Stale:
         return lease
-    try:
-        services.compute.delete_launch_template(lease.region, lease.id)
-    except Unavailable:
-        return None
     return None
 
 

@@ -56,7 +56,7 @@ def with_images_seen(services: Services, lease: Lease) -> Lease:
 
 
 def make_room(services: Services, lease: Lease) -> None:
-    """Remove the oldest images under the names that a closed lease has saved under, as soon as its own are available.
+    """Remove the oldest images under the names that a lease has saved under, as soon as its own are available.
     What fails is done at the next end."""
     for name in dict.fromkeys(image.name for image in lease.images):
         try:

@@ -90,7 +90,7 @@ def sweep(
     untagged = tag_boxes(services, facts) if only is None else None
     finish_changes(services, facts.leases)
     unarmed = timers.repair(services, facts, verdicts) if only is None else ()
-    timers.remove(services, receipts)
+    timers.remove(services, receipts, facts.closed)
     unnamed = identify(services, facts) if only is None else None
     unreserved = look_for_reservations(services, facts) if only is None else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None

@@ -257,6 +257,7 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
     cost = measure(closed, prices, now)
     closed = with_final_cost(closed, prices, now)
     receipt = receipt_of(closed, cost, status="done", ended_at=ended_at)
+    _sweep_up(services, closed)
     try:
         kept = receipt
         if closed.follows:
@@ -264,7 +265,6 @@ def _conclude(services: Services, lease: Lease, sight: Sight, prices: PriceBook,
         services.store.close_lease(closed, receipt=kept, notices=[notices.ended(receipt, now)])
     except (Stale, Unavailable):
         return services.store.receipt(lease.id) or replace(receipt, status="ending")
-    _sweep_up(services, closed)
     return receipt
 
 
@@ -341,7 +341,8 @@ def _unclaimed(lease: Lease, now: datetime) -> Lease:
 
 
 def _sweep_up(services: Services, lease: Lease) -> None:
-    """Launch templates are free, and old images wait: neither is a reason to keep a lease open."""
+    """Right before the close, because nobody comes back to a closed lease. Launch templates are free, and old images
+    wait: neither is a reason to keep one open."""
     make_room(services, lease)
     if not any(attempt.operation == "CreateFleet" for attempt in lease.attempts):
         return

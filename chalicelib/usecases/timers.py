@@ -23,6 +23,8 @@ from chalicelib.usecases.gather import Facts
 PATIENCE = timedelta(seconds=5)
 REGIONS_AT_ONCE = 16
 VERIFIED_EVERY = timedelta(hours=1)
+LATELY = timedelta(minutes=3)
+"""For so long after a close its timers are removed again: whoever closed it may have died before it came to that."""
 TRIES = 3
 OF_ONE_ALONE = frozenset({"ValidationException", "ResourceNotFoundException", "ConflictException"})
 """Codes that are about one timer: the region's Scheduler answers, and takes the others."""
@@ -56,22 +58,28 @@ def put_all(
     return lease, None
 
 
-def remove(services: Services, receipts: Iterable[Receipt]) -> None:
-    """Take away what is left of the timers of leases that are closed, while there is time. One that stays names what is
-    gone, fires in vain and is gone too."""
+def remove(services: Services, receipts: Iterable[Receipt], closed: Iterable[Lease] = ()) -> None:
+    """Take away what is left of the timers of leases that are over, while there is time: those of `receipts`, and of
+    `closed` those that were closed lately. One that stays names what is gone, fires in vain and is gone too."""
     if not services.timers.is_configured:
         return
     begun, patience = services.clock.now(), timedelta(seconds=services.patience(PATIENCE.total_seconds()))
     down: set[str] = set()
-    for receipt in receipts:
-        lease = services.store.lease(receipt.lease_id) if receipt.status == "done" else None
-        for timer in lease.timers if lease and lease.status is Status.CLOSED else ():
-            if timer.region in down or timer.at <= begun or services.clock.now() - begun >= patience:
-                continue
-            try:
-                services.timers.delete(timer.region, timer.name)
-            except Unavailable:
-                down.add(timer.region)
+    done = [services.store.lease(receipt.lease_id) for receipt in receipts if receipt.status == "done"]
+    over = [lease for lease in done if lease and lease.status is Status.CLOSED]
+    over += [lease for lease in closed if lease.closed_at and begun - lease.closed_at < LATELY]
+    for timer in (timer for lease in over for timer in _ever(services, lease)):
+        if timer.region in down or timer.at <= begun or services.clock.now() - begun >= patience:
+            continue
+        try:
+            services.timers.delete(timer.region, timer.name)
+        except Unavailable:
+            down.add(timer.region)
+
+
+def _ever(services: Services, lease: Lease) -> Iterable[Timer]:
+    """What a lease has armed, or would have: what a process armed and did not live to write down has the same name."""
+    return {timer.name: timer for timer in (*_of(services, lease), *lease.timers)}.values()
 
 
 def repair(services: Services, facts: Facts, verdicts: Sequence[Verdict]) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.errors import NoCapacity, Unavailable
 from chalicelib.domain.lease import RequestType
+from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.health import health
 from tests.builders import HOUR, REGION, Stage, at, minutes
 from tests.doubles.accidents import Crash
@@ -222,6 +223,27 @@ def test_no_timer_terminates_a_box_that_its_owner_has_stopped(stage: Stage, time
     stage.until(at("09:12"))
     assert timers.armed == {}
     assert stage.only_lease().is_storage
+
+
+def test_a_launch_that_came_to_nothing_leaves_no_timer(stage: Stage, timers: MemoryTimers) -> None:
+    """What was armed before it was refused is gone with the next sweep."""
+    stage.compute.ec2.no_capacity = {(REGION, "g5.xlarge")}
+    with pytest.raises(NoCapacity):
+        stage.launch(instance_types=("g5.xlarge",))
+    assert timers.armed != {}
+    stage.after(minutes(1))
+    assert timers.armed == {}
+
+
+def test_a_process_that_died_right_after_a_close_leaves_no_timer(stage: Stage, timers: MemoryTimers) -> None:
+    """The next sweep removes what it had not come to."""
+    lease = stage.launch(lasts_for=HOUR)
+    stage.store.inject("close_lease", Crash(), after=True)
+    with pytest.raises(Crash):
+        end_lease(stage.services, lease.id, by="ada")
+    assert timers.armed != {}
+    stage.after(minutes(1))
+    assert timers.armed == {}
 
 
 def test_a_rehearsal_arms_nothing(timers: MemoryTimers) -> None:
