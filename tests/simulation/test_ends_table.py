@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.ends import Held, Kind, Means, ends
 from chalicelib.domain.lease import Lease, RequestType
 from chalicelib.gateways.aws import Aws
 from chalicelib.gateways.scheduler import SchedulerTimers
@@ -87,6 +86,10 @@ def launched(town: Town, kind: RequestType, *, guest: bool) -> Case:
     lease = town.launch(order, key="one")
     assert lease is not None
     assert (lease.guest_deadline is not None) == guest
+    if kind is MAINTAIN:  # its boxes come by and by
+        town.world.advance(MINUTE)
+        town.sweep()
+        lease = _now(town, lease.id)
     return Case(town, lease, town.world.boxes.of(lease.instance_ids[0]))
 
 
@@ -98,7 +101,7 @@ def adopted(town: Town, market: Any) -> Case:
     return Case(town, lease, box)
 
 
-ONE_TIME, PERSISTENT = RequestType.ONE_TIME, RequestType.PERSISTENT
+ONE_TIME, PERSISTENT, MAINTAIN = RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN
 EXPIRE, CANCEL, TERMINATE = "expire", "cancelSpotInstanceRequests", "terminateInstances"
 FLEET = "deleteFleets"
 AT_ONCE = (timedelta(0), 2 * MINUTE)
@@ -121,7 +124,7 @@ def test_the_box_itself_ends_a_one_time_launch_and_stops_the_compute_of_a_persis
     assert (case.box.state, case.started) == (ends_as, [])
 
 
-@pytest.mark.parametrize("kind", [ONE_TIME, PERSISTENT])
+@pytest.mark.parametrize("kind", [ONE_TIME, PERSISTENT, MAINTAIN])
 def test_the_expire_timer_ends_a_launch(town: Town, kind: RequestType) -> None:
     """Curfew's own function does it, with no sweep."""
     case = launched(town, kind, guest=False)
@@ -202,23 +205,33 @@ def test_direct_timers_end_what_was_adopted(
     assert case.started == []
 
 
-@pytest.mark.parametrize("kind", [Kind.MAINTAIN, Kind.ADOPTED])
-def test_a_deleted_fleet_ends_its_boxes_for_good(town: Town, kind: Kind) -> None:
-    """Three minutes after the hour, by one call that also terminates: it replaces nothing."""
-    box = town.world.start_box("g5.xlarge", market="maintain")
-    town.world.advance(MINUTE)
-    assert box.fleet_id is not None
-    expires_at = town.now + HOUR
-    held = Held(lease_id="lease-1", region=box.region, expires_at=expires_at, fleet_id=box.fleet_id)
-    for one in ends(kind, held, home_region=town.world.home_region):
-        if one.means is Means.TIMER and one.call != EXPIRE:
-            town.services.timers.put(one.timer("lease-1"))
-    town.world.advance_to(expires_at + 3 * MINUTE)
-    assert box.state == "running"
-    town.world.advance(2 * MINUTE)
-    assert box.state not in {"pending", "running"}
+def test_a_direct_timer_ends_a_maintained_launch_for_good(town: Town) -> None:
+    """Three minutes after its hour, by one call that deletes the fleet with its boxes: it replaces nothing."""
+    case = launched(town, MAINTAIN, guest=False)
+    assert [timer.call for timer in case.lease.timers] == ["expire", f"ec2:{FLEET}"]
+    case.keep(FLEET)
+    assert within(case.over_after(HOUR), THREE)
     town.world.advance(HOUR)
-    assert [one for one in town.world.boxes if one.state in {"pending", "running"}] == []
+    assert (case.box.state, case.started) == ("terminated", [])
+
+
+def test_valid_until_alone_ends_a_maintained_launch(town: Town) -> None:
+    """As long after its launch as any lease may last, the fleet ends with its boxes, and nobody calls."""
+    case = launched(town, MAINTAIN, guest=False)
+    case.keep()
+    assert case.lease.valid_until == case.lease.requested_at + 2 * HOUR
+    assert within(case.over_after(2 * HOUR), (HOUR, HOUR + 2 * MINUTE))
+    town.world.advance(HOUR)
+    assert (case.box.state, case.started) == ("terminated", [])
+
+
+def test_a_maintained_box_that_shuts_itself_down_is_replaced(town: Town) -> None:
+    """Which is why it is given no deadline of its own."""
+    case = launched(town, MAINTAIN, guest=False)
+    town.world.guest_shutdown(case.box.id)
+    town.world.advance(10 * MINUTE)
+    assert case.box.state == "terminated"
+    assert len(case.started) == 1
 
 
 @pytest.mark.parametrize("market", ["maintain", "asg"])
