@@ -293,7 +293,7 @@ def _steps(lease: Lease, box: Instance, owned: Holdings, now: datetime) -> list[
 
 
 def _steps_unseen(lease: Lease, instance_id: str) -> list[Step]:
-    """What saves a box that was launched and is not shown now. Of a found one nothing is known then, and nothing begun."""
+    """What saves a launched box that is not shown now. Of a found one nothing is known then."""
     if lease.is_adopted or lease.ending is None or lease.ending.on_end is not OnEnd.IMAGE:
         return []
     stops = (STOP,) if lease.request_type is RequestType.PERSISTENT else ()
