@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from chalicelib import settings as environment
 from chalicelib.gateways.aws import HURRIED, Aws
+from chalicelib.gateways.beacons import RandomBeacons
 from chalicelib.gateways.clock import SystemClock
 from chalicelib.gateways.cloudtrail import CloudTrail
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
@@ -19,7 +20,7 @@ from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.gateways.scheduler import SchedulerTimers
 from chalicelib.gateways.slack import SlackNotifier
-from chalicelib.ports import Compute, Links, NoLinks, NoTimers, Services, Timers
+from chalicelib.ports import Compute, Links, NoBeacons, NoLinks, NoTimers, Services, Timers
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def services() -> Services:
         is_dry_run=here.is_dry_run,
         timers=_timers(aws, here),
         links=_links(aws, here),
+        beacons=RandomBeacons(here.public_url) if here.public_url else NoBeacons(),
         missing=here.missing(),
     )
 

@@ -17,6 +17,8 @@ from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.creator import Caller
 from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Series
+from chalicelib.domain.guest_heartbeat import Beacon
+from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
@@ -485,6 +487,15 @@ class Store(Protocol):
 
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Keep this in place of all that was kept; of two writers the later one stands."""
+    def heard(self) -> tuple[Heard, ...]:
+        """What boxes have told of their work, one each. Raises Unavailable within a second."""
+
+    def heard_of(self, instance_id: str) -> Heard | None:
+        """What one box has told."""
+
+    def keep_heard(self, heard: Heard, *, over: Heard | None) -> None:
+        """Keep it in place of `over`, what was read before. Raises Stale where another report came first."""
+
 
     def denied_regions(self) -> Mapping[str, datetime]:
         """Regions that AWS denied, and when it last did."""
@@ -559,6 +570,34 @@ class Links(Protocol):
         """The link that makes a claim good. Raises Unavailable."""
 
     def read(self, token: str) -> Claim | None:
+class Beacons(Protocol):
+    """Where launched boxes tell of their work, and the keys that they sign with."""
+
+    @property
+    def is_configured(self) -> bool:
+        """False: boxes tell nothing."""
+
+    def new_key(self) -> str:
+        """A key for one lease, that nobody can guess."""
+
+    def of(self, lease_id: str, key: str) -> Beacon:
+        """What a box of a lease is given."""
+
+
+class NoBeacons:
+    """No address is set that a box could reach."""
+
+    is_configured = False
+
+    def new_key(self) -> str:
+        """Never asked for."""
+        raise NotImplementedError
+
+    def of(self, lease_id: str, key: str) -> Beacon:
+        """Never asked for."""
+        raise NotImplementedError
+
+
         """What a link claims, None for one that was not made here. Raises Unavailable."""
 
 
@@ -621,3 +660,4 @@ class Services:
     def patience(self, most: float) -> float:
         """How many seconds one thing may take of `most`: no more than a caller who waits has left."""
         return most if self.answer_by is None else max(min(most, self.answer_by - self.clock.elapsed()), 0)
+    beacons: Beacons = field(default_factory=NoBeacons)

@@ -51,6 +51,15 @@ class Settings:
                 }
             )
         lacking += self._links_missing()
+        if not self.public_url:
+            lacking.append(
+                {
+                    "what": "heartbeats",
+                    "why": "CURFEW_PUBLIC_URL is not set: launched boxes can't tell of their work, so that only the "
+                    "CloudWatch agent's metrics end an idle one",
+                    "fix": "deploy with the parameter PublicUrl (the EndpointURL of the stack), see docs/deploy.md",
+                }
+            )
         if self.is_dry_run:
             lacking.append(
                 {

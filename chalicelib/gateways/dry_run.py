@@ -16,6 +16,7 @@ from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import Refused
+from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
@@ -342,6 +343,17 @@ class ScratchStore:
         return self._store.learned()
 
     def learn(self, learned: Sequence[Learned]) -> None:
+        """Not kept."""
+
+    def heard(self) -> tuple[Heard, ...]:
+        """As it is."""
+        return self._store.heard()
+
+    def heard_of(self, instance_id: str) -> Heard | None:
+        """As it is."""
+        return self._store.heard_of(instance_id)
+
+    def keep_heard(self, heard: Heard, *, over: Heard | None) -> None:
         """Not kept."""
 
     def reservation_look(self) -> ReservationLook | None:

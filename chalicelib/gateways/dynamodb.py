@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 from chalicelib.gateways.dynamodb_bills import BillRecords
 from chalicelib.gateways.dynamodb_guard import GuardRecords
 from chalicelib.gateways.dynamodb_leases import LeaseRecords
+from chalicelib.gateways.dynamodb_heard import HeardRecords
 from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
 from chalicelib.gateways.dynamodb_table import Table
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 
 class DynamoStore(
-    LeaseRecords, BillRecords, GuardRecords, SettingRecords, PriceRecords, TypeRecords, TurnRecords
+    LeaseRecords, BillRecords, GuardRecords, HeardRecords, SettingRecords, PriceRecords, TypeRecords, TurnRecords
 ):
     """Implements chalicelib.ports.Store, and keeps prices. A call may raise Unavailable, after 20 s of trying."""
 

@@ -15,6 +15,8 @@ from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import NotFound, Stale
+from chalicelib.domain.heartbeats import Heard
+from chalicelib.domain.learned import Learned
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.lease import Charge, Lease, Receipt, Status
 from chalicelib.domain.money import ZERO
@@ -60,6 +62,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
         self._told: set[str] = set()
         self._outbox: dict[str, _Waiting] = {}
         self._learned: tuple[str, ...] = ()
+        self._heard: dict[str, str] = {}
         self._types: tuple[str, ...] = ()
         self._reservations = ""
         self._usage: dict[str, Usage] = {}
@@ -350,6 +353,23 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
     @call
     def learn(self, learned: Sequence[Learned]) -> None:
         self._learned = tuple(map(to_text, learned))
+    @call
+    def heard(self) -> tuple[Heard, ...]:
+        return tuple(from_text(Heard, text) for _, text in sorted(self._heard.items()))
+
+    @call
+    def heard_of(self, instance_id: str) -> Heard | None:
+        text = self._heard.get(instance_id)
+        return from_text(Heard, text) if text else None
+
+    @call
+    def keep_heard(self, heard: Heard, *, over: Heard | None) -> None:
+        known = self._heard.get(heard.instance_id)
+        count = from_text(Heard, known).counter if known else None
+        if count != (over.counter if over else None):
+            raise Stale(f"another report of {heard.instance_id} came first; nothing was kept")
+        self._heard[heard.instance_id] = to_text(heard)
+
 
     @call
     def reservation_look(self) -> ReservationLook | None:
