@@ -30,8 +30,8 @@ def main() -> int:
             calls, accidents = calls + len(result.calls), accidents + result.accidents
             wrong += len(result.findings)
             _say(f"{name}: {len(result.calls)} calls, {result.accidents} accidents, {took:.0f} s")
-            for finding in result.findings:
-                _say(f"  {finding}")
+            for line in result.lines:
+                _say(f"  {line}")
     _say(f"scenarios {len(SCENARIOS)}, calls {calls}, accidents {accidents}, wrong {wrong}")
     return 1 if wrong else 0
 

@@ -200,7 +200,9 @@ class Account:
     def _is_settled(self) -> bool:
         store = self.services.store
         leases = store.open_leases()
-        is_over = all(one.status is Status.ACTIVE and one.moving_to is None and one.timers_at for one in leases)
+        is_over = all(
+            one.status is Status.ACTIVE and one.moving_to is None and one.timers_at for one in leases
+        )
         return is_over and store.waiting_notices() == 0
 
     def end_all(self) -> None:

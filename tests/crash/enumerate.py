@@ -28,9 +28,13 @@ class Finding:
     asks_again: bool
     text: str
 
-    def __str__(self) -> str:
-        how = f"{self.accident.mode} at {self.accident.at} ({self.call})" if self.accident else "undisturbed"
-        return f"{how}{', asked again at once' if self.asks_again else ''}: {self.text}"
+    @property
+    def how(self) -> str:
+        """The accident in words."""
+        if self.accident is None:
+            return "undisturbed"
+        again = " and asked again" if self.asks_again else ""
+        return f"{self.accident.mode} at {self.accident.at} {self.call}{again}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,14 @@ class Result:
     accidents: int
     findings: tuple[Finding, ...]
 
+    @property
+    def lines(self) -> list[str]:
+        """What is wrong, each with all accidents after which it is."""
+        texts = dict.fromkeys(one.text for one in self.findings)
+        return [
+            f"{text} <- {'; '.join(one.how for one in self.findings if one.text == text)}" for text in texts
+        ]
+
 
 def enumerated(account: Account, scenario: Scenario, chooses: Chooses = lambda _: True) -> Result:
     """Run it for each accident that is chosen."""
@@ -63,17 +75,22 @@ def _all_of(account: Account, scenario: Scenario, chooses: Chooses) -> Result:
     account.start_over()
     scenario.before(account)
     calm = in_a_copy(lambda: told(account, scenario, None))
-    findings = [Finding(None, "", False, text) for text in calm.wrong]  # noqa: FBT003
+    findings = [Finding(None, "", False, text) for text in calm.wrong]
     count = 0
     for accident in accidents(calm.calls):
         if not chooses(accident):
             continue
-        for asks_again in (False, True) if accident.mode == "dies" else (accident.at % 2 == 0,):
+        for asks_again in _ways(accident):
             story = _run(account, scenario, accident, asks_again=asks_again)
             count += 1
             call = str(calm.calls[accident.at - 1]) if accident.at else "before any"
             findings += [Finding(accident, call, asks_again, text) for text in story.wrong]
     return Result(calm.calls, count, tuple(findings))
+
+
+def _ways(accident: Accident) -> tuple[bool, ...]:
+    """Whether the caller asks again at once: both where its process died."""
+    return (False, True) if accident.mode == "dies" else (accident.at % 2 == 0,)
 
 
 def _run(account: Account, scenario: Scenario, accident: Accident, *, asks_again: bool) -> Story:

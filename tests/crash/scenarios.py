@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +14,11 @@ from chalicelib.usecases import budgets
 from chalicelib.usecases.end import end_instance, end_lease, end_spot_request
 from chalicelib.usecases.extend import extend
 from chalicelib.usecases.sweep import sweep
+from localaws.onmoto import backend
 from tests.crash import truth
 from tests.crash.account import HOME, HOUR, MINUTE, Account, Process
 
+KINDS = (RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN)
 Doing = Callable[[Account, Process], Any]
 Saying = Callable[[Account], Iterator[str]]
 
@@ -87,7 +89,7 @@ def _only(account: Account) -> Lease:
 
 def launches() -> Iterator[Scenario]:
     """Every kind of launch, with capacity, without, and with some only for the second attempt."""
-    for kind in (RequestType.ONE_TIME, RequestType.PERSISTENT):
+    for kind in KINDS:
         order = {"request_type": kind}
         yield Scenario(
             name=f"launch {kind}",
@@ -144,17 +146,19 @@ def _extend(length: timedelta) -> Doing:
 def _is_held_for(account: Account) -> Iterator[str]:
     """Neither the lease, nor a timer, nor its box ends later than its hold pays for: an hour's or three hours'."""
     lease = _only(account)
-    held_for = lease.hold.compute_usd / lease.hold.hourly_usd  # a little less than hours + margin, by the storage
+    held_for = (
+        lease.hold.compute_usd / lease.hold.hourly_usd
+    )  # a little less than hours + margin, by the storage
     latest = lease.requested_at + (HOUR if held_for < Decimal("1.5") else 3 * HOUR)
     if lease.expires_at > latest:
         yield f"{lease.id} ends at {lease.expires_at}, it is held for until {latest}"
     for row in account.world.timers.rows():
         if row["state"] != "DELETED" and row["due_at"] > latest + truth.SLACK:
             yield f"{row['name']} stands at {row['due_at']}, it is held for until {latest}"
-    for box in account.alive:
-        ends = account.world.guests.shutdown_at(box)
-        if ends is not None and ends > latest + truth.SLACK:
-            yield f"{box.id} shuts down at {ends}, it is held for until {latest}"
+    for box in account.alive:  # which reads its end from its tag each minute
+        told = datetime.fromisoformat(backend.ec2_backend(HOME).tags[box.id]["curfew:expires-at"])
+        if told > latest:
+            yield f"{box.id} is told that it ends at {told}, it is held for until {latest}"
 
 
 def _is_moved(account: Account) -> Iterator[str]:
@@ -168,7 +172,7 @@ def _is_moved(account: Account) -> Iterator[str]:
 
 def extensions() -> Iterator[Scenario]:
     """Later and earlier, of what was launched and of what was found."""
-    for kind in (RequestType.ONE_TIME, RequestType.PERSISTENT):
+    for kind in KINDS:
         for way, short, long in (("later", HOUR, 3 * HOUR), ("earlier", 3 * HOUR, HOUR)):
             yield Scenario(
                 name=f"extend {kind} {way}",
@@ -259,7 +263,9 @@ def adoptions() -> Iterator[Scenario]:
     """Every way in which others start a box."""
     for market in ("on-demand", "one-time", "persistent", "asg", "maintain", "spot-fleet"):
         yield Scenario(name=f"adopt {market}", before=_found(market), act=sweeps, most=1, then=_some_run(1))
-    yield Scenario(name="adopt a fleet of 2", before=_found("maintain", 2), act=sweeps, most=2, then=_some_run(2))
+    yield Scenario(
+        name="adopt a fleet of 2", before=_found("maintain", 2), act=sweeps, most=2, then=_some_run(2)
+    )
 
 
 # Teardown
@@ -333,7 +339,7 @@ def _others_stay(kept: int) -> Saying:
 
 def teardowns() -> Iterator[Scenario]:
     """The end of each kind: by a sweep at its hour, or by a person."""
-    for kind in (RequestType.ONE_TIME, RequestType.PERSISTENT):
+    for kind in KINDS:
         yield Scenario(
             name=f"end {kind}",
             before=_at_its_end(_launched(request_type=kind)),
@@ -357,7 +363,11 @@ def teardowns() -> Iterator[Scenario]:
         )
     for market in ("on-demand", "persistent", "maintain", "asg", "spot-fleet"):
         yield Scenario(
-            name=f"end adopted {market}", before=_at_its_end(_adopted(market)), act=sweeps, most=1, then=_all_gone
+            name=f"end adopted {market}",
+            before=_at_its_end(_adopted(market)),
+            act=sweeps,
+            most=1,
+            then=_all_gone,
         )
     for market in ("maintain", "asg"):
         yield Scenario(
@@ -369,7 +379,11 @@ def teardowns() -> Iterator[Scenario]:
             meanwhile=_second_ends,
         )
     yield Scenario(
-        name="end a fleet by its id", before=_adopted("maintain", 2), act=_fleet_ends, most=2, then=_gone_if_begun
+        name="end a fleet by its id",
+        before=_adopted("maintain", 2),
+        act=_fleet_ends,
+        most=2,
+        then=_gone_if_begun,
     )
     yield Scenario(
         name="close a budget",

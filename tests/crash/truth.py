@@ -72,7 +72,9 @@ def nothing_is_armed(account: Account) -> Iterator[str]:
         ]
         if lives:
             yield f"armed fleets: {lives}"
-    groups = [(group.name, group.desired_capacity) for _, group in account.world.groups if group.desired_capacity]
+    groups = [
+        (group.name, group.desired_capacity) for _, group in account.world.groups if group.desired_capacity
+    ]
     if groups:
         yield f"armed groups: {groups}"
 
