@@ -20,6 +20,7 @@ from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.gateways.scheduler import SchedulerTimers
 from chalicelib.gateways.slack import SlackNotifier
+from chalicelib.gateways.sns import SnsNotifier
 from chalicelib.ports import Compute, Links, NoBeacons, NoLinks, NoTimers, Services, Timers
 from chalicelib.settings import Settings
 
@@ -50,7 +51,10 @@ def services() -> Services:
         bills=CostExplorerBills(aws),
         trail=CloudTrail(aws),
         store=store,
-        notifier=SlackNotifier(aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter),
+        notifier=SlackNotifier(
+            aws, url=here.slack_webhook_url, parameter=here.slack_webhook_parameter, clock=clock
+        ),
+        topic=SnsNotifier(aws, topic_arn=here.sns_topic_arn),
         ledger=ledger,
         deadman=DeadManUrl(here.deadman_url) if here.deadman_url else None,
         regions=here.regions,

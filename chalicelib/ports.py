@@ -14,6 +14,7 @@ from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BillAnswer, BilledDay, BillFailure
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.creator import Caller
 from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Series
@@ -451,11 +452,24 @@ class Store(Protocol):
         """Once any notice is due for sending take what waits, oldest first, up to one that others hold: nobody reads of
         an end before its warning. Others won't get them for `hold_for`."""
 
-    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
-        """Forget a sent notice (its id stays known, so it can't be told again), or make it due at `retry_at`."""
+    def settle_notices(self, notices: Sequence[Notice], *, sent: bool, retry_at: datetime) -> None:
+        """Forget what was sent as one message (its ids stay known, so it can't be told again), or make it due at
+        `retry_at`, all or nothing."""
 
     def waiting_notices(self) -> int:
         """How many notices have not been sent."""
+
+    def tell(self, notices: Sequence[Notice]) -> None:
+        """Put what nothing else is written with into the outbox; what is known already is left out."""
+
+    def is_told(self, notice_id: str) -> bool:
+        """Whether a notice of that id is known: it waits, or was sent in the last 40 days."""
+
+    def trouble(self) -> Trouble | None:
+        """Since when Slack fails, and why; None while it doesn't."""
+
+    def put_trouble(self, trouble: Trouble | None) -> None:
+        """Replace that; of two writers the later one stands."""
 
     def bill_turn(self) -> BillTurn | None:
         """When Cost Explorer was asked last, and how that went; None before the first time."""
@@ -622,7 +636,18 @@ class Notifier(Protocol):
         """False: notices are kept in the outbox's history and go nowhere."""
 
     def send(self, notice: Notice) -> None:
-        """Deliver one notice within a few seconds. Raises Unavailable."""
+        """Deliver one message within a few seconds, with all of its `parts`. Raises Unavailable: `status` in its `extra`
+        is HTTP's where there is one, `retry_after` the seconds that it asks to be left alone for."""
+
+
+class NoNotifier:
+    """A channel that is not set up."""
+
+    is_configured = False
+
+    def send(self, notice: Notice) -> None:
+        """Never asked for."""
+        raise NotImplementedError
 
 
 class DeadMan(Protocol):
@@ -653,6 +678,8 @@ class Services:
     is_dry_run: bool = False
     timers: Timers = field(default_factory=NoTimers)
     links: Links = field(default_factory=NoLinks)
+    topic: Notifier = field(default_factory=NoNotifier)
+    """Who is told where `notifier` is none, or fails for too long."""
     missing: tuple[Mapping[str, Any], ...] = ()
     answer_by: float | None = None
     """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     CAME_BACK = "came-back"
     BRAKE = "brake"
     KEPT = "kept"
+    DIGEST = "digest"
+    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Notice:
     offers: tuple[Purpose, ...] = ()
     offers_until: datetime | None = None
     links: tuple[Link, ...] = ()
+    parts: tuple["Notice", ...] = ()
+    """The notices that this one message tells; see domain/bundles.py."""
 
 
 def _box(lease: Lease) -> str:

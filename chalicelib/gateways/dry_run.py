@@ -14,6 +14,7 @@ from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.heartbeats import Heard
@@ -317,7 +318,21 @@ class ScratchStore:
         del now, hold_for, limit
         return ()
 
-    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
+    def settle_notices(self, notices: Sequence[Notice], *, sent: bool, retry_at: datetime) -> None:
+        """Not kept."""
+
+    def tell(self, notices: Sequence[Notice]) -> None:
+        """Nobody is told."""
+
+    def is_told(self, notice_id: str) -> bool:
+        """As it is."""
+        return self._store.is_told(notice_id)
+
+    def trouble(self) -> Trouble | None:
+        """As it is."""
+        return self._store.trouble()
+
+    def put_trouble(self, trouble: Trouble | None) -> None:
         """Not kept."""
 
     def waiting_notices(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.notices import Notice
 from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways.dynamodb_codec import Item
@@ -18,6 +19,7 @@ from chalicelib.gateways.dynamodb_table import PER_TRANSACTION, Key, Trace, Writ
 
 REMEMBERED_FOR = timedelta(days=40)
 OUTBOX = "OUTBOX"
+TROUBLE: Key = ("CHANNELS", "SLACK")
 FREE = "0"
 """Sorts before every time: claimed until then, that is by nobody."""
 LONGEST_ID = 500
@@ -39,20 +41,43 @@ class OutboxRecords(Records):
             claimed.append(replace(notice, tries=int(str(item["tries"]))))
         return tuple(claimed)
 
-    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
-        """Take a sent notice out, or make it due again; one that is gone already stays gone."""
+    def settle_notices(self, notices: Sequence[Notice], *, sent: bool, retry_at: datetime) -> None:
+        """Take sent notices out, or make them due again, in one transaction; what is gone already stays gone."""
         if sent:
-            self._table.commit([Write(operation="Delete", key=_waiting(notice))])
+            self._table.commit([Write(operation="Delete", key=_waiting(notice)) for notice in notices])
             return
-        again = Write(
-            operation="Update",
-            key=_waiting(notice),
-            update="SET due_at = :due, claimed_until = :free, tries = :tries",
-            condition="attribute_exists(pk)",
-            values={":due": codec.stamp(retry_at), ":free": FREE, ":tries": notice.tries + 1},
-            group=notice.id,
-        )
-        self._table.commit([again])
+        again = [
+            Write(
+                operation="Update",
+                key=_waiting(notice),
+                update="SET due_at = :due, claimed_until = :free, tries = :tries",
+                condition="attribute_exists(pk)",
+                values={":due": codec.stamp(retry_at), ":free": FREE, ":tries": notice.tries + 1},
+                group=notice.id,
+            )
+            for notice in notices
+        ]
+        self._table.commit(again)
+
+    def tell(self, notices: Sequence[Notice]) -> None:
+        """Put into the outbox what is not known yet."""
+        self._commit([], notices)
+
+    def is_told(self, notice_id: str) -> bool:
+        """Whether a notice of that id is known."""
+        return bool(self._table.get((f"NOTICE#{_key_part(notice_id)}", "NOTICE")))
+
+    def trouble(self) -> Trouble | None:
+        """Since when Slack fails, and why."""
+        item = self._table.get(TROUBLE)
+        return codec.read(Trouble, item) if item else None
+
+    def put_trouble(self, trouble: Trouble | None) -> None:
+        """Replace that."""
+        write = Write(operation="Delete", key=TROUBLE)
+        if trouble is not None:
+            write = Write(operation="Put", key=TROUBLE, item=codec.document(trouble))
+        self._table.commit([write])
 
     def waiting_notices(self) -> int:
         """How many have not been sent."""

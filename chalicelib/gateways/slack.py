@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -15,10 +16,24 @@ from urllib3.exceptions import HTTPError
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.notices import Notice
 from chalicelib.gateways.aws import AWS_ERRORS, Aws, code_of
+from chalicelib.gateways.clock import SystemClock
+from chalicelib.gateways.slack_blocks import to_message
+from chalicelib.ports import Clock
 
-HEADER_LIMIT = 150
-SECTION_LIMIT = 3000
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse  # urllib3 1.26, which some runtimes bring, has none
+
 TIMEOUT = urllib3.Timeout(connect=2.0, read=3.0)
+PAUSE = timedelta(seconds=1)
+TOO_MANY = 429
+LONGEST_PAUSE = 3600.0
+UNREADABLE = (400, 413)
+WHY = {
+    401: "the webhook is not known any more",
+    403: "the webhook may not post there: an admin of the workspace has restricted it, or it was revoked",
+    404: "the webhook is gone: it was revoked, or its channel was deleted",
+    410: "the webhook's channel is archived",
+}
 
 logging.getLogger("urllib3").setLevel(logging.WARNING)  # its debug lines show the path, which is the secret
 
@@ -26,8 +41,12 @@ logging.getLogger("urllib3").setLevel(logging.WARNING)  # its debug lines show t
 class SlackNotifier:
     """A Notifier for an incoming webhook, given as its URL or as the SSM parameter that holds it."""
 
-    def __init__(self, aws: Aws, *, url: str | None = None, parameter: str | None = None) -> None:
+    def __init__(
+        self, aws: Aws, *, url: str | None = None, parameter: str | None = None, clock: Clock | None = None
+    ) -> None:
         self._aws = aws
+        self._clock = clock or SystemClock()
+        self._posted_at: datetime | None = None
         self._url = url or None
         self._parameter = parameter or None
         self._http = urllib3.PoolManager(maxsize=1)
@@ -38,18 +57,44 @@ class SlackNotifier:
         return bool(self._url or self._parameter)
 
     def send(self, notice: Notice) -> None:
-        """Deliver one notice within a few seconds. Raises Unavailable."""
+        """Deliver one notice within a few seconds; as plain text where Slack can't read its blocks. Raises Unavailable:
+        `status` is Slack's, `retry_after` the seconds that it asks to be left alone for."""
+        message = to_message(notice)
+        answer = self._post(message)
+        if answer.status in UNREADABLE:
+            answer = self._post({"text": message["text"]})
+        if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP)
+            return
+        why = WHY.get(answer.status)
+        raise Unavailable(
+            f"Slack answered {answer.status}{f': {why}' if why else ''}",
+            status=answer.status,
+            **({"retry_after": _pause(answer)} if answer.status == TOO_MANY else {}),
+        )
+
+    def _post(self, message: dict[str, Any]) -> BaseHTTPResponse:
         url = self._url = self._url or self._read_url()
-        body = json.dumps(to_message(notice)).encode()
+        self._keep_pace()
         headers = {"Content-Type": "application/json; charset=utf-8"}
         try:
-            answer = self._http.request(
-                "POST", url, body=body, headers=headers, timeout=TIMEOUT, retries=False, redirect=False
+            return self._http.request(
+                "POST",
+                url,
+                body=json.dumps(message).encode(),
+                headers=headers,
+                timeout=TIMEOUT,
+                retries=False,
+                redirect=False,
             )
         except (HTTPError, ValueError, OSError) as error:
             raise Unavailable(f"Slack did not answer: {type(error).__name__}") from None
-        if not 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP)
-            raise Unavailable(f"Slack answered {answer.status}", status=answer.status)
+
+    def _keep_pace(self) -> None:
+        """Slack takes one message a second of a webhook."""
+        waited = self._clock.now() - self._posted_at if self._posted_at else PAUSE
+        if timedelta(0) <= waited < PAUSE:
+            self._clock.sleep((PAUSE - waited).total_seconds())
+        self._posted_at = self._clock.now()
 
     def _read_url(self) -> str:
         """The URL from SSM, read when it is first needed. Raises Unavailable."""
@@ -67,40 +112,7 @@ class SlackNotifier:
         return url
 
 
-def to_message(notice: Notice) -> dict[str, Any]:
-    """The notice in Slack's Block Kit, with plain text for where blocks are not shown."""
-    context = [notice.kind.value, f"{notice.at:%Y-%m-%d %H:%M} UTC"]
-    context += [f"lease {notice.lease_id}"] if notice.lease_id else []
-    blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": _fit(notice.title, HEADER_LIMIT)}}
-    ]
-    text = "\n".join(
-        [notice.title, *notice.lines] if len(_escaped(notice.title)) > HEADER_LIMIT else notice.lines
-    )
-    if text.strip():
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _fit(text, SECTION_LIMIT)}})
-    blocks.append(
-        {
-            "type": "context",
-            "elements": [{"type": "mrkdwn", "text": _fit(" · ".join(context), SECTION_LIMIT)}],
-        }
-    )
-    return {"text": _fit(notice.title, SECTION_LIMIT), "blocks": blocks}
-
-
-def _escaped(text: str) -> str:
-    """Slack's three control characters, so that a tag's value can't mention a channel."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _fit(text: str, limit: int) -> str:
-    """Escaped, and cut where it would not fit, never inside an escape."""
-    if len(_escaped(text)) <= limit:
-        return _escaped(text)
-    used, kept = 1, []
-    for char in text:
-        used += len(_escaped(char))
-        if used > limit:
-            break
-        kept.append(_escaped(char))
-    return "".join(kept) + "…"
+def _pause(answer: BaseHTTPResponse) -> float:
+    """How long Slack wants to be left alone: seconds, as it says; a second where it says nothing that is one."""
+    told = answer.headers.get("Retry-After", "")
+    return min(float(told), LONGEST_PAUSE) if told.isdigit() else 1.0

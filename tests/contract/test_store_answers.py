@@ -94,9 +94,9 @@ def test_notices_whose_answers_are_lost_are_told_once(
     claimed = dynamo_store.claim_notices(now=NOW, hold_for=MINUTE, limit=5)
     assert claimed == (notice(),)
     next_write_loses_its_answer(client)
-    dynamo_store.settle_notice(claimed[0], sent=False, retry_at=NOW)
+    dynamo_store.settle_notices(claimed, sent=False, retry_at=NOW)
     next_write_loses_its_answer(client)
-    dynamo_store.settle_notice(claimed[0], sent=True, retry_at=NOW)
+    dynamo_store.settle_notices(claimed, sent=True, retry_at=NOW)
     assert dynamo_store.waiting_notices() == 0
 
 

@@ -15,7 +15,7 @@ def claim(store: Store, *, minutes: int = 0, limit: int = 10) -> list[Notice]:
 
 def settle(store: Store, told: Notice, *, sent: bool, retry_in: timedelta = timedelta(0)) -> None:
     """What the sender reports."""
-    store.settle_notice(told, sent=sent, retry_at=NOW + retry_in)
+    store.settle_notices([told], sent=sent, retry_at=NOW + retry_in)
 
 
 def test_a_notice_is_recorded_with_what_it_tells(store: Store) -> None:

@@ -187,11 +187,12 @@ def _in_force(
 
 
 class MemoryNotifier:
-    """Keeps what it was told to send."""
+    """Keeps what it was told to send: `messages` as they came, `sent` with each of their parts alone."""
 
     def __init__(self, *, is_configured: bool = True) -> None:
         self.sent: list[Notice] = []
         self.tried: list[Notice] = []
+        self.messages: list[Notice] = []
         self.is_configured = is_configured
         self._failures = 0
 
@@ -204,4 +205,5 @@ class MemoryNotifier:
         if self._failures > 0:
             self._failures -= 1
             raise Unavailable("Slack answered 500")
-        self.sent.append(notice)
+        self.sent += notice.parts or [notice]
+        self.messages.append(notice)

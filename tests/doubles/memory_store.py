@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
+from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import NotFound, Stale
 from chalicelib.domain.heartbeats import Heard
@@ -64,6 +65,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
         self._learned: tuple[str, ...] = ()
         self._heard: dict[str, str] = {}
         self._types: tuple[str, ...] = ()
+        self._trouble: str | None = None
         self._reservations = ""
         self._usage: dict[str, Usage] = {}
 
@@ -328,11 +330,28 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
         return tuple(one.notice for one in free)
 
     @call
-    def settle_notice(self, notice: Notice, *, sent: bool, retry_at: datetime) -> None:
-        if sent:
-            self._outbox.pop(notice.id, None)
-        elif notice.id in self._outbox:
-            self._outbox[notice.id] = _Waiting(replace(notice, tries=notice.tries + 1), due_at=retry_at)
+    def settle_notices(self, notices: Sequence[Notice], *, sent: bool, retry_at: datetime) -> None:
+        for notice in notices:
+            if sent:
+                self._outbox.pop(notice.id, None)
+            elif notice.id in self._outbox:
+                self._outbox[notice.id] = _Waiting(replace(notice, tries=notice.tries + 1), due_at=retry_at)
+
+    @call
+    def tell(self, notices: Sequence[Notice]) -> None:
+        self._tell(notices)
+
+    @call
+    def is_told(self, notice_id: str) -> bool:
+        return notice_id in self._told
+
+    @call
+    def trouble(self) -> Trouble | None:
+        return from_text(Trouble, self._trouble) if self._trouble else None
+
+    @call
+    def put_trouble(self, trouble: Trouble | None) -> None:
+        self._trouble = to_text(trouble) if trouble else None
 
     @call
     def waiting_notices(self) -> int:

@@ -38,7 +38,7 @@ class Mailbox:
         """Keep it, or fail as Slack does when it is down."""
         if not self.is_open:
             raise Unavailable("the mailbox is closed")
-        self.notices.append(notice)
+        self.notices += notice.parts or [notice]
 
 
 def wired(world: World, session: Any, table: str, *, ledger: MemoryLedger, notifier: Mailbox) -> Services:
