@@ -83,7 +83,7 @@ class Mailbox:
     def send(self, notice: Notice) -> None:
         """Keep it."""
         self.recorder.reach_out()
-        self.notices.append(notice)
+        self.notices += notice.parts or [notice]
 
 
 class Process:
