@@ -23,7 +23,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.scope import in_scope
 from chalicelib.domain.shields import PROTECT_TAG, is_protected
 from chalicelib.domain.storage import Disk
-from chalicelib.domain.tracking import is_being_launched, owned_by
+from chalicelib.domain.tracking import is_awaited, owned_by
 
 OWNER_TAG = "curfew:owner"
 PROJECT_TAG = "curfew:project"
@@ -62,7 +62,7 @@ def unleased(
         for instance in sight.instances
         if not instance.is_gone
         and in_scope(instance, policy.scope)
-        and not any(owned_by(lease, instance) or is_being_launched(lease, instance) for lease in leases)
+        and not any(owned_by(lease, instance) or is_awaited(lease, instance, now) for lease in leases)
     )
 
 

@@ -26,6 +26,7 @@ DISKS_GO_WITHIN = timedelta(minutes=2)
 """EC2 deletes a box's disks when it has terminated, some seconds after it stopped running."""
 LONGEST_START = timedelta(minutes=5)
 """A later time that an event tells of `running` is not believed."""
+TAGS_SHOW_WITHIN = timedelta(minutes=2)
 ADDRESS_SHOWS_WITHIN = timedelta(minutes=5)
 """An address that shows up so soon after a start was there from the start on."""
 
@@ -67,9 +68,24 @@ def is_being_launched(lease: Lease, instance: Instance) -> bool:
     tokens = {attempt.token for attempt in lease.attempts}
     if instance.client_token in tokens or instance.tags.get(LEASE_TAG) == lease.id:
         return True
-    is_ordered = lease.order is not None and instance.type in lease.order.instance_types
     is_new = instance.launched_at is not None and instance.launched_at >= lease.requested_at
-    return is_ordered and is_new and instance.is_spot and not instance.tags
+    return is_new and _is_ordered_and_bare(lease, instance)
+
+
+def is_awaited(lease: Lease, instance: Instance, now: datetime) -> bool:
+    """Whether an instance that no lease owns may be a lease's all the same: of a launch in flight, or what its fleet
+    has started a moment ago and EC2 shows without tags, by which it is known."""
+    if is_being_launched(lease, instance):
+        return True
+    has_fleet = lease.request_type is RequestType.MAINTAIN and lease.fleet_id and lease.is_open
+    if not has_fleet or lease.region != instance.region or instance.launched_at is None:
+        return False
+    return now - instance.launched_at < TAGS_SHOW_WITHIN and _is_ordered_and_bare(lease, instance)
+
+
+def _is_ordered_and_bare(lease: Lease, instance: Instance) -> bool:
+    is_ordered = lease.order is not None and instance.type in lease.order.instance_types
+    return is_ordered and instance.is_spot and not instance.tags
 
 
 def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None) -> Lease:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from chalicelib.domain import notices
 from chalicelib.domain.adoption import adopt, adopt_at_rest
@@ -11,7 +12,7 @@ from chalicelib.domain.fleets import Fleet
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.storage import Disk, Volume
-from chalicelib.domain.tracking import is_being_launched, owned_by, track
+from chalicelib.domain.tracking import is_awaited, owned_by, track
 from chalicelib.ports import FirstSight, Services
 from chalicelib.usecases.gather import Facts, is_watched, obstacle_of
 
@@ -48,7 +49,7 @@ def record_first_sights(services: Services, facts: Facts) -> Facts:
 
 def adopt_loose(services: Services, facts: Facts) -> Adopted:
     """Adopt every box that is to be adopted. Its lease and hold are one conditional write."""
-    wanted = _still_loose(services, [box.instance for box in facts.loose if box.because is None])
+    wanted = _still_loose(services, [box.instance for box in facts.loose if box.because is None], facts.now)
     disks = _volumes(services, wanted)
     new = []
     for instance in wanted:
@@ -64,12 +65,12 @@ def adopt_loose(services: Services, facts: Facts) -> Adopted:
     return Adopted(facts=facts, lease_ids=tuple(lease.id for lease in new))
 
 
-def _still_loose(services: Services, instances: list[Instance]) -> list[Instance]:
+def _still_loose(services: Services, instances: list[Instance], now: datetime) -> list[Instance]:
     """Without what a launch or another sweep has put under a lease since the leases were read."""
     if not instances:
         return []
     leases = services.store.open_leases()
-    return [i for i in instances if not any(owned_by(one, i) or is_being_launched(one, i) for one in leases)]
+    return [i for i in instances if not any(owned_by(one, i) or is_awaited(one, i, now) for one in leases)]
 
 
 def _adopt(

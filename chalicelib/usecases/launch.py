@@ -63,9 +63,14 @@ def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
     return Quote(
         hold=terms.admission.hold,
         price_caps=_caps(order, terms.prices),
-        objections=(*terms.admission.objections, *below_market(services, order)),
+        objections=(*terms.admission.objections, *_no_market(services, order)),
         prices_as_of=min(terms.prices.origin(name, order.region).as_of for name in order.instance_types),
     )
+
+
+def _no_market(services: Services, order: LaunchOrder) -> tuple[NoCapacity, ...]:
+    """A cap below the market starts nothing; but a fleet that maintains its boxes is there, and waits for the price."""
+    return () if order.request_type is RequestType.MAINTAIN else below_market(services, order)
 
 
 def launch(

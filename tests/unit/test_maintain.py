@@ -14,8 +14,12 @@ from chalicelib.domain.money import up_to_cent
 from chalicelib.domain.plan import begin_ending
 from chalicelib.domain.steps import END_FLEET, open_steps
 from chalicelib.domain.tracking import holdings
+from chalicelib.usecases import report
 from chalicelib.usecases.end import end_instance, end_lease, end_spot_request
-from tests.builders import HOUR, REGION, TYPE, Stage, lease, minutes, sight, usd
+from chalicelib.usecases.launch import quote
+from chalicelib.web import views
+from chalicelib.web.launches import wait_until_settled
+from tests.builders import HOUR, REGION, TYPE, Stage, lease, minutes, order, sight, usd
 from tests.doubles.accidents import Crash
 from tests.doubles.memory_compute import Call
 
@@ -271,3 +275,78 @@ def test_a_fleet_that_is_too_new_to_be_known_is_deleted_all_the_same() -> None:
     unknown = sight()
     assert is_armed(started, unknown, at + HOUR)
     assert not is_armed(replace(started, request_type=RequestType.ONE_TIME), unknown, at + HOUR)
+
+
+# -- what is not seen, and what is told ----------------------------------------------------------------------------------
+
+
+def test_boxes_that_nobody_could_see_so_far_are_metered_all_the_same() -> None:
+    """While the region does not answer from the launch on, all of them are taken to run at the held price; the first
+    look says better."""
+    stage = Stage()
+    stage.compute.fail("observe", REGION, times=3)
+    launched = asked(stage)
+    stage.until(stage.clock.now() + minutes(2))
+    blind = stage.only_lease()
+    assert [run.started_at for run in blind.runs] == [launched.launched_at] * 2
+    assert blind.instance_ids == ()
+    stage.until(stage.clock.now() + minutes(1))
+    seen = stage.only_lease()
+    assert sorted(run.instance_id for run in seen.runs) == sorted(seen.instance_ids) == sorted(stage.alive)
+
+
+def test_a_box_that_shows_before_its_tags_is_no_stray() -> None:
+    """For two minutes a bare spot box of an ordered type may be the fleet's; then somebody else started it."""
+    stage = Stage()
+    launched = up(stage)
+    bare = stage.compute.start(TYPE, REGION, market="one-time")
+    stage.until(stage.clock.now() + minutes(1))
+    assert [one.id for one in stage.store.open_leases()] == [launched.id]
+    other = stage.compute.start(TYPE, REGION, market="one-time", tags={"team": "vision"})
+    stage.until(stage.clock.now() + minutes(2))
+    strays = [one.instance_ids for one in stage.store.open_leases() if one.is_adopted]
+    assert sorted(strays) == sorted([(bare,), (other,)])
+
+
+def test_a_lease_says_what_keeps_its_fleet_from_its_boxes() -> None:
+    """In EC2's words, asked only while boxes are missing; or why that is not known."""
+    stage = Stage()
+    stage.compute.ec2.no_capacity.add((REGION, TYPE))
+    launched = asked(stage)
+    told = report.lease(stage.services, launched.id)
+    assert told.fleet_problem == "launchSpecTemporarilyBlacklisted: InsufficientInstanceCapacity"
+    assert views.lease(told)["fleet_problem"] == told.fleet_problem
+    stage.compute.fail("fleet_problem")
+    assert str(report.lease(stage.services, launched.id).fleet_problem).startswith("not known: ")
+    stage.compute.ec2.no_capacity.clear()
+    stage.sweep()
+    asked_before = len([call for call in stage.compute.calls if call.operation == "fleet_problem"])
+    assert report.lease(stage.services, launched.id).fleet_problem is None
+    assert len([call for call in stage.compute.calls if call.operation == "fleet_problem"]) == asked_before
+
+
+def test_who_waits_for_a_lease_waits_for_its_first_box() -> None:
+    """It is active before that; one that gets none is answered when the time is over."""
+    stage = Stage()
+    stage.compute.ec2.no_capacity.add((REGION, TYPE))
+    launched = asked(stage)
+    began = stage.clock.elapsed()
+    wait_until_settled(stage.services, launched.id, seconds=5)
+    assert stage.clock.elapsed() - began == 5
+    stage.compute.ec2.no_capacity.clear()
+    stage.sweep()
+    began = stage.clock.elapsed()
+    wait_until_settled(stage.services, launched.id, seconds=5)
+    assert stage.clock.elapsed() == began
+
+
+def test_a_price_cap_below_the_market_is_no_objection() -> None:
+    """The fleet waits for the price, and says so."""
+    stage = Stage()
+    for zone in "abc":
+        stage.prices.set_spot(f"{REGION}{zone}", TYPE, "0.90")
+    cap = usd("0.10")
+    refused = quote(stage.services, order(max_price_usd_per_hour=cap), owner="ada")
+    assert refused.objections
+    waiting = quote(stage.services, order(max_price_usd_per_hour=cap, request_type=MAINTAIN), owner="ada")
+    assert waiting.objections == ()
