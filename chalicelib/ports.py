@@ -18,9 +18,9 @@ from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.creator import Caller
 from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Series
+from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.heartbeats import Heard
-from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
@@ -490,6 +490,15 @@ class Store(Protocol):
     def learn(self, learned: Sequence[Learned]) -> None:
         """Keep this in place of all that was kept; of two writers the later one stands."""
 
+    def heard(self) -> tuple[Heard, ...]:
+        """What boxes have told of their work, one each. Raises Unavailable within a second."""
+
+    def heard_of(self, instance_id: str) -> Heard | None:
+        """What one box has told."""
+
+    def keep_heard(self, heard: Heard, *, over: Heard | None) -> None:
+        """Keep it in place of `over`, what was read before. Raises Stale where another report came first."""
+
     def reservation_look(self) -> ReservationLook | None:
         """What the last look at capacity reservations has found; None before the first."""
 
@@ -501,15 +510,6 @@ class Store(Protocol):
 
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Keep this in place of all that was kept; of two writers the later one stands."""
-    def heard(self) -> tuple[Heard, ...]:
-        """What boxes have told of their work, one each. Raises Unavailable within a second."""
-
-    def heard_of(self, instance_id: str) -> Heard | None:
-        """What one box has told."""
-
-    def keep_heard(self, heard: Heard, *, over: Heard | None) -> None:
-        """Keep it in place of `over`, what was read before. Raises Stale where another report came first."""
-
 
     def denied_regions(self) -> Mapping[str, datetime]:
         """Regions that AWS denied, and when it last did."""
@@ -573,17 +573,6 @@ class NoTimers:
         """Not done."""
 
 
-class Links(Protocol):
-    """Links that do one thing for one lease, for whoever has them, for a time."""
-
-    @property
-    def is_configured(self) -> bool:
-        """False: warnings have none."""
-
-    def url(self, claim: Claim) -> str:
-        """The link that makes a claim good. Raises Unavailable."""
-
-    def read(self, token: str) -> Claim | None:
 class Beacons(Protocol):
     """Where launched boxes tell of their work, and the keys that they sign with."""
 
@@ -612,6 +601,17 @@ class NoBeacons:
         raise NotImplementedError
 
 
+class Links(Protocol):
+    """Links that do one thing for one lease, for whoever has them, for a time."""
+
+    @property
+    def is_configured(self) -> bool:
+        """False: warnings have none."""
+
+    def url(self, claim: Claim) -> str:
+        """The link that makes a claim good. Raises Unavailable."""
+
+    def read(self, token: str) -> Claim | None:
         """What a link claims, None for one that was not made here. Raises Unavailable."""
 
 
@@ -680,6 +680,7 @@ class Services:
     links: Links = field(default_factory=NoLinks)
     topic: Notifier = field(default_factory=NoNotifier)
     """Who is told where `notifier` is none, or fails for too long."""
+    beacons: Beacons = field(default_factory=NoBeacons)
     missing: tuple[Mapping[str, Any], ...] = ()
     answer_by: float | None = None
     """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""
@@ -687,4 +688,3 @@ class Services:
     def patience(self, most: float) -> float:
         """How many seconds one thing may take of `most`: no more than a caller who waits has left."""
         return most if self.answer_by is None else max(min(most, self.answer_by - self.clock.elapsed()), 0)
-    beacons: Beacons = field(default_factory=NoBeacons)

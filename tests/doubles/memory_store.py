@@ -17,7 +17,6 @@ from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import NotFound, Stale
 from chalicelib.domain.heartbeats import Heard
-from chalicelib.domain.learned import Learned
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.lease import Charge, Lease, Receipt, Status
 from chalicelib.domain.money import ZERO
