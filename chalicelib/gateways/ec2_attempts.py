@@ -41,7 +41,7 @@ def attempts(
 ) -> tuple[Attempt, ...]:
     """The attempts of an order, best first."""
     tags = launch_tags(order, lease_id=lease_id, owner=owner, expires_at=expires_at)
-    told = guest.user_data(order.user_data, expires_at) if ends_itself(order) else order.user_data
+    told = guest.user_data(order.user_data, expires_at if ends_itself(order) else None)
     types = sorted(dict.fromkeys(order.instance_types), key=lambda name: price_caps[name])
     if order.request_type is RequestType.PERSISTENT:
         calls = [

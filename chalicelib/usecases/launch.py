@@ -171,7 +171,8 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
             f"was launched. Ask for {image.root_gib} or more, or leave volume_gib out",
             slug="volume-too-small",
         )
-    if ends_itself(order) and guest.is_too_long(order.user_data, now + order.lasts_for):
+    deadline = now + order.lasts_for if ends_itself(order) else None
+    if guest.is_too_long(order.user_data, deadline):
         raise Refused(
             f"user_data and the part that ends the box at its time are over {guest.LIMIT_BYTES} bytes together, EC2's "
             "limit; nothing was launched. Leave more of it to a file that user_data fetches",
