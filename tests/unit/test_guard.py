@@ -159,12 +159,21 @@ def test_a_month_is_projected_at_the_rate_it_was_counted_at() -> None:
 
 
 def test_every_item_has_a_price_and_the_template_s_alarms_are_known() -> None:
-    """What stands all month is what the template makes."""
+    """Every alarm, and the metric that each scheduled sweep tells of: any other's filter writes no zeros."""
     assert {line.item for line in cost_of(Usage(), now=NOW, own=OwnBill(), boxes=0).items} == set(Item)
     template = json.loads((ROOT / ".chalice" / "resources.json").read_text())
-    kinds = [resource.get("Type") for resource in template["Resources"].values()]
+    made = template["Resources"]
+    kinds = [resource.get("Type") for resource in made.values()]
     assert kinds.count("AWS::CloudWatch::Alarm") == ALARMS
-    assert kinds.count("AWS::Logs::MetricFilter") == METRICS
+    filters = {
+        name: one["Properties"] for name, one in made.items() if one.get("Type") == "AWS::Logs::MetricFilter"
+    }
+    told_each_minute = [
+        name
+        for name, one in filters.items()
+        if name == "CompleteSweeps" or any("DefaultValue" in to for to in one["MetricTransformations"])
+    ]
+    assert len(told_each_minute) == METRICS
 
 
 def test_health_shows_the_cost_and_what_to_do_once_it_is_past_its_limit() -> None:
