@@ -72,7 +72,7 @@ class VirtualClock:
         return self._world.now.timestamp()
 
 
-@dataclass
+@dataclass(eq=False)
 class Mailbox:
     """Where people read; what a dead process sends does not arrive."""
 
