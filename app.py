@@ -12,19 +12,33 @@ from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, SQSEv
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import Stale
+from chalicelib.domain.guest_heartbeat import SIGNATURE_HEADER
 from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import SweepRecord
-from chalicelib.usecases import budgets, end, extend, health, launch, policies, quotes, report, snooze
+from chalicelib.usecases import (
+    budgets,
+    end,
+    extend,
+    health,
+    heartbeats,
+    launch,
+    policies,
+    quotes,
+    report,
+    snooze,
+)
 from chalicelib.usecases import expire as expiring
 from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
 from chalicelib.web import budgets as budget_bodies
 from chalicelib.web import events, launches, logs, metering, paging, receive, views
+from chalicelib.web import heartbeats as heartbeat_bodies
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
+from chalicelib.web.heartbeats import HeartbeatBody
 from chalicelib.web.models import (
     BudgetBody,
     ExtendBody,
@@ -259,6 +273,19 @@ def list_receipts(call: Call[NoBody, PageQuery]) -> Answer:
     """The proof of every end, newest first."""
     page = call.services.store.receipts(limit=call.query.limit, cursor=call.query.cursor)
     return Answer(body=paging.listed(page, views.receipt))
+
+
+@app.route("/heartbeats", methods=["POST"], content_types=ANY)
+@door.endpoint(body=HeartbeatBody, query=NoQuery, is_public=True)
+def hear_heartbeat(call: Call[HeartbeatBody, NoQuery]) -> Answer:
+    """What a box tells of its work, signed with its lease's key; its deadline in the answer."""
+    told = heartbeats.receive(
+        call.services,
+        heartbeat_bodies.report_of(call.body),
+        raw=call.raw,
+        signature=call.headers.get(SIGNATURE_HEADER),
+    )
+    return Answer(body=heartbeat_bodies.view(told))
 
 
 @app.route("/health", methods=["GET"], content_types=ANY)

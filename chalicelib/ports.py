@@ -167,7 +167,9 @@ class Compute(Protocol):
         valid_until: datetime,
         now: datetime,
     ) -> Iterable[Attempt]:
-        """The calls that may serve an order, best first, each with full parameters and a token of its own."""
+        beacon: Beacon | None = None,
+        """The calls that may serve an order, best first, each with full parameters and a token of its own. `beacon`:
+        what its boxes report by."""
 
     def launch(self, attempt: Attempt) -> LaunchAnswer:
         """Make one recorded call; the same attempt again gives the same answer and starts nothing new."""

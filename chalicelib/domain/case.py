@@ -67,10 +67,9 @@ class Case:
     @property
     def idle_policy(self) -> IdlePolicy:
         """The policy's idle section, tightened by the lease's own."""
-        own = self.lease.order.idle_after if self.lease and self.lease.order else None
-        if own is None or own >= self.policy.idle.after:
-            return self.policy.idle
-        return self.policy.idle.model_copy(update={"after": own})
+        return self.policy.idle.tightened(
+            self.lease.order.idle_after if self.lease and self.lease.order else None
+        )
 
     @property
     def running(self) -> tuple[Instance, ...]:

@@ -66,7 +66,9 @@ class Heard:
     beats: tuple[Beat, ...] = ()
 
 
-def believe(report: Report, *, raw: bytes, signature: str | None, lease: Lease | None, now: datetime) -> Lease:
+def believe(
+    report: Report, *, raw: bytes, signature: str | None, lease: Lease | None, now: datetime
+) -> Lease:
     """The lease that a report is of. Raises Forged, Refused; nothing tells whether a lease of that name exists."""
     key = lease.heartbeat_key if lease else None
     expected = hmac.new((key or "").encode(), raw, "sha256").hexdigest()

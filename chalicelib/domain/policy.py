@@ -70,6 +70,10 @@ class IdlePolicy(Section):
     after_launch: Length = timedelta(minutes=30)
     cpu_evidence: Literal["ignore", "use"] = "ignore"
 
+    def tightened(self, own: timedelta | None) -> Self:
+        """As a lease that waits no longer than `own` has it; it may only tighten the policy."""
+        return self if own is None or own >= self.after else self.model_copy(update={"after": own})
+
 
 class LeasePolicy(Section):
     """How long and how many."""

@@ -17,6 +17,7 @@ from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import Refused
+from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.images import ImageOrder, SavedImage
@@ -96,6 +97,7 @@ class DryRunCompute:
         expires_at: datetime,
         valid_until: datetime,
         now: datetime,
+        beacon: Beacon | None = None,
     ) -> Iterable[Attempt]:
         """What would be called."""
         return self._compute.attempts(
@@ -107,6 +109,7 @@ class DryRunCompute:
             expires_at=expires_at,
             valid_until=valid_until,
             now=now,
+            beacon=beacon,
         )
 
     def launch(self, attempt: Attempt) -> LaunchAnswer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
@@ -106,6 +107,7 @@ class Ec2Compute:
         expires_at: datetime,
         valid_until: datetime,
         now: datetime,
+        beacon: Beacon | None = None,
     ) -> Iterable[Attempt]:
         """The calls that may serve an order, best first."""
         return ec2_attempts.attempts(
@@ -117,6 +119,7 @@ class Ec2Compute:
             expires_at=expires_at,
             valid_until=valid_until,
             now=now,
+            beacon=beacon,
         )
 
     def launch(self, attempt: Attempt) -> LaunchAnswer:

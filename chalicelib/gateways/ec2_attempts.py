@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain import guest
+from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
 from chalicelib.domain.rescue import ends_itself
 from chalicelib.domain.storage import Disk
@@ -38,10 +39,11 @@ def attempts(
     expires_at: datetime,
     valid_until: datetime,
     now: datetime,
+    beacon: Beacon | None = None,
 ) -> tuple[Attempt, ...]:
     """The attempts of an order, best first."""
     tags = launch_tags(order, lease_id=lease_id, owner=owner, expires_at=expires_at)
-    told = guest.user_data(order.user_data, expires_at if ends_itself(order) else None)
+    told = guest.user_data(order.user_data, expires_at if ends_itself(order) else None, beacon)
     types = sorted(dict.fromkeys(order.instance_types), key=lambda name: price_caps[name])
     if order.request_type is RequestType.PERSISTENT:
         calls = [

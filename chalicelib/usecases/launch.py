@@ -13,6 +13,7 @@ from chalicelib.domain import guest, notices
 from chalicelib.domain.admission import Admission, admit, price_cap_usd
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale, Unavailable
+from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import MINE, newest
 from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, RequestType, Status
 from chalicelib.domain.meter import measure
@@ -263,6 +264,7 @@ def _hold(
         )
         if ends_itself(order):
             lease = replace(lease, guest_deadline=guest_end(lease))
+        lease = replace(lease, heartbeat_key=_key(services, lease))
         try:
             lease = services.store.open_lease(lease, revision=terms.revision)
         except Stale:
@@ -275,6 +277,19 @@ def _hold(
             raise refusal
         return lease, terms
     raise Stale("the budgets kept changing while the launch was admitted; nothing was launched, ask again")
+
+
+def _key(services: Services, lease: Lease) -> str | None:
+    """What its boxes sign with; none where they have nobody to tell, or no room for it beside the user data."""
+    if not services.beacons.is_configured or lease.order is None:
+        return None
+    key, own = services.beacons.new_key(), lease.order.user_data
+    has_room = not guest.is_too_long(own, lease.guest_deadline, services.beacons.of(lease.id, key))
+    return key if guest.takes_deadline(own) and has_room else None
+
+
+def _beacon(services: Services, lease: Lease) -> Beacon | None:
+    return services.beacons.of(lease.id, lease.heartbeat_key) if lease.heartbeat_key else None
 
 
 def _start(
@@ -297,6 +312,7 @@ def _start(
         expires_at=guest_end(lease),
         valid_until=valid_until,
         now=now,
+        beacon=_beacon(services, lease),
     ):
         if lease.attempts and services.clock.elapsed() >= begin_by:
             break

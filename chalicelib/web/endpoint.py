@@ -53,6 +53,8 @@ class Call(Generic[B, Q]):
     body: B
     query: Q
     headers: Mapping[str, str]
+    raw: bytes = b""
+    """The body's own bytes, for what is signed."""
 
     @property
     def owner(self) -> str:
@@ -104,6 +106,7 @@ class Door:
                         query=receive.query(request, query),
                         body=receive.body(request, body),
                         headers=request.headers,
+                        raw=receive.raw_body(request),
                     )
                     # Path parts are strings whatever a view calls them, which ParamSpec has no way to say.
                     return view(call, *args, **_readable(path))  # type: ignore[arg-type]

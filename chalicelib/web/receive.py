@@ -21,9 +21,7 @@ _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 def body(request: Request, model: type[M]) -> M:
     """The body as the model has it; no body at all is an empty object. Raises BadJson, Invalid."""
-    raw = (
-        bytes(request.raw_body or b"") if not isinstance(request.raw_body, str) else request.raw_body.encode()
-    )
+    raw = raw_body(request)
     if not raw.strip():
         return _checked(model, {})
     media_type = str(request.headers.get("content-type", "*/*")).partition(";")[0].strip().lower()
@@ -32,6 +30,11 @@ def body(request: Request, model: type[M]) -> M:
             f"the body is called {media_type}; send JSON with Content-Type: application/json"
         )
     return _checked(model, _parsed(raw))
+
+
+def raw_body(request: Request) -> bytes:
+    """The bytes of the body as they were sent."""
+    return request.raw_body.encode() if isinstance(request.raw_body, str) else bytes(request.raw_body or b"")
 
 
 def query(request: Request, model: type[M]) -> M:

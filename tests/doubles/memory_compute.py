@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import GONE, RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
@@ -230,6 +231,7 @@ class MemoryCompute:
         expires_at: datetime,
         valid_until: datetime,
         now: datetime,
+        beacon: Beacon | None = None,
     ) -> Iterable[Attempt]:
         return ec2_attempts.attempts(
             order,
@@ -240,6 +242,7 @@ class MemoryCompute:
             expires_at=expires_at,
             valid_until=valid_until,
             now=now,
+            beacon=beacon,
         )
 
     def launch(self, attempt: Attempt) -> LaunchAnswer:
