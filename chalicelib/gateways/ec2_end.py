@@ -7,6 +7,7 @@ covers both. Nothing here raises: what could not be done is an Outcome that says
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -116,9 +117,14 @@ def each(
                 middle = len(some) // 2
                 waiting += [some[middle:], some[:middle]]
                 continue
-            answers = dict.fromkeys(some, refusal(error))
+            answers = dict.fromkeys(some, _of_each(refusal(error), some))
         outcomes |= {one: answers.get(one) or Outcome(accepted=False, answer="NotAnswered") for one in some}
     return outcomes
+
+
+def _of_each(refused: Outcome, ids: list[str]) -> Outcome:
+    """What an error says of each id of a call: which of several is absent it does not tell."""
+    return refused if len(ids) == 1 else replace(refused, is_absent=False)
 
 
 def _may_be_one_id(error: BaseException) -> bool:

@@ -68,6 +68,13 @@ class TestSplitting:
         assert call.sizes == [100]
         assert {outcome.answer for outcome in outcomes.values()} == {"InternalError"}
 
+    def test_one_absent_id_makes_no_other_absent_when_there_is_no_time_to_split(self) -> None:
+        """An absent request counts as cancelled, an absent box as detached: one id's absence is not the batch's."""
+        call = FakeCall({"sir-042": aws_error("InvalidSpotInstanceRequestID.NotFound")})
+        outcomes = each(call, ["sir-041", "sir-042"], at_once=100, patience=-1)
+        assert [outcome.is_absent for outcome in outcomes.values()] == [False, False]
+        assert accepted(outcomes) == set()
+
     def test_batches_are_as_large_as_allowed(self) -> None:
         """One call for so many ids, each id once."""
         call = FakeCall({})
