@@ -223,16 +223,26 @@ def joined(leases: Sequence[Lease], loose: Iterable[Instance]) -> tuple[Lease, .
     left = [box for box in loose if not box.is_gone]
     result = []
     for lease in leases:
-        whole = {step.target for step in steps_of(lease) if step.action in WHOLE}
+        whole = [step for step in steps_of(lease) if step.action in WHOLE]
         back = [
             box
             for box in left
-            if whole and box.region == lease.region and whole & {kind.of(box) for kind in KINDS}
+            if box.region == lease.region and any(_has_started(step, box) for step in whole)
         ]
         left = [box for box in left if box not in back]
         ids = tuple(box.id for box in back)
         result.append(replace(lease, instance_ids=(*lease.instance_ids, *ids)) if ids else lease)
     return tuple(result)
+
+
+def _has_started(step: Step, box: Instance) -> bool:
+    """Whether a box comes from what a step ends as a whole. A group that was set to zero lives on: what its owner has it
+    start after that is wanted."""
+    if step.target not in {kind.of(box) for kind in KINDS} or box.managed_by or box.is_prepaid:
+        return False
+    if step.action == END_FLEET or step.done_at is None:
+        return True
+    return box.launched_at is not None and box.launched_at <= step.done_at
 
 
 def is_armed(lease: Lease, sight: Sight, now: datetime) -> bool:

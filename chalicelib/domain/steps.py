@@ -20,6 +20,8 @@ WAIT = "wait-image"
 CANCEL = "cancel-spot-request"
 TERMINATE = "terminate-instance"
 
+DRY_RUN = "dry-run"
+"""The answer of a step that was only rehearsed."""
 RESCUE = (STOP, SAVE, WAIT)
 ORDER = (
     *(LOWER_GROUP, LEAVE_GROUP, CLOSE_GROUP, SHRINK_FLEET, END_FLEET),

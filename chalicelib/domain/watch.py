@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Step
 from chalicelib.domain.shields import is_protected
-from chalicelib.domain.steps import CANCEL, CLOSE_GROUP, END_FLEET, TERMINATE
+from chalicelib.domain.steps import CANCEL, CLOSE_GROUP, DRY_RUN, END_FLEET, TERMINATE
 
 WATCHED_FOR = timedelta(hours=1)
 """For so long after its close a lease's ids are looked for. What comes later is a stray like any other."""
@@ -25,7 +25,7 @@ def came_back(closed: Lease, instance: Instance) -> bool:
     """Whether a box that no open lease owns is what a closed lease has ended, or was started by it."""
     if closed.ending is None or closed.ending.cause in LEFT_ALONE or instance.region != closed.region:
         return False
-    steps = closed.ending.steps
+    steps = [step for step in closed.ending.steps if step.answer != DRY_RUN]
     cancelled = {step.target for step in steps if step.action == CANCEL}
     terminated = {
         step.target for step in steps if step.action == TERMINATE and step.answer != SEEN_GONE

@@ -15,6 +15,7 @@ from chalicelib.domain.lease import Lease, Step
 from chalicelib.domain.steps import (
     CLOSE_GROUP,
     DISARMING,
+    DRY_RUN,
     END_FLEET,
     LEAVE_GROUP,
     LOWER_GROUP,
@@ -27,6 +28,7 @@ from chalicelib.usecases.alone import Alone, alone_in
 from chalicelib.usecases.answers import answered, save
 from chalicelib.usecases.gather import Facts
 
+TRIES_TO_LEAVE = 5
 Doing = Callable[[Services, str, Sequence[Step]], Mapping[str, Outcome]]
 
 
@@ -48,12 +50,21 @@ def _disarmed(
 ) -> list[Lease]:
     found = _recorded(services, facts, region, leases)
     for action, doing in DOINGS:
-        steps = open_steps(found, action)
+        steps = [step for step in open_steps(found, action) if not _waits(step, found)]
         if steps and (alone is None or alone.is_still_so):
             outcomes = doing(services, region, steps)
             now = services.clock.now()
             found = [answered(lease, action, outcomes, now, partial(_is_done, lease, now)) for lease in found]
     return found
+
+
+def _waits(step: Step, leases: Sequence[Lease]) -> bool:
+    """Whether a group may not be set to zero yet: Auto Scaling itself would end what has not left it, past an owner's
+    termination protection, and unsaved. What it does not let go of by then ends so all the same."""
+    if step.action != CLOSE_GROUP:
+        return False
+    leaving = [one for one in open_steps(leases, LEAVE_GROUP) if one.controller == step.target]
+    return any(one.answer != DRY_RUN and one.tried < TRIES_TO_LEAVE for one in leaving)
 
 
 def _recorded(services: Services, facts: Facts, region: str, leases: Sequence[Lease]) -> list[Lease]:

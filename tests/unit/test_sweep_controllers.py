@@ -305,3 +305,28 @@ def test_a_refused_box_does_not_keep_the_rest_of_its_fleet() -> None:
     assert stage.alive == [boxes[1]]
     assert stage.box(boxes[1]).state == "stopped"
     assert REGION in stage.told(Kind.STUCK)[0].title
+
+
+def test_what_its_owner_has_an_emptied_group_start_is_no_part_of_what_is_being_ended() -> None:
+    """A protected box keeps the lease ending for hours; a size that somebody sets meanwhile is wanted."""
+    stage = Stage()
+    box = stage.compute.start(**GROUP)
+    stage.box(box).is_protected = True
+    stage.until(at("17:05"))
+    assert (wanted(stage, GROUP), lease_of(stage, box).status) == (0, Status.ENDING)
+    new = stage.compute.start(**GROUP)
+    stage.until(at("17:10"))
+    assert stage.box(new).state == "running"
+    assert lease_of(stage, new).status is Status.ACTIVE
+
+
+def test_a_group_is_not_closed_over_a_box_that_could_not_leave_it() -> None:
+    """Auto Scaling would end it by itself: past an owner's termination protection, and unsaved."""
+    stage = Stage()
+    box = stage.compute.start(**GROUP)
+    stage.box(box).is_protected = True
+    stage.until(at("16:59"))
+    stage.compute.fail("detach", times=3, code="ResourceContention")
+    stage.until(at("17:10"))
+    assert stage.box(box).state != "terminated"
+    assert wanted(stage, GROUP) == 0

@@ -4,7 +4,8 @@ import pytest
 
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.notices import Kind
-from tests.builders import MINUTE, REGION, Stage, at, minutes, usd
+from chalicelib.usecases.end import end_spot_request
+from tests.builders import MINUTE, REGION, TYPE, Stage, at, minutes, usd
 from tests.doubles.accidents import Crash
 from tests.unit.sweep_kit import is_over, one_hour
 
@@ -181,3 +182,18 @@ def test_what_a_closed_group_is_made_to_start_later_is_a_stray() -> None:
     stage.after(MINUTE)
     assert len(stage.alive) == 1
     assert stage.told(Kind.CAME_BACK) == []
+
+
+def test_what_a_dry_run_only_said_it_would_cancel_is_nobodys_to_end() -> None:
+    """A rehearsal has ended nothing, so that nothing can come back of it."""
+    stage = Stage()
+    request = stage.request_of(stage.compute.start(market="persistent"))
+    stage.compute.ec2.no_capacity = {(REGION, TYPE)}
+    stage.compute.terminate(REGION, stage.alive)
+    stage.is_dry_run = True
+    end_spot_request(stage.services, request.id, by="admin")
+    stage.is_dry_run = False
+    stage.compute.ec2.no_capacity = set()
+    stage.until(at("09:05"))
+    assert len(stage.alive) == 1
+    assert stage.only_lease().follows is None
