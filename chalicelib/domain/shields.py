@@ -95,9 +95,18 @@ def _is_for_adoption(case: Case, finding: Finding) -> bool:
 
 
 def may_be_spared(verdict: Verdict) -> bool:
-    """Whether a tag, a start or work could still spare what is to end: idleness alone, or the adoption, asks for it."""
-    asking = [finding for finding in verdict.findings if finding.effect is Effect.END]
-    return all(one.rule == "idle" or _is_for_adoption(verdict.case, one) for one in asking)
+    """Whether a tag, a start or work could still spare what is to end: idleness alone, or the adoption, or the clock of
+    a box at rest asks for it."""
+    return all(one.rule in GENTLE or _is_for_adoption(verdict.case, one) for one in _asking(verdict))
+
+
+def can_wait(verdict: Verdict) -> bool:
+    """Whether a minute more is cheaper than an end that a look would have spared: neither an hour nor money asks."""
+    return all(one.rule in GENTLE for one in _asking(verdict))
+
+
+def _asking(verdict: Verdict) -> list[Finding]:
+    return [finding for finding in verdict.findings if finding.effect is Effect.END]
 
 
 def grace(case: Case, finding: Finding) -> str | None:

@@ -12,6 +12,7 @@ from chalicelib.domain.case import Effect, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.instance import Sight
+from chalicelib.domain.shields import can_wait
 from chalicelib.domain.tracking import holdings, track
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, obstacle_of
@@ -50,13 +51,13 @@ def look_again(services: Services, facts: Facts, verdicts: Sequence[Verdict]) ->
 
 
 def _answer(verdict: Verdict, look: Future[Verdict | None]) -> Verdict | None:
-    """What a second look says; where it failed, an end by the clock or for money goes on all the same."""
+    """What a second look says; where it failed, an end by the hour or for money goes on all the same."""
     try:
         if look.done():
             return look.result()
     except Unavailable:
         pass
-    return None if verdict.ends_for_idleness_only else verdict
+    return None if can_wait(verdict) else verdict
 
 
 def _again(services: Services, facts: Facts, verdict: Verdict) -> Verdict | None:

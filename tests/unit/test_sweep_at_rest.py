@@ -6,6 +6,7 @@ from chalicelib.domain.notices import Kind
 from chalicelib.domain.storage import Disk
 from chalicelib.usecases.end import end_instance
 from tests.builders import DAY, HOUR, MINUTE, REGION, TYPE, Stage, at, owner_budget, storage_usd, usd
+from tests.doubles.memory_compute import Call
 
 BIG = (Disk(gib=500, type="gp3"),)
 
@@ -148,3 +149,27 @@ def test_a_person_may_end_it() -> None:
     end_instance(stage.services, box, by="admin")
     stage.after(MINUTE)
     assert (stage.alive, stage.store.open_leases()) == ([], ())
+
+
+@pytest.mark.parametrize("happens", ["started", "protected", "unseen"])
+def test_a_box_at_rest_is_looked_at_again_right_before_its_clock_ends_it(happens: str) -> None:
+    """Its disk can't be brought back, and a minute more costs next to nothing."""
+    stage = Stage()
+    stage.put_policy(stopped={"end_after": "P1D"})
+    box = stopped(stage)
+    stage.sweep()
+    stage.clock.advance(DAY)
+
+    def act(when: str, call: Call) -> None:
+        if (when, call.operation) == ("before", "observe") and call.ids:
+            stage.compute.on_call = lambda *_: None
+            if happens == "started":
+                stage.box(box).state, stage.box(box).launched_at = "running", stage.clock.now()
+            elif happens == "protected":
+                stage.box(box).tags["curfew:protect"] = "2027-01-01"
+            else:
+                stage.compute.fail("observe", times=1)
+
+    stage.compute.on_call = act
+    stage.sweep()
+    assert (stage.alive, stage.ending_calls) == ([box], [])
