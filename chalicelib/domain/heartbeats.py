@@ -1,8 +1,8 @@
 """Heartbeats as they come in: whose they are, whether they are to be believed, and what is kept of them.
 
 A report is signed with its lease's key, names an instance of that lease, has a higher count than the one before and was
-sent within `WINDOW` of now: what is forged, foreign, replayed or late is refused. What is kept of a box are stretches of
-work and of silence (`Beat`); minutes of which it did not know whether it worked are neither, so they are a gap.
+sent within `WINDOW` of now: what is forged, foreign, replayed or late is refused. What is kept of a box are stretches
+of work and of silence (`Beat`); minutes of which it did not know whether it worked are neither, so they are a gap.
 """
 
 import hmac
@@ -24,7 +24,7 @@ OLDEST = timedelta(hours=5)
 KEPT_BEYOND = timedelta(hours=2)
 """So much longer than `idle.after` stretches are kept: a policy that becomes a little more patient finds them."""
 MOST_BEATS = 400
-"""Of a box that begins to work and stops each minute the oldest stretches go first; silence is not made of what is gone."""
+"""Of a box that begins to work and stops each minute the oldest stretches go first: what is gone is a gap."""
 JITTER = timedelta(seconds=55)
 """Reports take their time to come in, and the minute they come in at is not over: stretches so far apart are one."""
 WORK = frozenset("ps")
@@ -78,13 +78,13 @@ def believe(
         raise Refused(f"{lease.id} is over: nothing is kept of its boxes any more", slug="lease-over")
     if report.instance_id not in lease.instance_ids:
         raise Refused(
-            f"{report.instance_id} is not known as a box of {lease.id}; nothing was kept. A new box is, within a minute",
+            f"{report.instance_id} is not known as a box of {lease.id}; nothing was kept. A new box is in a minute",
             slug="heartbeat-foreign",
         )
     if abs(now - report.sent_at) > WINDOW:
         raise Refused(
-            f"it was sent at {report.sent_at:%Y-%m-%d %H:%M:%S} UTC by the box's clock; nothing was kept. Curfew's is in "
-            "the Date of this answer",
+            f"it was sent at {report.sent_at:%Y-%m-%d %H:%M:%S} UTC by the box's clock; nothing was kept. Curfew's "
+            "time is in the Date of this answer",
             slug="heartbeat-late",
         )
     return lease
