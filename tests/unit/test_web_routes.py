@@ -33,6 +33,7 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("GET", "/budgets/{name}"),
         ("PUT", "/budgets/{name}"),
         ("DELETE", "/budgets/{name}"),
+        ("POST", "/heartbeats"),
         ("GET", "/quotes"),
         ("GET", "/spend"),
         ("GET", "/policy"),
