@@ -236,8 +236,8 @@ def joined(leases: Sequence[Lease], loose: Iterable[Instance]) -> tuple[Lease, .
 
 
 def _has_started(step: Step, box: Instance) -> bool:
-    """Whether a box comes from what a step ends as a whole. A group that was set to zero lives on: what its owner has it
-    start after that is wanted."""
+    """Whether a box comes from what a step ends as a whole. A group that was set to zero lives on: what its owner has
+    it start after that is wanted."""
     if step.target not in {kind.of(box) for kind in KINDS} or box.managed_by or box.is_prepaid:
         return False
     if step.action == END_FLEET or step.done_at is None:
