@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from chalice.app import Chalice, CloudWatchEvent, Rate, Request, Response, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, Cron, Rate, Request, Response, SQSEvent
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import Stale
@@ -18,6 +18,7 @@ from chalicelib.domain.policy import Policy
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases import (
     budgets,
+    channels,
     end,
     extend,
     health,
@@ -28,6 +29,7 @@ from chalicelib.usecases import (
     report,
     snooze,
 )
+from chalicelib.usecases import digest as digesting
 from chalicelib.usecases import expire as expiring
 from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
@@ -37,6 +39,7 @@ from chalicelib.web import heartbeats as heartbeat_bodies
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
+from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
 from chalicelib.web.models import (
@@ -68,6 +71,17 @@ def sweep(event: CloudWatchEvent) -> Any:
     del event
     with metering.invocation(door.services):
         return _swept(sweeping.sweep(door.services(), trigger="schedule"))
+
+
+@app.schedule(Cron("0/15", "*", "*", "*", "?", "*"))
+def digest(event: CloudWatchEvent) -> Any:
+    """Tell what a day was like, once a date: looked at each quarter of an hour, which every time zone is made of."""
+    del event
+    with metering.invocation(door.services):
+        day = digesting.tell_digest(door.services())
+        if day is not None:
+            logs.line("digest", day=str(day))
+        return {"day": day and str(day)}
 
 
 @app.on_sqs_message(queue="curfew-ec2-events", name="on_ec2_event", batch_size=10)
@@ -286,6 +300,13 @@ def hear_heartbeat(call: Call[HeartbeatBody, NoQuery]) -> Answer:
         signature=call.headers.get(SIGNATURE_HEADER),
     )
     return Answer(body=heartbeat_bodies.view(told))
+
+
+@app.route("/notifications/test", methods=["POST"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery)
+def test_notifications(call: Call[NoBody, NoQuery]) -> Answer:
+    """Send a message through every channel now; per channel whether it was taken, else why not and the fix."""
+    return Answer(body={"items": plain(channels.try_channels(call.services)), "next": None})
 
 
 @app.route("/health", methods=["GET"], content_types=ANY)

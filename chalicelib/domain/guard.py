@@ -33,6 +33,7 @@ class Item(StrEnum):
     TABLE_WRITES = "dynamodb_write_units"
     SCHEDULES = "scheduler_invocations"
     QUEUE_REQUESTS = "sqs_requests"
+    TOPIC_MESSAGES = "sns_messages"
     LOG_BYTES = "log_bytes"
     METRIC_MONTHS = "custom_metric_months"
     ALARM_MONTHS = "alarm_months"
@@ -48,6 +49,7 @@ PRICES_USD: Mapping[Item, Decimal] = {
     Item.TABLE_WRITES: Decimal("0.625") / 10**6,
     Item.SCHEDULES: Decimal("1.00") / 10**6,
     Item.QUEUE_REQUESTS: Decimal("0.40") / 10**6,  # standard queue
+    Item.TOPIC_MESSAGES: (Decimal("0.50") + 20) / 10**6,  # a publish, and its mail to one subscriber
     Item.LOG_BYTES: Decimal("0.50") / 10**9,
     Item.METRIC_MONTHS: Decimal("0.30"),
     Item.ALARM_MONTHS: Decimal("0.10"),

@@ -222,8 +222,6 @@ def _deepest_key(document: Any, path: Iterable[int | str]) -> tuple[str, ...]:
 
 NOT_ENFORCED = (
     "idle.cpu_evidence",
-    "notify.time_zone",
-    "notify.digest_at",
     "scope.accounts",
 )
 """Keys that are accepted and kept, but that nothing acts on yet: GET /health lists them."""

@@ -83,6 +83,8 @@ def billed(
         yield Item.METRICS_READ, Decimal(len(params.get("MetricDataQueries", ())))
     elif service == "ce":
         yield Item.COST_EXPLORER, Decimal(1)
+    elif (service, operation) == ("sns", "Publish"):
+        yield Item.TOPIC_MESSAGES, Decimal(1)
     elif (service, operation) == ("scheduler", "CreateSchedule"):
         yield Item.SCHEDULES, Decimal(1)  # it bills when it fires, once at most
 

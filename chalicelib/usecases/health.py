@@ -12,6 +12,7 @@ from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.domain.reservations import Unused
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases.bills import bill_trouble
+from chalicelib.usecases.deliver import GIVEN_UP_AFTER
 from chalicelib.usecases.guard import guard_cost
 
 SILENT_AFTER = timedelta(minutes=5)
@@ -57,6 +58,7 @@ def health(services: Services) -> Health:
         *_no_budget(services),
         *_lacking(whole[:1]),
         *_untold(waiting),
+        *_silent_slack(services, now),
         *bill_trouble(services),
         *_too_dear(cost),
         *_unarmed(services, leases, now),
@@ -110,6 +112,21 @@ def _untold(waiting: int) -> tuple[Mapping[str, str], ...]:
             "what": "messages",
             "why": f"{waiting} messages have not been taken by Slack; they are tried again, and nothing waits for them",
             "fix": "check the webhook that CURFEW_SLACK_WEBHOOK_URL names",
+        },
+    )
+
+
+def _silent_slack(services: Services, now: datetime) -> tuple[Mapping[str, str], ...]:
+    """Slack's webhook, once it has failed for a day, or for good."""
+    trouble = services.store.trouble() if services.notifier.is_configured else None
+    if trouble is None or not (trouble.is_for_good or now - trouble.since >= GIVEN_UP_AFTER):
+        return ()
+    told = "the SNS topic is told instead" if services.topic.is_configured else "nobody is told anything"
+    return (
+        {
+            "what": "slack webhook",
+            "why": f"it fails since {trouble.since:%Y-%m-%d %H:%M} UTC ({trouble.why}): {told}",
+            "fix": 'see why, and try it: curl -X POST -H "$AUTH" $CURFEW/notifications/test',
         },
     )
 

@@ -47,6 +47,10 @@ def patterns(resource: Any) -> Iterator[str]:
         case list():
             for one in resource:
                 yield from patterns(one)
+        case {"Fn::If": [str(), *either]}:
+            yield from patterns(either)
+        case {"Ref": str(name)}:
+            yield NAMES[name]
         case {"Fn::GetAtt": [name, attribute]}:
             yield NAMES[f"{name}.{attribute}"]
         case {"Fn::Sub": str(text)}:
