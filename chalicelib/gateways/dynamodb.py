@@ -14,7 +14,7 @@
 | BILL | day | what Cost Explorer told of a day; vanishes after 14 months |
 | BILLS | TURN | when Cost Explorer was asked last, and how that went |
 | EVIDENCE | LEARNED, LEARNED#nnn | what CloudWatch last answered, 500 leases an item |
-| HEARD | instance id | what a box told of its work; vanishes 8 days after its last report |
+| HEARD | instance id | what a box told of its work; vanishes a day after its last report |
 | GUARD | month | what Curfew's own calls add up to |
 | REGIONS | DENIED | the regions that AWS denied, and when |
 | TURNS | IDLE#minute | how many idle boxes were ended in it; vanishes after a day |

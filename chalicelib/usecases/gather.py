@@ -34,6 +34,7 @@ from chalicelib.ports import Account, FirstSight, Services
 from chalicelib.usecases import list_prices
 from chalicelib.usecases.denials import Denials, recent_denials
 from chalicelib.usecases.evidence import with_evidence
+from chalicelib.usecases.heartbeats import with_beats
 
 LOOK_SECONDS, SHORTEST_LOOK_SECONDS = 6.0, 1.0
 """How long a caller who waits for an answer waits for EC2; a sweep, which nobody waits for, has the gateway's time."""
@@ -237,6 +238,7 @@ def judge(
     )
     lacking: tuple[str, ...] = ()
     if facts.only is None:
+        cases = with_beats(services, cases)
         cases, lacking = with_evidence(services, cases, ask=ask)
     loose = [_loose_case(facts, box) for box in facts.loose]
     return tuple(decide(case) for case in [*cases, *loose]), lacking
