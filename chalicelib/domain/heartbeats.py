@@ -122,7 +122,8 @@ def each_minute_from(heard: Heard, lease: Lease, *, idle: IdlePolicy, now: datet
     worked = [beat.until for beat in heard.beats if beat.is_busy]
     silent_since = max(worked, default=min(beat.since for beat in heard.beats))
     launched_at = lease.launched_at or lease.requested_at
-    return max(silent_since + idle.after, launched_at + idle.after_launch) - lead(idle) - MINUTE
+    kept_until = lease.snoozed_until or launched_at
+    return max(silent_since + idle.after, launched_at + idle.after_launch, kept_until) - lead(idle) - MINUTE
 
 
 def joined(beats: Sequence[Beat]) -> tuple[Beat, ...]:

@@ -14,8 +14,8 @@ from chalicelib.gateways.dynamodb_table import HASTE_SECONDS, Key, Write
 HEARD = "HEARD"
 PATIENCE_SECONDS = 5.0
 """The box waits for its answer, and repeats what was not answered."""
-KEPT_FOR = timedelta(days=8)
-"""After the last report: as long as a box may be stopped and its count must not be taken again."""
+KEPT_FOR = timedelta(days=1)
+"""After the last report: nothing is known of a box that is silent for so long, and no report of then is taken again."""
 
 
 class HeardRecords(Records):

@@ -1,18 +1,48 @@
 """A box tells of its work: it is checked whose, what it tells is kept, and it is told its end and when to tell again.
 
-One post costs three reads and one write of the table; AWS is not asked. It changes no lease: the sweep judges.
+A post costs three reads and one write of the table; AWS is not asked. It changes no lease: the sweep judges.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.domain.errors import Stale
-from chalicelib.domain.heartbeats import Report, believe, each_minute_from, taken
+from chalicelib.domain.case import Case
+from chalicelib.domain.due import gate
+from chalicelib.domain.errors import Stale, Unavailable
+from chalicelib.domain.heartbeats import Heard, Report, believe, each_minute_from, taken
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.rescue import guest_end
 from chalicelib.ports import Services
 
 TRIES = 3
+
+
+def with_beats(services: Services, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """The cases with what their boxes have told: one query, and none while no case is old enough to be idle. Where the
+    table does not answer it is not known what they told, which ends nothing for idleness."""
+    if not any(_matters(case) for case in cases):
+        return tuple(replace(case, expects_beats=_expects(case)) for case in cases)
+    heard: tuple[Heard, ...] | None = None
+    with suppress(Unavailable):
+        heard = services.store.heard()
+    return tuple(_told(case, heard) if _expects(case) else case for case in cases)
+
+
+def _told(case: Case, heard: Sequence[Heard] | None) -> Case:
+    if heard is None:
+        return replace(case, beats=None, expects_beats=True)
+    own = {one.instance_id: one.beats for one in heard if case.lease and one.lease_id == case.lease.id}
+    return replace(case, beats=own, expects_beats=True)
+
+
+def _expects(case: Case) -> bool:
+    return case.lease is not None and case.lease.heartbeat_key is not None
+
+
+def _matters(case: Case) -> bool:
+    return _expects(case) and bool(case.running) and case.now >= gate(case)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
