@@ -452,7 +452,8 @@ class Store(Protocol):
 
     def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
         """Once any notice is due for sending take what waits, oldest first, up to one that others hold: nobody reads of
-        an end before its warning. Others won't get them for `hold_for`."""
+        an end before its warning. Others won't get them for `hold_for`. Where more waits than `limit`, what is due goes
+        before what is not: what is refused again and again keeps nothing else waiting."""
 
     def settle_notices(self, notices: Sequence[Notice], *, sent: bool, retry_at: datetime) -> None:
         """Forget what was sent as one message (its ids stay known, so it can't be told again), or make it due at

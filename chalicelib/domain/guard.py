@@ -62,8 +62,9 @@ PAID_READS = frozenset({Item.METRICS_READ, Item.COST_EXPLORER})
 POLLS_AN_HOUR = Decimal(5 * 3600 // 20)
 """Lambda polls the queue of events with five connections of 20 s each, whether anything is in it or not."""
 ALARMS, METRICS = 5, 1
-"""How many alarms the template makes, and metrics that are told of every minute; a test compares. A metric bills by the
-hour in which anything is told (CloudWatch's price page), so those of what goes wrong cost nothing while nothing does."""
+"""How many alarms the template makes, and metrics that are told of every minute; a test compares. A metric bills in
+the hours in which it is told of (CloudWatch's price page), so those of what goes wrong cost nothing while nothing does.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

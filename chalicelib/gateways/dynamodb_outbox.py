@@ -29,12 +29,15 @@ class OutboxRecords(Records):
     """Notices on their way."""
 
     def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
-        """Once any is due take what waits, oldest first, up to one that others hold."""
+        """Once any is due take what waits, oldest first, up to one that others hold; what is due first where it is
+        more than `limit`."""
         waiting = list(self._table.query("pk = :outbox", {":outbox": OUTBOX}))
-        claimed: list[Notice] = []
-        if not any(str(item["due_at"]) <= codec.stamp(now) for item in waiting):
+        due = [item for item in waiting if str(item["due_at"]) <= codec.stamp(now)]
+        if not due:
             return ()
-        for item in waiting[:limit]:
+        later = [item for item in waiting if str(item["due_at"]) > codec.stamp(now)]
+        claimed: list[Notice] = []
+        for item in sorted([*due, *later][:limit], key=lambda one: str(one["sk"])):
             notice = codec.read(Notice, item)
             if notice.at > now or not self._claim(item, now=now, until=now + hold_for):
                 break

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.storage import Disk
-from chalicelib.gateways.aws import ACTING, READING
+from chalicelib.gateways.aws import ACTING, PROMPT, READING
 from chalicelib.gateways.ec2_observe import observe, to_instance, to_spot_request
 from localaws.world import World
 from tests.contract.compute_labs import (
@@ -39,7 +39,7 @@ class TestHoles:
 
     def test_an_image_s_other_volumes_are_known(self) -> None:
         """The root is told from the rest, and what is on the host itself is none of EBS."""
-        compute, stubber = stubbed(READING)
+        compute, stubber = stubbed(PROMPT)
         mappings = [
             {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 500, "VolumeType": "gp2"}},
             {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 45}},
@@ -81,7 +81,7 @@ class TestHoles:
         self, facts: dict[str, Any], why: str | None
     ) -> None:
         """Other systems, a marketplace's products, and what EC2 does not say."""
-        compute, stubber = stubbed(READING)
+        compute, stubber = stubbed(PROMPT)
         stubber.add_response("describe_images", {"Images": [{"ImageId": AMI.id, **facts}]})
         found = compute.image(REGION, AMI.id)
         assert found is not None
@@ -93,7 +93,7 @@ class TestHoles:
             {"VolumeSize": 45, "VolumeType": "gp3", "Iops": 6000, "Throughput": 500},
             {"VolumeSize": 45, "VolumeType": "io2", "Iops": 6000},
         ]
-        compute, stubber = stubbed(READING)
+        compute, stubber = stubbed(PROMPT)
         found = []
         for root in roots:
             image = {
@@ -122,7 +122,7 @@ class TestHoles:
         self, ebs: dict[str, Any], why: str | None
     ) -> None:
         """A type that EC2 does not tell has one: that of the dearest."""
-        compute, stubber = stubbed(READING)
+        compute, stubber = stubbed(PROMPT)
         mappings = [{"DeviceName": "/dev/sdf", "Ebs": ebs}]
         image = {"ImageId": AMI.id, "PlatformDetails": "Linux/UNIX", "BlockDeviceMappings": mappings}
         stubber.add_response("describe_images", {"Images": [image]})

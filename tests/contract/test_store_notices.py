@@ -64,6 +64,15 @@ def test_what_failed_comes_before_what_happened_since(store: Store) -> None:
     assert [one.id for one in claim(store, minutes=3)] == ["old", "new"]
 
 
+def test_what_is_refused_again_and_again_keeps_nothing_else_waiting(store: Store) -> None:
+    """However much of it there is: what is due comes first, and the rest has what room is left."""
+    store.record_sweep(sweep(), notices=[notice(f"refused{i}", at=NOW - MINUTE) for i in range(5)])
+    for told in claim(store):
+        settle(store, told, sent=False, retry_in=15 * MINUTE)
+    store.record_sweep(sweep(), notices=[notice("new")])
+    assert [one.id for one in claim(store, limit=3)] == ["refused0", "refused1", "new"]
+
+
 def test_two_senders_never_take_the_same(store: Store) -> None:
     """What one holds the other does not get, until the hold is over."""
     store.record_sweep(sweep(), notices=[notice()])

@@ -42,6 +42,11 @@ class _Waiting:
     claimed_until: datetime | None = None
 
 
+def _sent_by(waiting: _Waiting) -> str:
+    """What goes first."""
+    return stamped(waiting.notice.at, waiting.notice.id)
+
+
 class MemoryStore(MemoryBillRecords, MemoryTurns):
     """Implements chalicelib.ports.Store."""
 
@@ -315,13 +320,14 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
 
     @call
     def claim_notices(self, *, now: datetime, hold_for: timedelta, limit: int) -> tuple[Notice, ...]:
-        waiting = sorted(self._outbox.values(), key=lambda one: stamped(one.notice.at, one.notice.id))
+        waiting = sorted(self._outbox.values(), key=_sent_by)
         if not any(one.due_at <= now for one in waiting):
             return ()
+        chosen = sorted(waiting, key=lambda one: one.due_at > now)[:limit]
         free = list(
             takewhile(
                 lambda one: one.notice.at <= now and (one.claimed_until is None or one.claimed_until <= now),
-                waiting[:limit],
+                sorted(chosen, key=_sent_by),
             )
         )
         for one in free:
@@ -359,7 +365,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
     def outbox(self) -> tuple[Notice, ...]:
         """Notices not sent yet, oldest first."""
         with self._lock:
-            waiting = sorted(self._outbox.values(), key=lambda one: stamped(one.notice.at, one.notice.id))
+            waiting = sorted(self._outbox.values(), key=_sent_by)
             return tuple(one.notice for one in waiting)
 
     # What Curfew knows of itself

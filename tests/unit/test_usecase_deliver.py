@@ -208,7 +208,7 @@ def test_a_policy_put_is_in_force_with_the_next_sweep() -> None:
 
 
 def test_reports_judge_as_the_sweep_does_and_change_nothing() -> None:
-    """The lease, its box, its request and its verdict, as of now."""
+    """The lease, its box, its request, its fleet and its verdict, as of now."""
     stage = Stage()
     lease = stage.launch(lasts_for=HOUR)
     loose = stage.compute.start("p5.48xlarge")
@@ -218,8 +218,8 @@ def test_reports_judge_as_the_sweep_does_and_change_nothing() -> None:
     assert told.verdict.effect.name == "END"
     assert [box.instance.id for box in report.instances(stage.services).items] == [loose, *lease.instance_ids]
     assert report.lease(stage.services, lease.id).instances[0].id == lease.instance_ids[0]
-    (request,) = report.spot_requests(stage.services).items
-    assert request.lease is not None
-    assert report.spot_request(stage.services, request.request.id) == request
+    for request in report.spot_requests(stage.services).items:
+        assert request.lease is not None
+        assert report.spot_request(stage.services, request.request.id) == request
     assert stage.ending_calls == []
     assert stage.lease(lease.id) == lease
