@@ -639,8 +639,8 @@ class Notifier(Protocol):
         """False: notices are kept in the outbox's history and go nowhere."""
 
     def send(self, notice: Notice) -> None:
-        """Deliver one message within a few seconds, with all of its `parts`. Raises Unavailable: `status` in its `extra`
-        is HTTP's where there is one, `retry_after` the seconds that it asks to be left alone for."""
+        """Deliver one message within a few seconds, with all of its `parts`. Raises Unavailable: `status` in its
+        `extra` is HTTP's where there is one, `retry_after` the seconds that it asks to be left alone for."""
 
 
 class NoNotifier:

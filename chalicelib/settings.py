@@ -106,8 +106,8 @@ class Settings:
             {
                 "what": "links in warnings",
                 "why": f"{' and '.join(lacking)} not set: a warning can't be put off with one click",
-                "fix": "deploy with the parameters PublicUrl (the EndpointURL of the stack) and LinkSecretParameter, see "
-                "docs/deploy.md",
+                "fix": "deploy with the parameters PublicUrl (the EndpointURL of the stack) and LinkSecretParameter, "
+                "see docs/deploy.md",
             }
         ]
 

@@ -1,7 +1,7 @@
 """The daily digest: when it is due, what idle ends have saved, and how it reads.
 
-It is due at `notify.digest_at` on the clocks of `notify.time_zone`, once for each date there: the id of its notice is made
-of that date, so a clock that is set back tells nothing twice, and a time that daylight saving skips is due at once after.
+It is due at `notify.digest_at` on the clocks of `notify.time_zone`, once for each date there: the id of its notice is
+made of that date, so a clock that is set back tells nothing twice; a time that daylight saving skips is due right after.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestFacts:
-    """What a digest tells. `spent_by_day` and `dearest` are of UTC days, as a bill is; `missing`: what is not set up."""
+    """What a digest tells. `spent_by_day` and `dearest` go by UTC days, as a bill does; `missing` is not set up."""
 
     day: date
     at: datetime
@@ -74,9 +74,9 @@ def notice_id(day: date) -> str:
 
 
 def saved_by(closed: Iterable[Lease]) -> Saved:
-    """What leases that were ended for idleness would have cost had they run to their own end: what they cost an hour, times
-    what was left of their time, at most what was left of their hold. Ends by time and money save nothing by that: nobody
-    knows for how much longer those boxes would have run."""
+    """What leases that were ended for idleness would have cost had they run to their own end: what they cost an hour,
+    times what was left of their time, at most what was left of their hold. Ends by time and money count as nothing:
+    nobody knows for how much longer those boxes would have run."""
     ended = [one for one in closed if one.ending and one.ending.cause == "idle" and one.closed_at]
     return Saved(usd=sum(map(_saved, ended), ZERO), ends=len(ended))
 
@@ -99,15 +99,13 @@ def digest(facts: DigestFacts) -> Notice:
         kind=Kind.DIGEST,
         at=facts.at,
         title=f"Curfew on {facts.day:%A, %Y-%m-%d}",
-        lines=tuple(
-            [
-                *_bars(facts.spent_by_day),
-                *_dearest(facts.dearest),
-                *_open(facts),
-                *_budgets(facts.budgets),
-                *_money(facts),
-                *_missing(facts.missing),
-            ]
+        lines=(
+            *_bars(facts.spent_by_day),
+            *_dearest(facts.dearest),
+            *_open(facts),
+            *_budgets(facts.budgets),
+            *_money(facts),
+            *_missing(facts.missing),
         ),
     )
 
@@ -151,7 +149,8 @@ def _budgets(budgets: Sequence[BudgetLine]) -> list[str]:
     if not budgets:
         return []
     shown = (
-        f"  {one.name} {one.period_key}: {show(one.spent_usd)} of {show(one.limit_usd)} spent, {show(one.held_usd)} held"
+        f"  {one.name} {one.period_key}: {show(one.spent_usd)} of {show(one.limit_usd)} spent, "
+        f"{show(one.held_usd)} held"
         for one in budgets[:MOST_LISTED]
     )
     return ["", "Budgets:", *shown, *(["  and more"] if len(budgets) > MOST_LISTED else [])]
@@ -162,8 +161,7 @@ def _money(facts: DigestFacts) -> list[str]:
     would = "would have saved" if facts.is_dry_run else "saved"
     return [
         "",
-        f"In 24 h the ends of {saved.ends} idle leases {would} up to {show(saved.usd)}: what they would have cost to "
-        "the end of their time.",
+        f"In 24 h the ends of {saved.ends} idle leases {would} up to {show(saved.usd)} (to the end of their time).",
         f"Curfew itself costs {show(guard.usd)} so far in {guard.period_key}, {show(guard.projected_usd)} by its end.",
     ]
 

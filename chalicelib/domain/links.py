@@ -1,8 +1,8 @@
 """Signed links: what whoever reads a warning may do about it without a token.
 
-A link carries its claim in the open: what it is for, until when, and for which one lease. HMAC-SHA-256 under a secret that
-only Curfew has makes it; changed in any letter it is none. The claim is looked at once its signature is proven, never
-before, and the comparison takes the same time however much of it is right.
+A link carries its claim in the open: what it is for, until when, and for which one lease. HMAC-SHA-256 under a secret
+that only Curfew has makes it; changed in any letter it is none. The claim is looked at once its signature is proven,
+never before, and the comparison takes the same time however much of it is right.
 """
 
 import hmac

@@ -15,7 +15,6 @@ from chalicelib.domain.missed import URGENT_AFTER, loudness, open_steps
 from chalicelib.domain.money import show
 from chalicelib.domain.reconcile import DaySpend
 
-
 LINKS_OUTLAST_THE_END = timedelta(hours=1)
 """How long after the end it announces a warning's links work: an end may be late, and then it can still be put off."""
 

@@ -47,5 +47,7 @@ class SignedLinks:
             ) from error
         secret = (answer.get("Parameter") or {}).get("Value") or ""
         if len(secret) < LEAST_LETTERS:
-            raise Unavailable(f"SSM parameter {name} holds less than {LEAST_LETTERS} letters: no link is made")
+            raise Unavailable(
+                f"SSM parameter {name} holds less than {LEAST_LETTERS} letters: no link is made"
+            )
         return secret

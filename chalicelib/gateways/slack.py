@@ -65,12 +65,11 @@ class SlackNotifier:
             answer = self._post({"text": message["text"]})
         if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP)
             return
-        why = WHY.get(answer.status)
-        raise Unavailable(
-            f"Slack answered {answer.status}{f': {why}' if why else ''}",
-            status=answer.status,
-            **({"retry_after": _pause(answer)} if answer.status == TOO_MANY else {}),
-        )
+        why = f": {WHY[answer.status]}" if answer.status in WHY else ""
+        told = f"Slack answered {answer.status}{why}"
+        if answer.status == TOO_MANY:
+            raise Unavailable(told, status=answer.status, retry_after=_pause(answer))
+        raise Unavailable(told, status=answer.status)
 
     def _post(self, message: dict[str, Any]) -> BaseHTTPResponse:
         url = self._url = self._url or self._read_url()

@@ -30,7 +30,10 @@ def to_message(notice: Notice) -> dict[str, Any]:
     for part in notice.parts:
         blocks += [{"type": "divider"}, *_section("\n".join([part.title, *part.lines])), *_links(part)]
     blocks.append(
-        {"type": "context", "elements": [_mrkdwn(_fit(" · ".join(context), SECTION_LIMIT, shows_moments=True))]}
+        {
+            "type": "context",
+            "elements": [_mrkdwn(_fit(" · ".join(context), SECTION_LIMIT, shows_moments=True))],
+        }
     )
     return {"text": _plain(notice), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
@@ -44,7 +47,12 @@ def _section(text: str, *, is_code: bool = False) -> list[dict[str, Any]]:
     if not text.strip():
         return []
     if is_code:  # columns stand below each other
-        return [{"type": "section", "text": _mrkdwn(f"```{_fit(text.replace('`', chr(39)), SECTION_LIMIT - 6)}```")}]
+        return [
+            {
+                "type": "section",
+                "text": _mrkdwn(f"```{_fit(text.replace('`', chr(39)), SECTION_LIMIT - 6)}```"),
+            }
+        ]
     return [{"type": "section", "text": _mrkdwn(_fit(text, SECTION_LIMIT, shows_moments=True))}]
 
 
@@ -65,7 +73,7 @@ def _escaped(text: str) -> str:
 
 
 def _fit(text: str, limit: int, *, shows_moments: bool = False) -> str:
-    """Escaped, its moments as Slack's where asked, and cut where it would not fit, never inside an escape or a moment."""
+    """Escaped, its moments as Slack's where asked; cut where it would not fit, never inside an escape or a moment."""
     atoms = _atoms(text) if shows_moments else list(map(_escaped, text))
     if sum(map(len, atoms)) <= limit:
         return "".join(atoms)

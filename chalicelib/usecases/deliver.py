@@ -120,7 +120,7 @@ class _Delivery:
         try:
             self._post(channel, message)
         except Unavailable as error:
-            told = Unavailable(f"{'Slack' if is_slack else 'SNS'}: {error.detail}", **error.extra)
+            told = error.saying(f"{'Slack' if is_slack else 'SNS'}: {error.detail}")
             if error.extra.get("status") not in REFUSED_FOR_ITSELF:
                 self._down[channel] = told
             if is_slack:
@@ -151,11 +151,10 @@ class _Delivery:
         if error is not None and error.extra.get("status") in (*REFUSED_FOR_ITSELF, TOO_MANY):
             return
         known = self._trouble
-        trouble = error and Trouble(
-            since=known.since if known else self._now,
-            why=error.detail,
-            is_for_good=error.extra.get("status") in NEVER,
-        )
+        trouble: Trouble | None = None
+        if error is not None:
+            since, is_for_good = known.since if known else self._now, error.extra.get("status") in NEVER
+            trouble = Trouble(since=since, why=error.detail, is_for_good=is_for_good)
         if trouble != known:
             self._trouble = trouble
             with suppress(Unavailable):

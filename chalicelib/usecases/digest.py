@@ -46,7 +46,9 @@ def _facts(services: Services, day: date, now: datetime) -> DigestFacts:
     return DigestFacts(
         day=day,
         at=now,
-        spent_by_day={one: reconcile(one, billed.get(one), meter.get(one, {})).accelerators_usd for one in days},
+        spent_by_day={
+            one: reconcile(one, billed.get(one), meter.get(one, {})).accelerators_usd for one in days
+        },
         dearest=sorted(((one.lease, one.usd()) for one in leases), key=lambda row: (-row[1], row[0].id)),
         open_leases=open_leases,
         hourly_usd=sum((cost.hourly_usd for cost in costs.values()), ZERO),

@@ -20,8 +20,9 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A lease as its link may show it. `keeps_until`: to when using it puts an end for idleness off, None where it can't;
-    `hours_for_more`: of a PATCH that would keep the lease for all that the link names, None where its time is enough."""
+    """A lease as its link may show it. `keeps_until`: to when using it puts an end for idleness off, None where it
+    can't; `hours_for_more`: of a PATCH that would keep it for all that the link names, None where its time is enough.
+    """
 
     claim: Claim
     lease: Lease

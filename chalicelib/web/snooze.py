@@ -1,4 +1,4 @@
-"""What a warning's link answers: a page for people, the same as JSON for programs. Whatever comes from a tag is escaped."""
+"""What a warning's link answers: a page for people, the same as JSON for programs; what comes from a tag is escaped."""
 
 from collections.abc import Mapping
 from datetime import datetime
