@@ -195,15 +195,16 @@ class MemoryNotifier:
         self.messages: list[Notice] = []
         self.is_configured = is_configured
         self._failures = 0
+        self._facts: dict[str, object] = {}
 
-    def fail(self, times: int = 1) -> None:
-        """The next so many sends fail."""
-        self._failures = times
+    def fail(self, times: int = 1, **facts: object) -> None:
+        """The next so many sends fail: with this `status`, asking for this `retry_after`."""
+        self._failures, self._facts = times, facts
 
     def send(self, notice: Notice) -> None:
         self.tried.append(notice)
         if self._failures > 0:
             self._failures -= 1
-            raise Unavailable("Slack answered 500")
+            raise Unavailable(f"Slack answered {self._facts.get('status', 500)}", **self._facts)
         self.sent += notice.parts or [notice]
         self.messages.append(notice)
