@@ -8,7 +8,7 @@ import sys
 import time
 
 from tests.crash.account import opened
-from tests.crash.enumerate import enumerated
+from tests.crash.enumerate import Chooses, enumerated, share
 from tests.crash.scenarios import SCENARIOS
 
 
@@ -17,6 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make crash", description="An accident at every call of AWS.")
     parser.add_argument("--only", default="", help="scenarios whose name has this in it")
     parser.add_argument("--mode", default="", help="dies, unanswered, retried or interleaved alone")
+    parser.add_argument("--one-of", type=int, default=1, help="of so many accidents one is taken")
     options = parser.parse_args()
     logging.disable(logging.WARNING)  # Curfew tells of each failure
     calls = accidents = wrong = 0
@@ -25,7 +26,7 @@ def main() -> int:
             if options.only not in name:
                 continue
             began = time.perf_counter()
-            result = enumerated(account, scenario, lambda one: options.mode in one.mode)
+            result = enumerated(account, scenario, _chosen(name, options))
             took = time.perf_counter() - began
             calls, accidents = calls + len(result.calls), accidents + result.accidents
             wrong += len(result.findings)
@@ -34,6 +35,11 @@ def main() -> int:
                 _say(f"  {line}")
     _say(f"scenarios {len(SCENARIOS)}, calls {calls}, accidents {accidents}, wrong {wrong}")
     return 1 if wrong else 0
+
+
+def _chosen(name: str, options: argparse.Namespace) -> Chooses:
+    some = share(name, one_of=options.one_of)
+    return lambda accident, call: options.mode in accident.mode and some(accident, call)
 
 
 def _say(line: str) -> None:

@@ -189,11 +189,12 @@ class Account:
         sweep(self.services, trigger="schedule")
 
     def settle(self) -> bool:
-        """Sweep until nothing is under way; False where that never comes."""
+        """Sweep until nothing is under way, and once more; False where that never comes."""
         for _ in range(LONGEST):
             self.minute()
             if self._is_settled:
-                return True
+                self.minute()
+                return self._is_settled
         return False
 
     @property

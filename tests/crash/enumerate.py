@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from zlib import crc32
 
 from chalicelib.domain.errors import CurfewError
 from localaws.mortality import LambdaDied
@@ -46,7 +47,7 @@ class Story:
     wrong: tuple[str, ...]
 
 
-Chooses = Callable[[Accident], bool]
+Chooses = Callable[[Accident, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Result:
         ]
 
 
-def enumerated(account: Account, scenario: Scenario, chooses: Chooses = lambda _: True) -> Result:
+def enumerated(account: Account, scenario: Scenario, chooses: Chooses = lambda *_: True) -> Result:
     """Run it for each accident that is chosen."""
     return in_a_copy(lambda: _all_of(account, scenario, chooses))
 
@@ -78,14 +79,19 @@ def _all_of(account: Account, scenario: Scenario, chooses: Chooses) -> Result:
     findings = [Finding(None, "", False, text) for text in calm.wrong]
     count = 0
     for accident in accidents(calm.calls):
-        if not chooses(accident):
+        call = str(calm.calls[accident.at - 1]) if accident.at else "before any"
+        if not chooses(accident, call):
             continue
         for asks_again in _ways(accident):
             story = _run(account, scenario, accident, asks_again=asks_again)
             count += 1
-            call = str(calm.calls[accident.at - 1]) if accident.at else "before any"
             findings += [Finding(accident, call, asks_again, text) for text in story.wrong]
     return Result(calm.calls, count, tuple(findings))
+
+
+def share(name: str, *, one_of: int) -> Chooses:
+    """Every so-many-th accident of a scenario, always the same ones."""
+    return lambda accident, _: crc32(f"{name} {accident.mode} {accident.at}".encode()) % one_of == 0
 
 
 def _ways(accident: Accident) -> tuple[bool, ...]:
