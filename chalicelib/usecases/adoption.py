@@ -1,6 +1,8 @@
 """Put boxes that nobody launched through Curfew under a lease, once each, however many sweeps find them."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,6 +21,10 @@ from chalicelib.usecases.gather import Facts, is_watched, obstacle_of
 ASSUMED = (Disk(gib=100, type="gp3"),)
 """The disks of a box whose own can't be had."""
 TRIES = 10
+VOLUMES_SECONDS = 5.0
+ADOPTING_SECONDS = 5.0
+"""No adoption is begun later: each write that the table refuses is tried for 20 s, and the ends come after them."""
+REGIONS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,10 @@ def adopt_loose(services: Services, facts: Facts) -> Adopted:
     """Adopt every box that is to be adopted. Its lease and hold are one conditional write."""
     wanted = _still_loose(services, [box.instance for box in facts.loose if box.because is None], facts.now)
     disks = _volumes(services, wanted)
-    new = []
+    new, until = [], services.clock.elapsed() + ADOPTING_SECONDS
     for instance in wanted:
+        if services.clock.elapsed() > until:
+            break
         lease = _adopt(services, facts, instance, disks.get(instance.id))
         if lease:
             new.append(lease)
@@ -144,11 +152,21 @@ def _told(facts: Facts, lease: Lease) -> notices.Notice:
 
 
 def _volumes(services: Services, instances: list[Instance]) -> Mapping[str, tuple[Volume, ...]]:
-    """Their disks, for the storage part of the meter; a size that can't be had is assumed, not taken for nothing."""
-    disks: dict[str, tuple[Volume, ...]] = {}
-    for region in sorted({instance.region for instance in instances}):
-        try:
-            disks |= services.compute.volumes(region, [i.id for i in instances if i.region == region])
-        except Unavailable:
-            continue
-    return disks
+    """Their disks, for the storage part of the meter, of every region at once; a size that can't be had in time is
+    assumed, not taken for nothing."""
+    by_region: dict[str, list[str]] = {}
+    for instance in instances:
+        by_region.setdefault(instance.region, []).append(instance.id)
+    if not by_region:
+        return {}
+    pool = ThreadPoolExecutor(min(len(by_region), REGIONS_AT_ONCE), thread_name_prefix="volumes")
+    try:
+        asked = [pool.submit(services.compute.volumes, region, ids) for region, ids in by_region.items()]
+        wait(asked, timeout=services.patience(VOLUMES_SECONDS))
+        disks: dict[str, tuple[Volume, ...]] = {}
+        for answer in asked:
+            with suppress(Unavailable):
+                disks |= answer.result() if answer.done() else {}
+        return disks
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -32,6 +32,8 @@ from chalicelib.usecases.tagging import tell_guests
 from chalicelib.usecases.timers import put_all
 
 TRIES = 10
+FINISHING_SECONDS = 5.0
+"""No change is taken up later in a sweep; the next one goes on."""
 
 
 def extend(
@@ -109,9 +111,11 @@ def _extend(
 
 
 def finish_changes(services: Services, leases: Iterable[Lease]) -> None:
-    """Take up changes that a crash or a silent Scheduler left between what is held and what is armed."""
+    """Take up changes that a crash or a silent Scheduler left between what is held and what is armed, while there is
+    time."""
+    until = services.clock.elapsed() + services.patience(FINISHING_SECONDS)
     for known in leases:
-        if known.moving_to is None:
+        if known.moving_to is None or services.clock.elapsed() > until:
             continue
         lease = services.store.lease(known.id)
         if lease is not None and lease.status is Status.ACTIVE and lease.moving_to is not None:

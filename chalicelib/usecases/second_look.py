@@ -30,14 +30,16 @@ class SecondLook:
     deferred: tuple[Verdict, ...]
 
 
-def look_again(services: Services, facts: Facts, verdicts: Sequence[Verdict]) -> SecondLook:
+def look_again(
+    services: Services, facts: Facts, verdicts: Sequence[Verdict], *, patience: float = PATIENCE_SECONDS
+) -> SecondLook:
     """Decide anew on each, then count those that end for idleness alone against the minute's limit."""
     if not verdicts:
         return SecondLook((), ())
     pool = ThreadPoolExecutor(min(len(verdicts), AT_ONCE), thread_name_prefix="second-look")
     try:
         looks = [pool.submit(_again, services, facts, verdict) for verdict in verdicts]
-        wait(looks, timeout=PATIENCE_SECONDS)
+        wait(looks, timeout=services.patience(patience))
         seen = [_answer(verdict, look) for verdict, look in zip(verdicts, looks, strict=True)]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from chalicelib.domain import notices
 from chalicelib.domain.case import Finding, Verdict
@@ -38,11 +39,20 @@ from chalicelib.usecases.metering import learn
 from chalicelib.usecases.recover import recover_launches
 from chalicelib.usecases.reservations import look_for_reservations
 from chalicelib.usecases.rest import change_resting
+from chalicelib.usecases.second_look import PATIENCE_SECONDS as LOOK_AGAIN_SECONDS
 from chalicelib.usecases.second_look import look_again
 from chalicelib.usecases.tagging import tag_boxes
 from chalicelib.usecases.thresholds import tell_thresholds
 from chalicelib.usecases.types import learn_types
 from chalicelib.usecases.watch import end_what_came_back
+
+ENDS_BY_SECONDS = 48.0
+OVER_BY_SECONDS = 57.0
+"""Since a sweep's begin: regions whose ends hang are left at it by the first, and by the second everything is over.
+Its function lives 60 s; docs/limits.md has the sum."""
+LEAST_SECONDS = 4.0
+QUESTIONS_SECONDS = 10.0
+"""What the meter, prices and types may ask after the ends; with less left the next sweep asks."""
 
 
 def sweep(
@@ -65,11 +75,14 @@ def sweep(
     receipts, intent = end_what_is_due(services, facts, intent)
     facts = recover_launches(services, facts)
     facts = record_first_sights(services, facts)
-    facts = learn(services, facts)
+    services = _hasty(services, facts)
+    has_time = services.patience(QUESTIONS_SECONDS) >= QUESTIONS_SECONDS
+    facts = learn(services, facts) if has_time else facts
     _keep_what_changed(services, facts, intent, receipts)
     remember(services, verdicts, now)
-    unpriced = list_prices.renew(services, facts.leases, facts.loose, now) if only is None else ()
-    untyped = learn_types(services, facts) if only is None else ()
+    asks = only is None and has_time
+    unpriced = list_prices.renew(services, facts.leases, facts.loose, now) if asks else ()
+    untyped = learn_types(services, facts) if asks else ()
     record = replace(
         _record(services, facts, intent, receipts, trigger),
         adopted=adopted.lease_ids,
@@ -126,11 +139,31 @@ def end_what_is_due(services: Services, facts: Facts, intent: Plan) -> tuple[lis
         for lease in facts.leases
         if _is_over(facts, lease)
     ]
-    receipts = teardown.carry_out(services, facts, [lease for lease in claimed if lease])
-    again = look_again(services, facts, [verdict for verdict in intent.ends if may_be_spared(verdict)])
+    left = partial(_time_for_ends, services, facts)
+    receipts = teardown.carry_out(
+        services, facts, [lease for lease in claimed if lease], patience=left(teardown.PATIENCE_SECONDS)
+    )
+    spareable = [verdict for verdict in intent.ends if may_be_spared(verdict)]
+    again = look_again(services, facts, spareable, patience=left(LOOK_AGAIN_SECONDS))
     begun = [_begin(services, facts, verdict) for verdict in again.sure]
-    receipts += teardown.carry_out(services, facts, [lease for lease in begun if lease])
+    receipts += teardown.carry_out(
+        services, facts, [lease for lease in begun if lease], patience=left(teardown.PATIENCE_SECONDS)
+    )
     return receipts, replace(intent, deferred=(*intent.deferred, *again.deferred))
+
+
+def _time_for_ends(services: Services, facts: Facts, most: float) -> float:
+    """How long regions that hang are waited for: what answers at once always has its time, and what was done is
+    recorded before the function's own time is over."""
+    used = (services.clock.now() - facts.now).total_seconds()
+    return max(min(most, ENDS_BY_SECONDS - used), LEAST_SECONDS)
+
+
+def _hasty(services: Services, facts: Facts) -> Services:
+    """The services for what comes after the ends, which has what they have left of the function's time."""
+    left = OVER_BY_SECONDS - (services.clock.now() - facts.now).total_seconds()
+    by = services.clock.elapsed() + left
+    return replace(services, answer_by=by if services.answer_by is None else min(services.answer_by, by))
 
 
 def _begin(services: Services, facts: Facts, verdict: Verdict) -> Lease | None:

@@ -13,6 +13,7 @@ from chalicelib.domain.tracking import LEASE_TAG
 from chalicelib.usecases import report, teardown
 from chalicelib.usecases.gather import gather
 from chalicelib.usecases.health import RECENT, health
+from chalicelib.usecases.sweep import _time_for_ends
 from chalicelib.usecases.tagging import A_SWEEP
 from tests.builders import HOUR, MINUTE, SECOND, Stage, at
 from tests.contract.compute_labs import let_finish
@@ -197,3 +198,69 @@ def test_tags_that_hang_are_left_for_later() -> None:
     stage.compute.on_call = slow
     stage.sweep()
     assert len([call for call in stage.compute.calls if call.operation == "tag"]) == 2
+
+
+def test_disks_that_hang_in_many_regions_delay_no_end_by_more_than_in_one() -> None:
+    """Boxes are found in ten regions whose DescribeVolumes says nothing: all are asked at once."""
+    stage = Stage()
+    stage.compute.names = tuple(f"eu-north-{number}" for number in range(1, 11))
+    for region in stage.compute.names:
+        stage.compute.start(region=region)
+    together = threading.Barrier(len(stage.compute.names), timeout=60)
+
+    def hang(when: str, call: Call) -> None:
+        if (when, call.operation) == ("before", "volumes") and len(stage.store.open_leases()) == 0:
+            together.wait()
+
+    stage.compute.on_call = hang
+    stage.sweep()
+    assert len(stage.store.open_leases()) == len(stage.compute.names)
+
+
+def test_adoptions_that_the_table_is_slow_to_take_delay_no_end_for_long() -> None:
+    """A write is tried for 20 s: what is not begun within five is the next sweep's."""
+    stage = Stage()
+    due = stage.launch(lasts_for=HOUR)
+    stage.until(at("09:59"))
+    for _ in range(5):
+        stage.compute.start()
+    slow_writes(stage, "open_lease")
+    begun = stage.clock.now() + MINUTE
+    record = stage.after(MINUTE)
+    assert record.ended == (due.id,)
+    assert len(record.adopted) == 1
+    assert stage.clock.now() - begun < 45 * SECOND
+    stage.store.hook = lambda *_: None
+    assert len(stage.after(MINUTE).adopted) == 4
+
+
+def slow_writes(stage: Stage, method: str) -> None:
+    """Each write of a kind takes 20 s."""
+    stage.store.hook = lambda name, phase: stage.clock.sleep(20 * (name == method and phase == "before"))
+
+
+def test_ends_that_hang_leave_the_sweep_time_to_record_what_it_did() -> None:
+    """The later they begin the less they are waited for, and never too short for what answers at once."""
+    stage = Stage()
+    facts = gather(stage.services, stage.clock.now())
+    waits = {}
+    for used in (0, 30, 40, 47, 55):
+        stage.clock.at = facts.now + used * SECOND
+        waits[used] = _time_for_ends(stage.services, facts, teardown.PATIENCE_SECONDS)
+    assert waits == {0: 12, 30: 12, 40: 8, 47: 4, 55: 4}
+
+
+def test_a_sweep_that_is_late_asks_no_questions_that_can_wait() -> None:
+    """Its record is written first; volumes, list prices and types are the next sweep's."""
+    stage = Stage()
+    stage.launch(lasts_for=8 * HOUR)
+    stage.until(at("09:02"))
+    stage.compute.calls.clear()
+    stage.compute.on_call = lambda when, call: stage.clock.sleep(
+        50 * (when == "before" and call.operation == "observe")
+    )
+    stage.after(HOUR)
+    assert "volumes" not in [call.operation for call in stage.compute.calls]
+    stage.compute.on_call = lambda *_: None
+    stage.after(MINUTE)
+    assert "volumes" in [call.operation for call in stage.compute.calls]
