@@ -77,13 +77,15 @@ def aws() -> Aws:
 
 
 def test_a_notice_arrives(channel: Channel, aws: Aws) -> None:
-    """Its title as header and as plain text, its lines, its lease and time."""
+    """Its title as header and as plain text, its lines, its lease and, in each reader's own zone, its time."""
     SlackNotifier(aws, url=channel.url).send(NOTICE)
     (message,) = channel.messages
     header, section, context = message["blocks"]
     assert message["text"] == header["text"]["text"] == NOTICE.title
     assert section["text"]["text"] == "It ends at 09:40 UTC.\nIt costs $1.01 an hour."
-    assert context["elements"][0]["text"] == "warned · 2026-11-23 09:30 UTC · lease lease-1"
+    assert context["elements"][0]["text"] == (
+        "warned · <!date^1795426200^{date_short_pretty} {time}|2026-11-23 09:30 UTC> · lease lease-1"
+    )
 
 
 @pytest.mark.parametrize("status", [500, 404, 429, 302])

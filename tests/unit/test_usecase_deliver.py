@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,12 +14,18 @@ from chalicelib.usecases.health import health
 from tests.builders import HOUR, MINUTE, Stage, at, minutes, policy
 
 
-def stage_with(number: int) -> Stage:
-    """So many messages wait."""
+def stage_with(number: int, *, apart: timedelta = timedelta(0)) -> Stage:
+    """So many messages wait; more than a minute apart, each is one of its own."""
     stage = Stage()
     record = stage.sweep()
     told = [
-        Notice(id=f"n{n:02}", kind=Kind.WARNED, at=at("09:00"), title=f"message {n}") for n in range(number)
+        Notice(
+            id=f"n{n:02}",
+            kind=Kind.WARNED,
+            at=at("09:00") - apart * (number - n - 1),
+            title=f"message {n}",
+        )
+        for n in range(number)
     ]
     stage.store.record_sweep(record, notices=told)
     return stage
@@ -89,7 +96,7 @@ def test_a_message_that_is_refused_for_itself_keeps_no_other_waiting(status: int
 
 def test_nobody_who_waits_for_an_answer_waits_for_slack() -> None:
     """With no time left nothing is sent: the next sweep does."""
-    stage = stage_with(3)
+    stage = stage_with(3, apart=2 * MINUTE)
     out_of_time = replace(stage.services, answer_by=stage.clock.elapsed() - 1)
     stage.clock.advance(MINUTE)
     stage.notifier.send = lambda _: stage.clock.sleep(5)  # type: ignore[method-assign]
@@ -117,7 +124,7 @@ def test_retries_come_ever_more_rarely_and_never_stop() -> None:
 
 def test_a_slow_slack_gets_so_much_of_a_sweep_and_no_more() -> None:
     """After fifteen seconds the rest waits for the next one; nothing is lost or doubled."""
-    stage = stage_with(10)
+    stage = stage_with(10, apart=2 * MINUTE)
     send = stage.notifier.send
 
     def slowly(notice: Notice) -> None:
@@ -179,7 +186,7 @@ def test_health_names_what_is_missing() -> None:
     assert told.missing[0]["what"] == "a budget"
     assert (told.mode, told.armed) == ("dry-run", False)
     assert set(told.regions.values()) == {"ok"}
-    assert "notify.time_zone" in told.not_enforced
+    assert "scope.accounts" in told.not_enforced
     stage.clock.advance(MINUTE)
     stage.compute.fail("observe", "us-west-2", times=9)
     stage.until(at("09:08"))
