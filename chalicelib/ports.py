@@ -16,15 +16,16 @@ from chalicelib.domain.bills import BillAnswer, BilledDay, BillFailure
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.creator import Caller
-from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
+from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.links import Claim
+from chalicelib.domain.metrics import Dimensions, Metric
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
@@ -166,8 +167,8 @@ class Compute(Protocol):
         expires_at: datetime,
         valid_until: datetime,
         now: datetime,
-    ) -> Iterable[Attempt]:
         beacon: Beacon | None = None,
+    ) -> Iterable[Attempt]:
         """The calls that may serve an order, best first, each with full parameters and a token of its own. `beacon`:
         what its boxes report by."""
 
@@ -238,8 +239,18 @@ class Metrics(Protocol):
     def gpu_use(
         self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
     ) -> Mapping[str, tuple[Series, ...]]:
-        """The GPU duty cycle of each instance, highest per period: no series where it has no such metric, no entry
-        where CloudWatch did not say. Raises Unavailable where it said nothing at all."""
+        """The GPU duty cycle of each instance, highest per period, as its agent aggregates it: no series where it has no
+        such metric, no entry where CloudWatch did not say. Raises Unavailable where it said nothing at all."""
+
+    def read(
+        self, region: str, wanted: Collection[Metric], *, since: datetime, until: datetime
+    ) -> Mapping[Metric, tuple[tuple[datetime, float], ...]]:
+        """The samples of each metric: none where it has none, no entry where CloudWatch did not say. Raises Unavailable
+        where it said nothing at all."""
+
+    def list_gpus(self, region: str) -> tuple[Dimensions, ...]:
+        """The dimensions of every GPU metric that had samples in the last three hours; a new one may be missing for 15
+        minutes. Raises Unavailable."""
 
     def network_out(
         self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime

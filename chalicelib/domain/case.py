@@ -10,6 +10,7 @@ from chalicelib.domain.brake import Fight
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.evidence import Beat, Evidence
 from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.money import ZERO
@@ -61,6 +62,8 @@ class Case:
     fight: Fight | None = None
     beats: Mapping[str, tuple[Beat, ...]] | None = field(default_factory=dict)
     """What each of its boxes has told of itself, by instance id. None: that could not be read, so nothing is idle."""
+    learned: Learned | None = None
+    """What CloudWatch has said of it, now or when it was last asked."""
     expects_beats: bool = False
     """Its boxes carry the script that posts heartbeats."""
 

@@ -6,7 +6,6 @@ What is known of the past stays true, so forgetting it costs a question and neve
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -21,7 +20,9 @@ from chalicelib.domain.evidence import (
     SHORTEST_WINDOW,
     Evidence,
     Series,
+    Use,
 )
+from chalicelib.domain.learned import Learned
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import ends_at
 from chalicelib.domain.policy import IdlePolicy
@@ -35,15 +36,6 @@ STEP = timedelta(seconds=30)
 FAR_HOURS = 24 * 3650
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
-    """What CloudWatch last answered about a lease, and what the answer rests on (`basis`)."""
-
-    lease_id: str
-    basis: str
-    evidence: Evidence
-
-
 def basis(case: Case) -> str:
     """What an answer rests on: the boxes that run, since when, and what the policy calls idle. Any change voids it."""
     boxes = sorted(f"{box.id} {box.launched_at}" for box in case.running)
@@ -55,12 +47,33 @@ def recalled(case: Case, learned: Learned | None) -> Evidence | None:
     return learned.evidence if learned and learned.basis == basis(case) else None
 
 
-def is_due(case: Case, known: Evidence | None) -> bool:
-    """Whether idleness could change the verdict now. While a warning stands every minute counts: work takes it back."""
+def is_due(case: Case, known: Evidence | None, told: Sequence[Evidence] = ()) -> bool:
+    """Whether CloudWatch could change the verdict now; `told` is what each box says itself, which costs nothing.
+
+    While a warning stands every minute counts: work takes it back. Work that a box has told of rules a warning out; where
+    one is silent for long enough CloudWatch is asked before anybody believes it.
+    """
     if case.now < gate(case):
         return False
-    is_warned = case.lease is not None and "idle" in case.lease.warned_at
-    return is_warned or known is None or known.due_at is None or known.due_at <= case.now
+    if case.lease is not None and "idle" in case.lease.warned_at:
+        return True
+    if any(has_worked_lately(case, one) for one in told):
+        return False
+    if known is None or known.due_at is None or known.due_at <= case.now:
+        return True
+    wait = case.idle_policy.after - lead(case.idle_policy)
+    is_long = any(one.since and one.use is Use.IDLE and case.now >= one.since + wait for one in told)
+    return is_long and not has_worked_lately(case, known)
+
+
+def has_worked_lately(case: Case, seen: Evidence) -> bool:
+    """Whether work that was seen rules a warning out, whatever else is known."""
+    return case.now < warnable_at(case.idle_policy, seen, case.now)
+
+
+def warnable_at(idle: IdlePolicy, seen: Evidence, now: datetime) -> datetime:
+    """The earliest warning that the last work seen allows."""
+    return seen.worked_at + idle.after - lead(idle) if seen.worked_at else now
 
 
 def gate(case: Case) -> datetime:

@@ -25,6 +25,7 @@ class Item(StrEnum):
     """What AWS bills a guard for, each with its unit."""
 
     METRICS_READ = "cloudwatch_metrics_read"
+    METRICS_LISTED = "cloudwatch_list_requests"
     COST_EXPLORER = "cost_explorer_requests"
     LAMBDA_REQUESTS = "lambda_requests"
     LAMBDA_GB_SECONDS = "lambda_gb_seconds"
@@ -41,6 +42,7 @@ class Item(StrEnum):
 
 PRICES_USD: Mapping[Item, Decimal] = {
     Item.METRICS_READ: Decimal("0.01") / 1000,
+    Item.METRICS_LISTED: Decimal("0.01") / 1000,  # a request, of up to 500 metrics
     Item.COST_EXPLORER: Decimal("0.01"),
     Item.LAMBDA_REQUESTS: Decimal("0.20") / 10**6,
     Item.LAMBDA_GB_SECONDS: Decimal("0.0000133334"),  # arm64
@@ -56,7 +58,7 @@ PRICES_USD: Mapping[Item, Decimal] = {
 }
 """Dollars a unit. Sources: the price pages of each service."""
 
-PAID_READS = frozenset({Item.METRICS_READ, Item.COST_EXPLORER})
+PAID_READS = frozenset({Item.METRICS_READ, Item.METRICS_LISTED, Item.COST_EXPLORER})
 """What is asked only when it is due; see domain/due.py."""
 
 POLLS_AN_HOUR = Decimal(5 * 3600 // 20)

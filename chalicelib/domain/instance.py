@@ -37,6 +37,7 @@ class Instance:
     image_id: str | None = None
     key_name: str | None = None
     public_ip: str | None = None
+    private_dns: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     was_interrupted: bool = False
     """EC2 took it back: that is why it does not run."""

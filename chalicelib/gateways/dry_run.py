@@ -15,13 +15,13 @@ from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
-from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import Refused
+from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.heartbeats import Heard
-from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
+from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt, Status
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.policy import Policy

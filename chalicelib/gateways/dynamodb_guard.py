@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
 
-from chalicelib.domain.due import Learned
 from chalicelib.domain.guard import Item as Counted
 from chalicelib.domain.guard import Usage
+from chalicelib.domain.learned import Learned
 from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways.dynamodb_records import Records
 from chalicelib.gateways.dynamodb_table import HASTE_SECONDS, Key, Write

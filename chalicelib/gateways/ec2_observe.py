@@ -156,6 +156,7 @@ def to_instance(raw: Mapping[str, Any], region: str) -> Instance:
         image_id=raw.get("ImageId"),
         key_name=raw.get("KeyName"),
         public_ip=raw.get("PublicIpAddress"),
+        private_dns=raw.get("PrivateDnsName") or None,
         tags=tags,
         was_interrupted=_at(raw, "StateReason", "Code") in INTERRUPTIONS,
         volumes=_volumes(raw),

@@ -81,6 +81,8 @@ def billed(
         return
     elif (service, operation) == ("cloudwatch", "GetMetricData"):
         yield Item.METRICS_READ, Decimal(len(params.get("MetricDataQueries", ())))
+    elif (service, operation) == ("cloudwatch", "ListMetrics"):
+        yield Item.METRICS_LISTED, Decimal(1)
     elif service == "ce":
         yield Item.COST_EXPLORER, Decimal(1)
     elif (service, operation) == ("sns", "Publish"):

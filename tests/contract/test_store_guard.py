@@ -6,9 +6,9 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from chalicelib.domain.due import Learned
 from chalicelib.domain.evidence import Evidence, Use, unknown
 from chalicelib.domain.guard import Item, Usage
+from chalicelib.domain.learned import Learned
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.dynamodb_codec import to_text
 from chalicelib.gateways.dynamodb_guard import EVIDENCE, PER_ITEM

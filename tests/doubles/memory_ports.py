@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
+from chalicelib.domain.metrics import GPU_METRIC, Dimensions, Metric
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.prices import ListPrices, PriceBook, region_of
 
@@ -51,7 +52,11 @@ class MemoryMetrics:
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         self.failing: set[str] = set()
+        self.failing_lists: set[str] = set()
+        self.read_calls: list[tuple[str, tuple[Metric, ...]]] = []
+        self.listings: list[str] = []
         self._samples: dict[str, dict[datetime, float]] = {}
+        self._metrics: dict[Metric, dict[datetime, float]] = {}
         self._sent: dict[str, list[tuple[datetime, int]]] = {}
         self.asked_what_was_sent: list[tuple[str, tuple[str, ...], datetime, datetime]] = []
 
@@ -99,6 +104,30 @@ class MemoryMetrics:
         return {
             one: (Series(source="GPU", samples=samples),) if samples else () for one, samples in found.items()
         }
+
+    def load_metric(self, metric: Metric, values: Iterable[float], *, since: datetime) -> None:
+        """Samples of any metric, one a period."""
+        known = self._metrics.setdefault(metric, {})
+        known.update({since + n * metric.period: value for n, value in enumerate(values)})
+
+    def read(
+        self, region: str, wanted: Collection[Metric], *, since: datetime, until: datetime
+    ) -> Mapping[Metric, tuple[tuple[datetime, float], ...]]:
+        self.read_calls.append((region, tuple(wanted)))
+        if region in self.failing:
+            raise Unavailable(f"CloudWatch in {region}: InternalServiceFault")
+        return {
+            one: tuple(
+                (at, value) for at, value in sorted(self._metrics.get(one, {}).items()) if since <= at < until
+            )
+            for one in wanted
+        }
+
+    def list_gpus(self, region: str) -> tuple[Dimensions, ...]:
+        self.listings.append(region)
+        if region in self.failing or region in self.failing_lists:
+            raise Unavailable(f"CloudWatch in {region}: InternalServiceFault")
+        return tuple(one.dimensions for one in self._metrics if one.name == GPU_METRIC)
 
     def send(self, instance_id: str, sent_bytes: int, *, at: datetime) -> None:
         """An instance sends so much to somewhere."""

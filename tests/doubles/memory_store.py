@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
-from chalicelib.domain.due import Learned
 from chalicelib.domain.errors import NotFound, Stale
-from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.guard import Item, Usage
+from chalicelib.domain.heartbeats import Heard
+from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Charge, Lease, Receipt, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.notices import Notice
@@ -67,9 +67,9 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
         self._told: set[str] = set()
         self._outbox: dict[str, _Waiting] = {}
         self._learned: tuple[str, ...] = ()
-        self._heard: dict[str, str] = {}
         self._types: tuple[str, ...] = ()
         self._trouble: str | None = None
+        self._heard: dict[str, str] = {}
         self._reservations = ""
         self._usage: dict[str, Usage] = {}
 
@@ -377,6 +377,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
     @call
     def learn(self, learned: Sequence[Learned]) -> None:
         self._learned = tuple(map(to_text, learned))
+
     @call
     def heard(self) -> tuple[Heard, ...]:
         return tuple(from_text(Heard, text) for _, text in sorted(self._heard.items()))
@@ -393,7 +394,6 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
         if count != (over.counter if over else None):
             raise Stale(f"another report of {heard.instance_id} came first; nothing was kept")
         self._heard[heard.instance_id] = to_text(heard)
-
 
     @call
     def reservation_look(self) -> ReservationLook | None:

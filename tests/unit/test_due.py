@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.case import Effect, Verdict
 from chalicelib.domain.decide import decide
-from chalicelib.domain.due import LATE_SAMPLES, Learned
+from chalicelib.domain.due import LATE_SAMPLES
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Evidence, Series, Use
+from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Charge, Lease
 from chalicelib.domain.meter import Cost
+from chalicelib.domain.metrics import Dimensions
 from chalicelib.domain.plan import plan
 from chalicelib.domain.policy import Policy
 from chalicelib.usecases import report
@@ -75,6 +77,11 @@ class Trace:
             (t, gpu) for t, gpu, shown_at in self.samples if since <= t < until and shown_at <= self.clock
         )
         return dict.fromkeys(instance_ids, (Series(source="GPU", samples=seen),) if seen else ())
+
+
+    def list_gpus(self, region: str) -> tuple[Dimensions, ...]:
+        del region
+        return ()
 
 
 @dataclass
