@@ -44,6 +44,11 @@ def deliver(services: Services) -> str | None:
     return delivery.failure
 
 
+def _pause(tries: int) -> timedelta:
+    """Twice as long after each try, up to a bound: also after thousands of them, when no timedelta holds the power."""
+    return min(timedelta(minutes=1) * 2 ** min(tries, LONGEST_WAIT // timedelta(minutes=1)), LONGEST_WAIT)
+
+
 def _signed(services: Services, notice: Notice) -> Notice:
     """With the links that it offers; without, where they can't be made: a warning does not wait for them."""
     until, lease_id = notice.offers_until, notice.lease_id
@@ -83,8 +88,7 @@ class _Delivery:
             return
         if error is not None:
             self.failure = self.failure or error.detail
-        tries = max(notice.tries for notice in group)
-        wait = max(min(timedelta(minutes=1) * 2**tries, LONGEST_WAIT), self._retry_after)
+        wait = max(_pause(max(notice.tries for notice in group)), self._retry_after)
         self._services.store.settle_notices(group, sent=error is None, retry_at=self._now + wait)
 
     def _send(self, group: tuple[Notice, ...]) -> Unavailable | None:
