@@ -9,6 +9,8 @@ TOKEN ?= local-admin-token
 WORKERS ?= auto
 SEED ?= 1
 DAYS ?= 2
+ONLY ?=
+SHARE ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +18,7 @@ READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
 OLDEST := $(VENV)/oldest-boto3
 
-.PHONY: help setup demo serve test simulate bench check docs package test-oldest-boto3 clean
+.PHONY: help setup demo serve test simulate crash bench check docs package test-oldest-boto3 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +39,9 @@ test: setup ## the whole test suite (ARGS="-k idle" narrows it)
 
 simulate: setup ## the promise over virtual days of chance and faults (SEED, DAYS), and over real data in CURFEW_DATA_DIR
 	@$(BIN)/python -m tests.simulation --seed $(SEED) --days $(DAYS)
+
+crash: setup ## an accident at every call of AWS that a launch, a PATCH, an adoption or an end makes (ONLY="end one-time", SHARE=4: every fourth)
+	@$(BIN)/python -m tests.crash --only "$(ONLY)" --one-of $(SHARE)
 
 bench: setup ## what Curfew itself costs a month, counted on a simulated AWS, and its meter beside the bill (SEED)
 	@$(BIN)/python -m tests.simulation.bench --seed $(SEED)
