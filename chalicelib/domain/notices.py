@@ -63,7 +63,7 @@ class Notice:
 
 
 def _box(lease: Lease) -> str:
-    what = ", ".join(lease.instance_ids) or ", ".join(lease.spot_request_ids) or lease.id
+    what = ", ".join(lease.instance_ids) or ", ".join(lease.spot_request_ids) or lease.fleet_id or lease.id
     types = "/".join(dict.fromkeys(run.instance_type for run in lease.runs))
     return f"{f'{types} ' if types else ''}{what} ({lease.owner}, {lease.region})"
 

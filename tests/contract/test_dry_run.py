@@ -65,6 +65,7 @@ class TestCompute:
         assert dry.image(REGION, AMI.id) == lab.compute.image(REGION, AMI.id)
         assert dry.volumes(REGION, [box]) == lab.compute.volumes(REGION, [box])
         assert dry.find_launched(REGION, lease_id="x", tokens=[]).outcome == "refused"
+        assert dry.fleet_problem(REGION, "fleet-1", since=lab.now) is None
 
 
 class TestStore:

@@ -11,6 +11,7 @@ from chalicelib.domain.errors import Refused
 from chalicelib.domain.fleets import FORGOTTEN, Fleet
 from chalicelib.domain.lease import Lease, RequestType, Status
 from chalicelib.domain.money import up_to_cent
+from chalicelib.domain.notices import Kind
 from chalicelib.domain.plan import begin_ending
 from chalicelib.domain.steps import END_FLEET, open_steps
 from chalicelib.domain.tracking import holdings
@@ -66,6 +67,8 @@ def test_a_launch_is_active_once_its_fleet_is_known() -> None:
     assert (launched.status, launched.instance_ids) == (Status.ACTIVE, ())
     assert launched.fleet_id
     assert launched.launched_at == stage.clock.now()
+    (told,) = stage.told(Kind.LAUNCHED)
+    assert launched.fleet_id in told.title
     assert launched.hold.compute_usd == up_to_cent(3 * usd("1.006") * usd("8.25"))
     assert stage.left() == 1000 - launched.hold.total_usd
     stage.sweep()
@@ -245,6 +248,17 @@ def test_a_fleet_that_can_t_be_deleted_keeps_its_boxes() -> None:
     assert len(stage.alive) == 2
     stage.compute.mend()
     stage.until(stage.clock.now() + minutes(2))
+    assert is_over(stage)
+
+
+def test_a_new_fleet_that_ec2_does_not_know_is_deleted_again() -> None:
+    """For minutes after a launch `not found` is no proof; later it is."""
+    stage = Stage()
+    launched = asked(stage)
+    stage.compute.fail("end_fleets", code="InvalidFleetId.NotFound")
+    assert end_lease(stage.services, launched.id, by="ada").status == "ending"
+    stage.until(stage.clock.now() + minutes(2))
+    assert len([call for call in stage.ending_calls if call.operation == "end_fleets"]) == 2
     assert is_over(stage)
 
 
