@@ -76,7 +76,8 @@ def _one_lease(running: int) -> Saying:
         leases = truth.leases_of(account)
         if len(leases) > 1:
             yield f"one Idempotency-Key has {[one.id for one in leases]}"
-        if not account.alive:
+        is_waiting = any(one.request_type is RequestType.MAINTAIN and one.fleet_id for one in leases)
+        if not account.alive and not is_waiting:  # for capacity, under its hold
             yield from truth.nothing_is_left(account)
 
     return then

@@ -82,7 +82,7 @@ def nothing_is_armed(account: Account) -> Iterator[str]:
 def each_end_has_one_receipt(account: Account) -> Iterator[str]:
     """And people were told of it once; twice only where a process died between sending and noting that it had."""
     receipts = [one.lease_id for one in account.services.store.receipts(limit=100, cursor=None).items]
-    owed = [one.follows or one.id for one in leases_of(account) if not one.is_open and one.instance_ids]
+    owed = [one.follows or one.id for one in leases_of(account) if not one.is_open and one.ending]
     if sorted(receipts) != sorted(set(owed)):
         yield f"receipts of {receipts}, owed for {owed}"
     for lease_id in set(owed):
