@@ -13,7 +13,7 @@ from chalicelib.domain.admission import Term, capped, charges_for, worst_case_of
 from chalicelib.domain.brake import starter_of
 from chalicelib.domain.budget import Budget, BudgetState
 from chalicelib.domain.controllers.managed import lever
-from chalicelib.domain.fleets import Fleet
+from chalicelib.domain.fleets import Fleet, Group
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
 from chalicelib.domain.lease import EGRESS_GB, Charge, Hold, Lease, Origin, RequestType, Run, Status
 from chalicelib.domain.money import ZERO
@@ -100,7 +100,7 @@ def adopt(
     instance: Instance,
     *,
     spot_requests: Sequence[SpotRequest],
-    fleet: Fleet | None = None,
+    starter: Fleet | Group | None = None,
     disks: Sequence[Disk],
     states: Sequence[BudgetState],
     policy: Policy,
@@ -121,7 +121,7 @@ def adopt(
         has_public_ip=instance.public_ip is not None,
         max_price_usd=Decimal(request.max_price) if request and request.max_price else None,
     )
-    owner, project = _whose(instance, request, fleet)
+    owner, project = _whose(instance, request, starter)
     covering = [state for state in states if state.budget.covers(owner=owner, project=project)]
     budgets = tuple({state.budget.name: state.budget for state in covering}.values())
     is_saved = policy.unleased.end == "image"
@@ -168,7 +168,7 @@ def adopt_at_rest(
     instance: Instance,
     *,
     spot_requests: Sequence[SpotRequest],
-    fleet: Fleet | None = None,
+    starter: Fleet | Group | None = None,
     states: Sequence[BudgetState],
     now: datetime,
     closed_before: int = 0,
@@ -176,7 +176,7 @@ def adopt_at_rest(
     """The lease of a box that is stopped: it meters its storage onto its budgets, holds nothing, and no clock ends it
     but `stopped.end_after`."""
     request = next((r for r in spot_requests if r.id == instance.spot_request_id), None)
-    owner, project = _whose(instance, request, fleet)
+    owner, project = _whose(instance, request, starter)
     return Lease(
         id=adoption_id(instance, closed_before=closed_before),
         owner=owner,
@@ -205,10 +205,12 @@ def adopt_at_rest(
     )
 
 
-def _whose(instance: Instance, request: SpotRequest | None, fleet: Fleet | None) -> tuple[str, str | None]:
-    """Owner and project by its tags; a relaunched box can carry none of its own, its request or fleet may."""
+def _whose(
+    instance: Instance, request: SpotRequest | None, starter: Fleet | Group | None
+) -> tuple[str, str | None]:
+    """Owner and project by its tags; a relaunched box can carry none of its own, its request, fleet or group may."""
     tags = {
-        **(fleet.tags if fleet else {}),
+        **(starter.tags if starter else {}),
         **(request.tags if request else {}),
         **instance.tags,
     }

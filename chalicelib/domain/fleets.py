@@ -100,6 +100,7 @@ class Group:
     members: tuple[Member, ...] = ()
     managed_by: str | None = None
     """The AWS service that made it and runs it."""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def member(self, instance_id: str) -> Member | None:
         """One of its instances."""

@@ -231,14 +231,22 @@ class _Look:
 def to_fleet(raw: Raw, region: str) -> Fleet:
     """One EC2 Fleet of an answer."""
     sizes = raw.get("TargetCapacitySpecification") or {}
+    target, on_demand = (
+        int(sizes.get("TotalTargetCapacity") or 0),
+        int(sizes.get("OnDemandTargetCapacity") or 0),
+    )
+    if (
+        sizes.get("DefaultTargetCapacityType") == "on-demand"
+    ):  # what neither part names is filled by the default
+        on_demand = max(target - int(sizes.get("SpotTargetCapacity") or 0), on_demand)
     overrides = _overrides(raw.get("LaunchTemplateConfigs"))
     return Fleet(
         id=raw["FleetId"],
         region=region,
         type=raw.get("Type") or "maintain",
         state=raw.get("FleetState") or "active",
-        target=int(sizes.get("TotalTargetCapacity") or 0),
-        on_demand_target=int(sizes.get("OnDemandTargetCapacity") or 0),
+        target=target,
+        on_demand_target=on_demand,
         weights=_weights(overrides),
         types=_types(overrides),
         fulfilled=Decimal(str(raw.get("FulfilledCapacity") or 0)),
@@ -292,6 +300,7 @@ def to_group(raw: Raw, region: str) -> Group:
             if one.get("InstanceId")
         ),
         managed_by=str(operator.get("Principal") or "AWS") if is_managed else manager_of(tags),
+        tags=tags,
     )
 
 

@@ -10,7 +10,7 @@ from chalicelib.domain import notices
 from chalicelib.domain.adoption import adopt, adopt_at_rest
 from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
-from chalicelib.domain.fleets import Fleet
+from chalicelib.domain.fleets import Fleet, Group
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.storage import Disk, Volume
@@ -122,7 +122,7 @@ def _lease_of(
         return adopt_at_rest(
             instance,
             spot_requests=facts.sight.spot_requests,
-            fleet=_fleet_of(facts, instance),
+            starter=_starter_of(facts, instance),
             states=book.states,
             now=facts.now,
             closed_before=closed_before,
@@ -130,7 +130,7 @@ def _lease_of(
     return adopt(
         instance,
         spot_requests=facts.sight.spot_requests,
-        fleet=_fleet_of(facts, instance),
+        starter=_starter_of(facts, instance),
         disks=ASSUMED if disks is None else [volume.disk for volume in disks],
         states=(*book.states, *book.later),
         policy=facts.policy,
@@ -140,10 +140,13 @@ def _lease_of(
     )
 
 
-def _fleet_of(facts: Facts, instance: Instance) -> Fleet | None:
-    """What EC2 told of the fleet of either kind that started it."""
+def _starter_of(facts: Facts, instance: Instance) -> Fleet | Group | None:
+    """What was told of the fleet of either kind, or the group, that started it."""
+    view = facts.sight.view(instance.region)
     fleet_id = instance.fleet_id or instance.spot_fleet_id
-    return facts.sight.view(instance.region).fleet(fleet_id) if fleet_id else None
+    if fleet_id:
+        return view.fleet(fleet_id)
+    return view.group(instance.group) if instance.group else None
 
 
 def _told(facts: Facts, lease: Lease) -> notices.Notice:

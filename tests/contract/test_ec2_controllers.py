@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.gateways.ec2 import Ec2Compute
+from chalicelib.gateways.ec2_controllers import to_fleet
 from localaws.world import World
 from tests.contract.compute_labs import AMI, REGION, WorldLab, alive, instance_of, look
 
@@ -238,3 +239,12 @@ def asked(lab: WorldLab) -> list[str]:
     session.register("before-call", lambda model, **_: calls.append(model.name))
     Ec2Compute(lab.aws).observe([REGION])
     return sorted(calls)
+
+
+def test_a_fleet_that_is_filled_with_on_demand_boxes_by_default_is_shrunk_as_such() -> None:
+    """Told only a total, its part would be taken for spot: a shrink that sets it so would start as many spot boxes."""
+    sizes = {"TotalTargetCapacity": 3, "OnDemandTargetCapacity": 0, "DefaultTargetCapacityType": "on-demand"}
+    seen = to_fleet({"FleetId": "fleet-1", "TargetCapacitySpecification": sizes}, REGION)
+    assert (seen.target, seen.on_demand_target) == (3, 3)
+    spot = {**sizes, "DefaultTargetCapacityType": "spot"}
+    assert to_fleet({"FleetId": "f", "TargetCapacitySpecification": spot}, REGION).on_demand_target == 0

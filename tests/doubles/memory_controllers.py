@@ -41,6 +41,7 @@ class GroupRecord:
     desired: int = 0
     states: dict[str, str] = field(default_factory=dict)
     """The lifecycle states of boxes that are not in service."""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Controllers:
@@ -202,6 +203,7 @@ class Controllers:
                 least=group.least,
                 most=group.most,
                 desired=group.desired,
+                tags=dict(group.tags),
                 members=tuple(
                     Member(id=box.id, type=box.type, state=group.states.get(box.id, "InService"))
                     for box in self._live(group.name)

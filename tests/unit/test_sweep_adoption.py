@@ -239,3 +239,14 @@ def test_two_boxes_found_at_once_share_what_is_left() -> None:
     stage.sweep()
     assert min(one.hold.total_usd for one in stage.store.open_leases()) < usd("2")
     assert stage.left() == 0
+
+
+def test_a_group_s_tags_name_the_owner_of_what_it_starts() -> None:
+    """Where the box has none of its own: a group passes its tags on only if it was told to."""
+    stage = Stage()
+    box = stage.compute.start(group="web")
+    stage.compute.ec2.controllers.groups["web"].tags = {"curfew:owner": "ada", "curfew:project": "train"}
+    tagged = stage.compute.start(group="web", tags={"curfew:owner": "bob"})
+    stage.sweep()
+    owners = {one.instance_ids: (one.owner, one.project) for one in stage.store.open_leases()}
+    assert owners == {(box,): ("ada", "train"), (tagged,): ("bob", "train")}
