@@ -18,10 +18,10 @@ DISK = Leftover(volume_id="vol-1", region=REGION, instance_id="i-1", type="gp3",
 def at_rest(days: float, *, end_after: str | None = None, **facts: Any) -> Case:
     """A box that was stopped at 08:00 and found so at 09:00 of the first day, and looked at days later."""
     stopped = box(state="stopped", ended_at=at("08:00"), spot_request_id=None)
+    facts = {"instances": (stopped,), **facts}
     return case(
         at("09:00") + days * DAY,
         lease=adopted(is_storage=True, runs=(), hold=Hold(), expires_at=at("09:00") + 3650 * DAY),
-        instances=(stopped,),
         cost=Cost(leftovers=(DISK,)),
         policy=policy(stopped={"warn_after": "P1D", "end_after": end_after}),
         **facts,
@@ -45,10 +45,19 @@ def test_nothing_at_rest_is_ever_ended_by_a_clock_unless_the_policy_asks_for_it(
     assert [finding.rule for finding in judged.findings] == [RULE]
 
 
-def test_with_end_after_it_ends_so_long_after_it_was_found() -> None:
-    """What had been stopped for years before Curfew came has that time, too."""
-    assert effect_of(RULE, at_rest(6.99, end_after="P7D")) is Effect.WARN
-    assert effect_of(RULE, at_rest(7, end_after="P7D")) is Effect.END
+def test_with_end_after_it_ends_so_long_after_it_was_stopped() -> None:
+    """Not after it was found: EC2 says when it was stopped."""
+    assert effect_of(RULE, at_rest(6.95, end_after="P7D")) is Effect.WARN
+    assert effect_of(RULE, at_rest(6.96, end_after="P7D")) is Effect.END
+
+
+def test_what_had_been_stopped_for_years_before_it_was_found_is_warned_about_first() -> None:
+    """For `warn_after`, or `end_after` where that is shorter: its disk can't be brought back."""
+    long_ago = {"instances": (box(state="stopped", ended_at=at("08:00", day=-900), spot_request_id=None),)}
+    assert effect_of(RULE, at_rest(0.99, end_after="P7D", **long_ago)) is Effect.WARN
+    assert effect_of(RULE, at_rest(1, end_after="P7D", **long_ago)) is Effect.END
+    assert effect_of(RULE, at_rest(0.49, end_after="PT12H", **long_ago)) is Effect.WARN
+    assert effect_of(RULE, at_rest(0.5, end_after="PT12H", **long_ago)) is Effect.END
 
 
 @pytest.mark.parametrize(

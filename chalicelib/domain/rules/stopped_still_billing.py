@@ -7,8 +7,9 @@ from chalicelib.domain.money import ZERO, exact, show
 
 
 def stopped_still_billing(case: Case) -> Finding | None:
-    """Warn once a box has been stopped for `stopped.warn_after`, with what a month of it costs; end it
-    `stopped.end_after` after it was found so, if that is set.
+    """Warn once a box has been stopped for `stopped.warn_after`, with what a month of it costs; end it once it has been
+    for `stopped.end_after`, if that is set. What had been stopped before it was found is warned about first: it has
+    `stopped.warn_after` from then on, or `stopped.end_after` where that is shorter.
 
     No other rule judges a box at rest.
     """
@@ -19,7 +20,10 @@ def stopped_still_billing(case: Case) -> Finding | None:
     since = stopped_since(case, found_at=lease.requested_at)
     monthly = sum((one.monthly_usd for one in case.cost.leftovers), ZERO)
     warns_at = since + policy.warn_after
-    ends_at = None if policy.end_after is None else lease.requested_at + policy.end_after
+    ends_at = None
+    if policy.end_after is not None:
+        told_for = min(policy.end_after, policy.warn_after)
+        ends_at = max(since + policy.end_after, lease.requested_at + told_for)
     effect = Effect.KEEP if case.now < warns_at else Effect.WARN
     if ends_at and case.now >= ends_at:
         effect = Effect.END
