@@ -30,7 +30,8 @@ def of_beats(beats: Sequence[Beat], *, idle: IdlePolicy, running_since: datetime
     """
     start = max(now - max(idle.after, SHORTEST_WINDOW), running_since)
     told = sorted(
-        (one for one in beats if one.until > start and one.since <= now), key=lambda one: (one.until, one.is_busy)
+        (one for one in beats if one.until > start and one.since <= now),
+        key=lambda one: (one.until, one.is_busy),
     )
     if not told:
         return unknown(NO_BEATS)

@@ -19,7 +19,9 @@ from chalicelib.domain.policy import IdlePolicy
 SHORTEST_INTERVAL = timedelta(seconds=60)
 LONGEST_INTERVAL = timedelta(seconds=300)
 FRESH_INTERVALS = 3
-NO_GPU_METRIC = "no GPU metric: the CloudWatch agent is not installed, or does not send nvidia_smi metrics by InstanceId"
+NO_GPU_METRIC = (
+    "no GPU metric: the CloudWatch agent is not installed, or does not send nvidia_smi metrics by InstanceId"
+)
 SHORTEST_WINDOW = FRESH_INTERVALS * LONGEST_INTERVAL
 BEAT_EVERY = timedelta(minutes=15)
 """How often a box tells of itself where nothing has changed."""
@@ -104,7 +106,9 @@ def weigh(sources: Iterable[Evidence]) -> Evidence:
     idle = [one for one in known if one.use is Use.IDLE]
     if busy:
         latest = max(busy, key=_since)
-        silent = next((one for one in idle if _since(latest) - _since(one) >= SHORTEST_WINDOW.total_seconds()), None)
+        silent = next(
+            (one for one in idle if _since(latest) - _since(one) >= SHORTEST_WINDOW.total_seconds()), None
+        )
         against = f"{latest.reason}, but {silent.reason}" if silent else None
         return replace(latest, worked_at=worked_at, contradiction=against)
     if idle:
@@ -173,9 +177,7 @@ def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: dateti
     )
 
 
-def highest_at_each_time(
-    series: Series, *, since: datetime, until: datetime
-) -> list[tuple[datetime, float]]:
+def highest_at_each_time(series: Series, *, since: datetime, until: datetime) -> list[tuple[datetime, float]]:
     """The samples in order of time, one a moment, none of the future."""
     highest: dict[datetime, float] = {}
     for at, percent in series.samples:

@@ -75,7 +75,9 @@ def outside(instance_id: str, signal: Signal) -> tuple[Metric, ...]:
     )
 
 
-def gpus_of(listed: Iterable[Dimensions], boxes: Collection[Instance]) -> Mapping[str, tuple[Dimensions, ...]]:
+def gpus_of(
+    listed: Iterable[Dimensions], boxes: Collection[Instance]
+) -> Mapping[str, tuple[Dimensions, ...]]:
     """For each box the fewest of the listed metrics that cover every GPU: those with one and the same set of dimension
     names, by its InstanceId; else, where the agent adds none, by the host's name, if no other box has it."""
     by_id: dict[str, dict[tuple[str, ...], list[Dimensions]]] = defaultdict(lambda: defaultdict(list))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from chalicelib.domain.brake import Fight
 from chalicelib.domain.budget import BudgetState, Consequence, Threshold
-from chalicelib.domain.case import Finding, Verdict
+from chalicelib.domain.case import Case, Finding, Verdict
 from chalicelib.domain.images import AVAILABLE
 from chalicelib.domain.lease import KeptImage, Lease, Receipt
 from chalicelib.domain.links import Link, Purpose
@@ -299,6 +299,32 @@ def spared(lease: Lease, finding: Finding, now: datetime) -> Notice:
         Kind.REPORTED,
         now,
         f"{_box(lease)} should end ({finding.reason}) and is spared: {finding.spared_by}",
+    )
+
+
+def unseen(lease: Lease, case: Case, since: datetime) -> Notice:
+    """Nobody knows whether its boxes work: why, what that costs, and what mends it. Told once a lease."""
+    now = case.now
+    ids = " ".join(box.id for box in case.running)
+    agent = (
+        "With the CloudWatch agent it would be known: install it, then start it as docs/idle.md says (the box's role needs "
+        "CloudWatchAgentServerPolicy and AmazonSSMManagedInstanceCore): "
+        "aws ssm send-command --document-name AWS-ConfigureAWSPackage --parameters "
+        f"action=Install,name=AmazonCloudWatchAgent --region {lease.region} --instance-ids {ids}"
+    )
+    beats = (
+        "It was launched to send heartbeats and sends none: it must reach Curfew's address by HTTPS; its journal says "
+        "why not (journalctl -u curfew-heartbeat)."
+    )
+    return _about(
+        lease,
+        "unseen",
+        Kind.REPORTED,
+        now,
+        f"Nobody knows whether {_box(lease)} works, for {_length(now - since)}: {case.evidence.reason}",
+        f"So it is not ended for idleness, at {show(case.cost.hourly_usd)} an hour; its time and its money end it.",
+        *([beats] if case.expects_beats else []),
+        agent,
     )
 
 

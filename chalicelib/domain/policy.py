@@ -61,7 +61,8 @@ class Section(BaseModel):
 
 
 class IdlePolicy(Section):
-    """When a box counts as idle."""
+    """When a box counts as idle. `cpu_evidence` `use`: CPU, network and disk are signs of work, and all three quiet for six
+    times `after` are idleness where nothing else is known; [why so long](idle.md)."""
 
     after: Length = timedelta(hours=1)
     warn_before: Length = timedelta(minutes=10)
@@ -221,7 +222,6 @@ def _deepest_key(document: Any, path: Iterable[int | str]) -> tuple[str, ...]:
 
 
 NOT_ENFORCED = (
-    "idle.cpu_evidence",
     "scope.accounts",
 )
 """Keys that are accepted and kept, but that nothing acts on yet: GET /health lists them."""

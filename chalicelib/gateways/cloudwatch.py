@@ -62,7 +62,9 @@ class CloudWatchMetrics:
             try:
                 found |= self._ask(region, part, since=since, until=until)
             except AWS_ERRORS as error:
-                log.warning("GetMetricData in %s failed for %d metrics: %s", region, len(part), explain(error))
+                log.warning(
+                    "GetMetricData in %s failed for %d metrics: %s", region, len(part), explain(error)
+                )
                 failures.append(unavailable(f"asking CloudWatch in {region}", error))
         if failures and len(failures) == len(parts):
             raise failures[0]

@@ -53,7 +53,9 @@ class Asking:
             found = self._with_outside(self._of_gpus())
         except Unavailable as error:
             return {box.id: Answer(silence=error.detail) for _, box in self.boxes}, error.detail
-        return found, next((one.silence for one in found.values() if one.silence not in {None, DID_NOT_SAY}), None)
+        return found, next(
+            (one.silence for one in found.values() if one.silence not in {None, DID_NOT_SAY}), None
+        )
 
     # -- GPUs --------------------------------------------------------------------------------------------------------
 
@@ -176,7 +178,9 @@ class Asking:
                 seen[one] = replace(found[one], silence=DID_NOT_SAY)
         return seen
 
-    def _read(self, wanted: Sequence[Metric], since: datetime) -> Mapping[Metric, tuple[tuple[datetime, float], ...]]:
+    def _read(
+        self, wanted: Sequence[Metric], since: datetime
+    ) -> Mapping[Metric, tuple[tuple[datetime, float], ...]]:
         if not wanted:
             return {}
         return self.services.metrics.read(self.region, wanted, since=since, until=self.now)
@@ -187,9 +191,7 @@ class Asking:
         return self.now - max(SHORTEST_WINDOW, longest) - LATE_SAMPLES
 
 
-def _series(
-    name: str, metric: Metric, told: Mapping[Metric, tuple[tuple[datetime, float], ...]]
-) -> Series:
+def _series(name: str, metric: Metric, told: Mapping[Metric, tuple[tuple[datetime, float], ...]]) -> Series:
     if metric not in told:
         raise _Unsaid
     return Series(source=name, samples=told[metric])
@@ -207,7 +209,8 @@ def _ordered(answer: Answer) -> Answer:
     if answer.gpus is None or answer.silence:
         return answer
     worked = [
-        max((at.timestamp() for at, percent in one.samples if percent > 0), default=0.0) for one in answer.series
+        max((at.timestamp() for at, percent in one.samples if percent > 0), default=0.0)
+        for one in answer.series
     ]
     order = sorted(range(len(worked)), key=lambda number: -worked[number])
     gpus = replace(answer.gpus, dimensions=tuple(answer.gpus.dimensions[number] for number in order))
@@ -225,7 +228,9 @@ def _is_aggregated(ways: Sequence[Dimensions]) -> bool:
 
 
 def _worked(case: Case, series: Iterable[Series]) -> list[datetime]:
-    return [at for one in series for at, percent in one.samples if percent >= case.idle_policy.gpu_below_percent]
+    return [
+        at for one in series for at, percent in one.samples if percent >= case.idle_policy.gpu_below_percent
+    ]
 
 
 def _settles(case: Case, worked: Sequence[datetime]) -> bool:

@@ -17,7 +17,7 @@ from chalicelib.domain.case import Case, Effect, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.due import ASKED_AGAIN, LATE_SAMPLES
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.evidence import Evidence, Use, combine, of_box, unknown, weigh
+from chalicelib.domain.evidence import SHORTEST_WINDOW, Evidence, Use, combine, of_box, unknown, weigh
 from chalicelib.domain.guard import is_worth_asking
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.learned import Learned
@@ -30,6 +30,8 @@ from chalicelib.usecases.guard import is_past_limit
 REGIONS_AT_ONCE = 16
 THINNED = timedelta(minutes=15)
 """How often a lease that costs less than asking about it is asked about once Curfew itself has cost too much."""
+UNSEEN_FOR = 3
+"""How many times `idle.after` nobody may know whether a box works before people are told."""
 UNASKED = unknown("not asked yet: the next sweep asks CloudWatch")
 UNHEARD = unknown("its heartbeats could not be read")
 UNLISTED = "its GPUs' metrics have begun too lately to know all of them"
@@ -67,6 +69,16 @@ def remember(services: Services, verdicts: Sequence[Verdict], now: datetime) -> 
         return
     with suppress(Unavailable):
         services.store.learn(learned)
+
+
+def unseen_since(verdict: Verdict) -> datetime | None:
+    """Since when nobody knows whether its boxes work, once that has lasted for `UNSEEN_FOR` times `idle.after`; told
+    when it was asked about, not in between."""
+    case, learned = verdict.case, verdict.case.learned
+    if learned is None or learned.unknown_since is None or learned.evidence.asked_at != case.now:
+        return None
+    patience = UNSEEN_FOR * max(case.idle_policy.after, SHORTEST_WINDOW)
+    return learned.unknown_since if case.now - learned.unknown_since >= patience else None
 
 
 def _id(case: Case) -> str:
@@ -110,9 +122,7 @@ def _told(case: Case) -> tuple[Evidence, ...]:
     )
 
 
-def _thinned(
-    services: Services, cases: list[Case], kept: Mapping[str, Learned], *, boxes: int
-) -> list[Case]:
+def _thinned(services: Services, cases: list[Case], kept: Mapping[str, Learned], *, boxes: int) -> list[Case]:
     """Without those that cost less than their questions and were asked about lately, once Curfew has cost too much."""
     cheap = [case for case in cases if _can_wait(case, kept.get(_id(case)))]
     if not cheap or not is_past_limit(services, cheap[0].policy, boxes=boxes, now=cheap[0].now):
@@ -188,9 +198,7 @@ def _by_answers(
     return replace(case, evidence=evidence, learned=learned)
 
 
-def _by_memory(
-    case: Case, told: Sequence[Evidence], kept: Learned | None, known: Evidence | None
-) -> Case:
+def _by_memory(case: Case, told: Sequence[Evidence], kept: Learned | None, known: Evidence | None) -> Case:
     """What CloudWatch said last, as far as it holds, beside what the boxes say themselves now."""
     evidence = known or UNASKED
     if told:

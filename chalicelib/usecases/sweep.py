@@ -32,7 +32,7 @@ from chalicelib.usecases.charge import charge_open_leases, is_owing
 from chalicelib.usecases.creators import identify
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.denials import remember_denials
-from chalicelib.usecases.evidence import remember
+from chalicelib.usecases.evidence import remember, unseen_since
 from chalicelib.usecases.extend import finish_changes
 from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
 from chalicelib.usecases.metering import learn
@@ -243,6 +243,11 @@ def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[no
         notices.spared(verdict.case.lease, finding, facts.now)
         for verdict, finding in intent.spared
         if verdict.case.lease
+    ]
+    told += [
+        notices.unseen(verdict.case.lease, verdict.case, since)
+        for verdict in verdicts
+        if verdict.case.lease and (since := unseen_since(verdict))
     ]
     fights = {v.case.fight.shape: v.case.fight for v in verdicts if v.case.fight and v.case.fight.is_braked}
     told += [notices.brake(fight, facts.now) for fight in fights.values()]

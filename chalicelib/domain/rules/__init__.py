@@ -7,6 +7,7 @@ spend, age or idle time grows.
 from collections.abc import Callable
 
 from chalicelib.domain.case import Case, Finding
+from chalicelib.domain.rules.contradicted import contradicted
 from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     over_budget,  # money is metered to the second
     over_share,  # the same within one day or month of a budget
     idle,  # rests on evidence, and is spared where that is unknown
+    contradicted,  # what the evidence disagrees on, which ends nothing
     stopped_still_billing,  # the only one that judges a box at rest
     unleased,  # says what becomes of a box that nobody launched through Curfew
 )

@@ -7,13 +7,17 @@ from chalicelib.domain.case import Case, Effect, Finding
 from chalicelib.domain.evidence import Use
 from chalicelib.domain.money import exact
 
+HEARD_WITHIN = timedelta(minutes=2)
+"""How old the heartbeat may be that an end without a warning rests on."""
+
 
 def idle(case: Case) -> Finding | None:
     """End after `idle.after` of silence, never before `idle.after_launch` and never on unknown evidence.
 
     Nor without a warning that is `idle.warn_before` old, which counts inside `idle.after`, and that no work has
     overtaken since. Where it is longer people are warned as soon as it is idle, and `Curfew-Remark` of /policy says so.
-    Nor before the time until which somebody keeps it by a warning's link: then it is warned of anew.
+    Nor before the time until which somebody keeps it by a warning's link: then it is warned of anew. Where nothing but
+    heartbeats says idle, one of them has to have said so after the warning; without a warning, within two minutes.
     """
     if case.lease is None or not case.running:
         return None
@@ -40,7 +44,7 @@ def idle(case: Case) -> Finding | None:
         "idle_minutes": str(int((case.now - evidence.since) / timedelta(minutes=1))),
         "hourly_usd": exact(case.cost.hourly_usd),
     }
-    if case.now >= ends_at and (warned_at or not lead):
+    if case.now >= ends_at and _is_confirmed(case, warned_at, lead):
         effect = Effect.END
     elif lead and case.now >= silent_at - lead:
         effect = Effect.WARN
@@ -60,6 +64,14 @@ def _kept(case: Case) -> str:
     """Until when somebody keeps it by a link, in words; nothing where nobody does."""
     until = case.lease.snoozed_until if case.lease else None
     return f"kept until {until:%Y-%m-%d %H:%M} UTC by link" if until and until > case.now else ""
+
+
+def _is_confirmed(case: Case, warned_at: datetime | None, lead: timedelta) -> bool:
+    """People were warned where they are to be, and a box of which only its heartbeats tell has told since."""
+    heard_at = case.evidence.heard_at
+    if not lead:
+        return heard_at is None or case.now - heard_at <= HEARD_WITHIN
+    return warned_at is not None and (heard_at is None or heard_at > warned_at)
 
 
 def valid_warning(case: Case) -> datetime | None:
