@@ -156,7 +156,7 @@ def _is_held_for(account: Account) -> Iterator[str]:
     for row in account.world.timers.rows():
         if row["state"] != "DELETED" and row["due_at"] > latest + truth.SLACK:
             yield f"{row['name']} stands at {row['due_at']}, it is held for until {latest}"
-    for box in account.alive:  # which reads its end from its tag each minute
+    for box in account.alive if lease.guest_deadline else ():  # which reads its end from its tag each minute
         told = datetime.fromisoformat(backend.ec2_backend(HOME).tags[box.id]["curfew:expires-at"])
         if told > latest:
             yield f"{box.id} is told that it ends at {told}, it is held for until {latest}"
