@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -156,3 +157,13 @@ def test_the_newest_trouble_of_a_long_history_is_told() -> None:
     stubber.add_response("describe_fleet_history", {"HistoryRecords": page})
     told = compute.fleet_problem(REGION, "fleet-1", since=NINE)
     assert told == "spotInstanceCountLimitExceeded: EC2 does not say more"
+
+
+def test_a_cap_below_the_market_is_what_keeps_it(aws: WorldLab) -> None:
+    """Told in EC2's words for that; the fleet is there, and waits."""
+    order = an_order(MAINTAIN, max_price_usd_per_hour=Decimal("0.01"))
+    answer = aws.compute.launch(attempts_of(aws, order)[0])
+    aws.wait()
+    told = aws.compute.fleet_problem(REGION, answer.fleet_id or "", since=aws.now - timedelta(hours=1))
+    assert str(told).startswith("launchSpecUnusable: g5.xlarge")
+    assert alive(aws) == []
