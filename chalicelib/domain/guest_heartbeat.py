@@ -11,6 +11,7 @@ Whoever is on the box can read the key, and so report as this lease's boxes; wha
 """
 
 from dataclasses import dataclass, field
+from shlex import quote
 
 SIGNATURE_HEADER = "Curfew-Signature"
 """The HMAC-SHA256 of the body, in hex, by the lease's key."""
@@ -27,7 +28,7 @@ class Beacon:
 
 def script(beacon: Beacon) -> str:
     """The part of the user data; it stands after the one that knows the deadline, if there is one."""
-    filled = SCRIPT.replace("__URL__", beacon.url.rstrip("/"))
+    filled = SCRIPT.replace("__URL__", quote(f"{beacon.url.rstrip('/')}/heartbeats"))
     return filled.replace("__LEASE__", beacon.lease_id).replace("__KEY__", beacon.key)
 
 
@@ -73,7 +74,7 @@ case "$use $signs" in *[ps]* | [1-9]*) state=busy ;; 0*) state=idle ;; *) state=
 { tail -n 239 minutes; echo "$((now / 60 * 60)) $use $signs"; } > new 2>/dev/null
 mv new minutes
 
-read -r last answered < told 2>/dev/null
+read -r last answered 2>/dev/null < told
 eager=$(cat eager 2>/dev/null)
 [ "$state" != "$last" ] || [ -e owed ] || [ "$now" -ge $((answered + 900)) ] ||
     [ "$now" -ge "${eager:-$((now + 1))}" ] || exit 0
@@ -100,8 +101,8 @@ else
 print(hmac.new(sys.argv[1].encode(), sys.stdin.buffer.read(), "sha256").hexdigest())' $key < post)
 fi
 code=$(curl -s -m 10 -o answer -D heads -w '%{http_code}' -H 'Content-Type: application/json' \\
-    -H "Curfew-Signature: ${signed##* }" --data-binary @post '__URL__/heartbeats')
-case $code in 2?? | 4??) ;; *) exit 0 ;; esac
+    -H "Curfew-Signature: ${signed##* }" --data-binary @post __URL__)
+case $code in 429) exit 0 ;; 2?? | 4??) ;; *) exit 0 ;; esac
 
 # Curfew's time is the right one. Minutes that were told by another are worth nothing.
 date=$(sed -n 's/^[Dd]ate: *//p' heads | tr -d '\\r' | tail -n 1)

@@ -249,6 +249,16 @@ def test_a_box_that_is_not_known_yet_asks_again_in_five_minutes(lab: Lab) -> Non
     assert lab.silence >= 10 * MINUTE
 
 
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_busy_or_broken_curfew_is_asked_again_each_minute(lab: Lab, status: int) -> None:
+    """It has said nothing of the heartbeat."""
+    taken_by, lab.net.door = lab.net.door, lambda *_: (status, b"{}")
+    assert lab.pass_minutes(3) == [1, 2, 3]
+    lab.net.door = taken_by
+    assert lab.pass_minutes(2) == [1]
+    assert lab.silence == 3 * MINUTE + SECONDS
+
+
 def test_python_signs_where_openssl_is_missing(lab: Lab) -> None:
     """Every deep-learning image has one of the two."""
     script = lab.box.here / "curfew-heartbeat"
