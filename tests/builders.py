@@ -25,7 +25,7 @@ from chalicelib.domain.rates import US_EAST_1
 from chalicelib.domain.storage import Disk
 from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.gateways.ledger import MemoryLedger
-from chalicelib.ports import Links, NoLinks, NoTimers, Services, SweepRecord, Timers
+from chalicelib.ports import Beacons, Links, NoBeacons, NoLinks, NoTimers, Services, SweepRecord, Timers
 from chalicelib.usecases import budgets as budgeting
 from chalicelib.usecases.launch import launch
 from chalicelib.usecases.sweep import sweep
@@ -275,6 +275,7 @@ class Stage:
     notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     timers: Timers = field(default_factory=NoTimers)
+    beacons: Beacons = field(default_factory=NoBeacons)
     links: Links = field(default_factory=NoLinks)
     topic: MemoryNotifier = field(default_factory=lambda: MemoryNotifier(is_configured=False))
     is_armed: bool = True
@@ -304,6 +305,7 @@ class Stage:
             is_armed=self.is_armed,
             is_dry_run=self.is_dry_run,
             timers=self.timers,
+            beacons=self.beacons,
             links=self.links,
             topic=self.topic,
         )
