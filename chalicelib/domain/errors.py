@@ -3,7 +3,7 @@
 CurfewError
 ├── NotFound            404  the id names nothing
 ├── Forged              401  signed with another key than its own
-├── Gone                410  it was something, and its time is over
+├── Gone                410  a link whose time is over
 ├── Refused             409  state, policy or AWS forbids it; carries its slug
 │   ├── BudgetExceeded       the hold does not fit into a budget
 │   ├── NoCapacity           every type and zone was tried
@@ -35,9 +35,9 @@ class NotFound(CurfewError):
 
 
 class Gone(CurfewError):
-    """What was named worked once, and its time is over."""
+    """A link that worked once, and whose time is over."""
 
-    slug = "gone"
+    slug = "link-expired"
 
 
 class Forged(CurfewError):

@@ -18,6 +18,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.ports import Notifier, Services
 
 CLAIM_FOR = timedelta(seconds=55)
+MINUTE = timedelta(minutes=1)
 AT_ONCE = 20
 LONGEST_WAIT = timedelta(minutes=15)
 LATE = timedelta(minutes=5)
@@ -46,7 +47,8 @@ def deliver(services: Services) -> str | None:
 
 def _pause(tries: int) -> timedelta:
     """Twice as long after each try, up to a bound: also after thousands of them, when no timedelta holds the power."""
-    return min(timedelta(minutes=1) * 2 ** min(tries, LONGEST_WAIT // timedelta(minutes=1)), LONGEST_WAIT)
+    doublings = min(tries, LONGEST_WAIT // MINUTE)
+    return min(MINUTE * int(2**doublings), LONGEST_WAIT)
 
 
 def _signed(services: Services, notice: Notice) -> Notice:

@@ -21,7 +21,7 @@ from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
 from chalicelib.ports import Image
 from chalicelib.usecases import tagging
 from tests.architecture.sources import GATEWAYS, ROOT, source
-from tests.architecture.test_iam import FUNCTIONS, statements
+from tests.architecture.test_iam import ACTING, FUNCTIONS, statements
 from tests.builders import lease
 
 RESOURCES: dict[str, Any] = json.loads((ROOT / ".chalice" / "resources.json").read_text())
@@ -150,7 +150,7 @@ def test_a_launch_may_tag_what_it_starts() -> None:
     assert refused == []
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ACTING)
 def test_boxes_may_be_tagged_afterwards_with_curfew_s_own_keys_alone(function: str) -> None:
     """Nobody's cost tags and nobody's protection by other products are ever written over."""
     keys = set(tagging._tags(lease(owner="ann", project="vision")))
@@ -158,7 +158,7 @@ def test_boxes_may_be_tagged_afterwards_with_curfew_s_own_keys_alone(function: s
     assert not admits(function, "ec2:CreateTags", ec2("instance"), {"aws:TagKeys": {*keys, "CostCenter"}})
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ACTING)
 def test_only_a_launch_template_of_a_lease_may_be_removed(function: str) -> None:
     """It carries the lease's tag from its creation; others stay."""
     (keys,) = [keys for call, kind, keys in tagged_at_launch() if kind == "launch-template"]
@@ -182,7 +182,7 @@ def attributes_modified() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ACTING)
 def test_no_attribute_of_an_instance_may_be_changed_but_its_termination_protection(function: str) -> None:
     """Neither its user data nor its role."""
     changed = attributes_modified()
@@ -196,7 +196,7 @@ def test_no_attribute_of_an_instance_may_be_changed_but_its_termination_protecti
     assert may == {"DisableApiTermination": True, "UserData": False, "InstanceType": False}
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ACTING)
 def test_any_box_may_be_ended_whoever_started_it(function: str) -> None:
     """No tag and no name is asked for: strays have neither."""
     for action, kind in (
@@ -244,7 +244,7 @@ def test_a_box_may_get_a_role_of_the_deployment_s_pattern_alone() -> None:
     )
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ACTING)
 def test_timers_get_their_own_role_and_no_other(function: str) -> None:
     """Scheduler calls in nobody else's name, and Curfew touches no timer of others."""
     passed = {"iam:PassedToService": {"scheduler.amazonaws.com"}}

@@ -2,20 +2,26 @@
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 from botocore.session import Session
 from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as some
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.links import Link
 from chalicelib.domain.notices import Kind, Notice
 from chalicelib.gateways.aws import Aws
-from chalicelib.gateways.slack import SlackNotifier, to_message
+from chalicelib.gateways.slack import SlackNotifier
+from chalicelib.gateways.slack_blocks import to_message
 from chalicelib.ports import Notifier
 from tests.contract.compute_labs import REGION
 from tests.doubles.memory_ports import MemoryNotifier
@@ -37,6 +43,8 @@ class Channel(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Post)
         self.status = 200
+        self.retry_after = ""
+        self.refuses_blocks = False
         self.messages: list[dict[str, Any]] = []
 
     @property
@@ -49,7 +57,10 @@ class _Post(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.server.status)
+        is_unreadable = self.server.refuses_blocks and "blocks" in self.server.messages[-1]
+        self.send_response(400 if is_unreadable else self.server.status)
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -116,7 +127,7 @@ def test_nobody_there_is_a_failure_without_the_secret(
 
 def test_the_webhook_can_stand_in_ssm(channel: Channel, aws: Aws) -> None:
     """It is read once, when it is first needed."""
-    notifier = SlackNotifier(aws, parameter="/curfew/slack")
+    notifier = SlackNotifier(aws, parameter="/curfew/slack", clock=StillClock())
     with Stubber(aws.ssm()) as stubber:
         stubber.add_client_error("get_parameter", "ThrottlingException", http_status_code=400)
         with pytest.raises(Unavailable, match="/curfew/slack: ThrottlingException"):
@@ -191,3 +202,98 @@ def test_the_twin_fails_as_the_gateway(channel: Channel, aws: Aws, make: Any) ->
     """Both raise Unavailable."""
     with pytest.raises(Unavailable, match="Slack answered 500"):
         make(channel, aws).send(NOTICE)
+
+
+class StillClock:
+    """Stands still; sleeping moves it."""
+
+    def __init__(self) -> None:
+        self.at = NOTICE.at
+        self.slept = 0.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self.at += timedelta(seconds=seconds)
+
+    def elapsed(self) -> float:
+        return self.slept
+
+
+def test_a_webhook_gets_one_message_a_second(channel: Channel, aws: Aws) -> None:
+    """The first at once; one that comes later anyway waits for nothing."""
+    clock = StillClock()
+    notifier = SlackNotifier(aws, url=channel.url, clock=clock)
+    for _ in range(3):
+        notifier.send(NOTICE)
+    assert clock.slept == 2
+    clock.at += timedelta(minutes=1)
+    notifier.send(NOTICE)
+    assert clock.slept == 2
+
+
+@pytest.mark.parametrize("told, seconds", [("30", 30.0), ("", 1.0), ("soon", 1.0), ("999999", 3600.0)])
+def test_too_many_says_how_long_to_wait(channel: Channel, aws: Aws, told: str, seconds: float) -> None:
+    """As Slack says, a second where it says nothing, never a day."""
+    channel.status, channel.retry_after = 429, told
+    with pytest.raises(Unavailable) as failure:
+        SlackNotifier(aws, url=channel.url).send(NOTICE)
+    assert failure.value.extra == {"status": 429, "retry_after": seconds}
+
+
+def test_what_slack_can_t_read_is_sent_as_plain_text(channel: Channel, aws: Aws) -> None:
+    """A message that looks worse is better than none."""
+    channel.refuses_blocks = True
+    SlackNotifier(aws, url=channel.url, clock=StillClock()).send(NOTICE)
+    assert channel.messages[-1] == {"text": NOTICE.title}
+
+
+@pytest.mark.parametrize("status, why", [(404, "was revoked"), (410, "archived"), (403, "may not post")])
+def test_a_webhook_that_is_gone_says_so(channel: Channel, aws: Aws, status: int, why: str) -> None:
+    """The status alone tells nobody what to do."""
+    channel.status = status
+    with pytest.raises(Unavailable, match=why):
+        SlackNotifier(aws, url=channel.url).send(NOTICE)
+
+
+def test_links_are_slack_s_and_nothing_else_becomes_one() -> None:
+    """Not fetched for a preview; a stranger's address stays text."""
+    message = message_of(
+        lines=("see https://evil.example now",),
+        links=(Link(label="Keep it 1 h", url="https://c.example/a&b"),),
+    )
+    texts = [block["text"] for block in message["blocks"] if block["type"] == "section"]
+    assert texts[-1]["text"] == "<https://c.example/a&amp;b|Keep it 1 h>"
+    assert all(text["verbatim"] for text in texts)
+    assert (message["unfurl_links"], message["unfurl_media"]) == (False, False)
+
+
+def test_moments_are_shown_in_each_reader_s_zone() -> None:
+    """With what they say in UTC where Slack can't; what only looks like one stays as it is."""
+    message = message_of(lines=("It ends at 2026-11-23 09:40 UTC, not at 2026-13-45 99:99 UTC.",))
+    assert message["blocks"][1]["text"]["text"] == (
+        "It ends at <!date^1795426800^{date_short_pretty} {time}|2026-11-23 09:40 UTC>, "
+        "not at 2026-13-45 99:99 UTC."
+    )
+
+
+ANY_TEXT = some.text(some.sampled_from("<>&a`\n\x00é🦀2026-11-23 09:40 UTC"), max_size=4000)
+
+
+@given(ANY_TEXT, some.lists(ANY_TEXT, max_size=3), some.sampled_from(Kind), some.integers(0, 10))
+def test_slack_takes_whatever_a_notice_says(title: str, lines: list[str], kind: Kind, parts: int) -> None:
+    """50 blocks, 3000 characters a section, 150 a header, and no markup but Curfew's own."""
+    one = Notice(id="n", kind=kind, at=NOTICE.at, title=title, lines=tuple(lines))
+    message = to_message(replace(one, parts=(one,) * parts))
+    assert len(message["blocks"]) <= 50
+    for block in message["blocks"]:
+        for text in (block.get("text"), *block.get("elements", ())):
+            if text is None:
+                continue
+            assert len(text["text"]) <= (150 if block["type"] == "header" else 3000)
+            assert "<" not in re.sub(
+                r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[-0-9: ]+ UTC>", "", text["text"]
+            )
+    assert len(message["text"]) <= 3000

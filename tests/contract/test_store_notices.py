@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from chalicelib.domain.bundles import Trouble
+from chalicelib.domain.links import Purpose
 from chalicelib.domain.notices import Notice
 from chalicelib.ports import Store
 from tests.contract.store_examples import MINUTE, NOW, closing, lease, notice, sweep
@@ -148,3 +150,44 @@ def test_any_text_can_be_an_id(store: Store) -> None:
     for one in told:
         settle(store, one, sent=True)
     assert store.waiting_notices() == 0
+
+
+def test_what_nothing_else_is_written_with_can_be_told(store: Store) -> None:
+    """Once for each id; it is known from then on."""
+    assert not store.is_told("digest:2026-11-23")
+    for _ in range(2):
+        store.tell([notice("digest:2026-11-23")])
+    assert store.waiting_notices() == 1
+    settle(store, claim(store)[0], sent=True)
+    assert store.is_told("digest:2026-11-23")
+    assert not store.is_told("digest:2026-11-24")
+
+
+def test_several_are_settled_at_once(store: Store) -> None:
+    """As they were sent: as one message."""
+    store.tell([notice(f"n{number}") for number in range(3)])
+    first = claim(store)
+    store.settle_notices(first, sent=False, retry_at=NOW + MINUTE)
+    again = claim(store, minutes=1)
+    assert [(one.id, one.tries) for one in again] == [("n0", 1), ("n1", 1), ("n2", 1)]
+    store.settle_notices(again, sent=True, retry_at=NOW)
+    assert store.waiting_notices() == 0
+
+
+def test_what_a_message_offers_is_kept_with_it(store: Store) -> None:
+    """Its links are not: they are signed when it is sent."""
+    told = replace(notice(), offers=tuple(Purpose), offers_until=NOW, lease_id="lease-1")
+    store.tell([told])
+    assert claim(store) == [told]
+
+
+def test_since_when_slack_fails_is_known_to_every_process(store: Store) -> None:
+    """Until somebody says that it does not."""
+    assert store.trouble() is None
+    trouble = Trouble(since=NOW, why="Slack answered 404", is_for_good=True)
+    store.put_trouble(trouble)
+    store.put_trouble(trouble)
+    assert store.trouble() == trouble
+    store.put_trouble(None)
+    store.put_trouble(None)
+    assert store.trouble() is None

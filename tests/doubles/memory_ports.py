@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
@@ -224,9 +225,9 @@ class MemoryNotifier:
         self.messages: list[Notice] = []
         self.is_configured = is_configured
         self._failures = 0
-        self._facts: dict[str, object] = {}
+        self._facts: dict[str, Any] = {}
 
-    def fail(self, times: int = 1, **facts: object) -> None:
+    def fail(self, times: int = 1, **facts: Any) -> None:
         """The next so many sends fail: with this `status`, asking for this `retry_after`."""
         self._failures, self._facts = times, facts
 

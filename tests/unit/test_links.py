@@ -1,17 +1,19 @@
 """Links: what was signed is read as it was; anything else is no link, whatever it claims."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as some
 
 from chalicelib.domain.links import Claim, Purpose, claim_of, token_of
 from chalicelib.web.endpoint import _ID
-from tests.builders import START, lease
+from tests.builders import lease
+from tests.doubles.memory_ports import START
 
 SECRET = b"a secret"
+NAIVE = START.replace(tzinfo=None)
 LEASES = some.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,80}", fullmatch=True)
-MOMENTS = some.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=some.just(UTC))
+MOMENTS = some.datetimes(NAIVE.replace(year=2020), NAIVE.replace(year=2100), timezones=some.just(UTC))
 CLAIMS = some.builds(Claim, purpose=some.sampled_from(Purpose), lease_id=LEASES, expires_at=MOMENTS)
 
 

@@ -119,9 +119,7 @@ def test_a_link_s_time_ends() -> None:
 def test_a_wrong_link_is_told_nothing() -> None:
     """Neither that there is such a lease nor that there is none."""
     stage, found = warned()
-    stranger = token_of(
-        Claim(purpose=Purpose.SHOW, lease_id="nobody-s", expires_at=at("11:00")), SECRET
-    )
+    stranger = token_of(Claim(purpose=Purpose.SHOW, lease_id="nobody-s", expires_at=at("11:00")), SECRET)
     forged = token(found).replace("keep1h", "keep4h")
     told = set()
     for wrong in (stranger, forged, "x", ""):
@@ -160,7 +158,7 @@ def test_what_ends_already_is_kept_by_no_link() -> None:
 def test_a_click_at_the_moment_of_the_end_is_not_run_over() -> None:
     """The end claims the lease as it was read; one that was kept meanwhile is judged anew."""
     stage, found = warned()
-    clicked = []
+    clicked: list[bool] = []
 
     def click(method: str, phase: str) -> None:
         if (method, phase) == ("open_leases", "after") and not clicked:

@@ -42,6 +42,9 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("GET", "/sweeps"),
         ("GET", "/receipts"),
         ("GET", "/health"),
+        ("GET", "/snooze/{token}"),
+        ("POST", "/snooze/{token}"),
+        ("POST", "/notifications/test"),
     }
 
 
@@ -73,6 +76,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
             "instance_ids",
             "launched_at",
             "expires_at",
+            "snoozed_until",
             "guest_deadline",
             "timers",
             "ran_before_for",
