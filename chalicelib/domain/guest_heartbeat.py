@@ -1,12 +1,12 @@
 """What a launched box tells of its work: the part of its user data that looks each minute and reports to Curfew.
 
-It reports at once where work begins or ends, else each quarter of an hour, and each minute from the time on that the last
-answer named; each report carries the minutes since the last one that was answered, and one that was not answered is
-repeated each minute. A minute is busy for any of: a GPU in use, a compute process that has begun (`p`), somebody typing
-in a session (`s`). Load (`l`) is told besides. What nvidia-smi does not say is told as unknown, never as idle: but for
+It reports at once where work begins or ends, else each quarter of an hour, and each minute from the time on that the
+last answer named; each report carries the minutes since the last one that was answered, and one that was not answered
+is repeated each minute. A minute is busy for any of: a GPU in use, a compute process that has begun (`p`), somebody who
+types in a session (`s`). Load (`l`) is told besides. What nvidia-smi does not say is told as unknown, never as idle: but for
 GPUs without a figure (`[N/A]`, as with MIG) on which no process computes.
 
-Curfew's time, from the Date of its answers, counts instead of the box's clock: the box adds what /proc/uptime says since.
+Curfew's time, from the Date of its answers, counts instead of the box's clock: the box adds what /proc/uptime counts.
 Whoever is on the box can read the key, and so report as this lease's boxes; what that can do: docs/adr/0024-*.md.
 """
 
@@ -90,7 +90,8 @@ echo $count > count
 {
     printf '{"lease":"__LEASE__","instance":"%s","counter":%s,"sent_at":%s,' "$id" $count "$sent"
     printf '"processes":%s,"sessions":%s,"load":"%s","minutes":[' $processes $(($(who | wc -l))) "$load"
-    sed -e 's/ - / null /' -e 's/^\\(.*\\) \\(.*\\) \\(.*\\)$/{"at":\\1,"gpu":\\2,"signs":"\\3"}/' minutes | paste -sd, -
+    sed -e 's/ - / null /' -e 's/^\\(.*\\) \\(.*\\) \\(.*\\)$/{"at":\\1,"gpu":\\2,"signs":"\\3"}/' minutes |
+        paste -sd, -
     printf ']}'
 } > post
 key=__KEY__
