@@ -46,6 +46,9 @@ crash: setup ## an accident at every call of AWS that a launch, a PATCH, an adop
 bench: setup ## what Curfew itself costs a month, counted on a simulated AWS, and its meter beside the bill (SEED)
 	@$(BIN)/python -m tests.simulation.bench --seed $(SEED)
 
+evaluate: setup ## what ending idle boxes would have cost and saved on real GPU use (TRACE=file.csv[.gz], else from CURFEW_DATA_DIR)
+	@$(BIN)/python tools/evaluate.py "$(TRACE)"
+
 check: setup ## ruff, mypy --strict, the import linter, cfn-lint on the template if it was packaged
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

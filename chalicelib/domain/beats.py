@@ -1,7 +1,7 @@
 """What a box tells of its own use: heartbeats, each a stretch of work or of silence.
 
-A box posts at once when it falls idle or begins to work, so what it said last holds until it is late with the next post.
-Its owner can make it say "busy" for ever: that outlasts neither the lease nor a budget.
+A box posts at once when it falls idle or begins to work, so what it said last holds until it is late with the next
+post. Its owner can make it say "busy" for ever: that outlasts neither the lease nor a budget.
 """
 
 from collections.abc import Sequence

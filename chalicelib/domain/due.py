@@ -50,8 +50,8 @@ def recalled(case: Case, learned: Learned | None) -> Evidence | None:
 def is_due(case: Case, known: Evidence | None, told: Sequence[Evidence] = ()) -> bool:
     """Whether CloudWatch could change the verdict now; `told` is what each box says itself, which costs nothing.
 
-    While a warning stands every minute counts: work takes it back. Work that a box has told of rules a warning out; where
-    one is silent for long enough CloudWatch is asked before anybody believes it.
+    While a warning stands every minute counts: work takes it back. Work that a box has told of rules a warning out;
+    where one is silent for long enough CloudWatch is asked before anybody believes it.
     """
     if case.now < gate(case):
         return False

@@ -3,8 +3,8 @@
 Three-valued on purpose. Any sign of work means busy; silence means unknown, never idle: real boxes leave holes of hours
 in their metrics while they work. GPU memory is no signal (99.7 % of idle GPU minutes still hold some), so the GPU's own
 duty cycle counts, the maximum over all GPUs and over each period; what the box tells of itself (domain/beats.py); and,
-where the policy wants it, what EC2 sees from outside (domain/outside.py). Each source is optional: `weigh` puts those of
-a box together, `combine` the boxes of a lease.
+where the policy wants it, what EC2 sees from outside (domain/outside.py). Each source is optional: `weigh` puts those
+of a box together, `combine` the boxes of a lease.
 """
 
 from collections.abc import Iterable, Sequence
@@ -124,8 +124,8 @@ def weigh(sources: Iterable[Evidence]) -> Evidence:
 
 
 def combine(parts: Iterable[Evidence]) -> Evidence:
-    """Several GPUs of a box, or boxes of a lease: any sign of work is busy; idle needs every part idle, since the last of
-    them fell silent."""
+    """Several GPUs of a box, or boxes of a lease: any sign of work is busy; idle needs every part idle, since the last
+    of them fell silent."""
     known = list(parts)
     worked_at = max((part.worked_at for part in known if part.worked_at), default=None)
     heard = min((part.heard_at for part in known if part.heard_at), default=None)

@@ -1,7 +1,7 @@
 """Which metrics tell of a box's use, by CloudWatch's names; a metric is asked for with exactly the dimensions it has.
 
-The agent sends one metric a GPU, with whatever dimensions its configuration adds, and one by InstanceId alone only where
-it aggregates. CloudWatch bills by the metric asked for, and for those inside an expression or a search as well, so the
+The agent sends one metric a GPU, with whatever dimensions its configuration adds, and one by InstanceId alone only
+where it aggregates. CloudWatch bills by the metric asked for, and for those inside an expression or a search as well, so the
 cheapest right question is the fewest metrics that cover every GPU.
 """
 
@@ -36,8 +36,8 @@ class Metric:
 class Gpus:
     """The metrics of one box's GPUs as CloudWatch has listed them, the one that worked last first.
 
-    They hold for the run that began at `launched_at`. `is_complete`: listed so long after the first samples that none is
-    missing; only then is their silence that of all of its GPUs.
+    They hold for the run that began at `launched_at`. `is_complete`: listed so long after the first samples that none
+    is missing; only then is their silence that of all of its GPUs.
     """
 
     dimensions: tuple[Dimensions, ...]
@@ -94,7 +94,7 @@ def gpus_of(
         host = _label(box.private_dns) if box.private_dns else ""
         ways = by_id.get(box.id) or (by_host.get(host) if hosts.count(host) == 1 else None)
         if ways:
-            found[box.id] = tuple(min(ways.values(), key=len))
+            found[box.id] = min((tuple(way) for way in ways.values()), key=len)
     return found
 
 

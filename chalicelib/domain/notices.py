@@ -307,8 +307,8 @@ def unseen(lease: Lease, case: Case, since: datetime) -> Notice:
     now = case.now
     ids = " ".join(box.id for box in case.running)
     agent = (
-        "With the CloudWatch agent it would be known: install it, then start it as docs/idle.md says (the box's role needs "
-        "CloudWatchAgentServerPolicy and AmazonSSMManagedInstanceCore): "
+        "With the CloudWatch agent it would be known: install it, then start it as docs/idle.md says (the box's role "
+        "needs CloudWatchAgentServerPolicy and AmazonSSMManagedInstanceCore): "
         "aws ssm send-command --document-name AWS-ConfigureAWSPackage --parameters "
         f"action=Install,name=AmazonCloudWatchAgent --region {lease.region} --instance-ids {ids}"
     )

@@ -1,4 +1,4 @@
-"""What EC2 sees of a box from outside: CPU, network and disk. A last resort, asked only where `idle.cpu_evidence` is `use`.
+"""What EC2 sees of a box from outside: CPU, network and disk. Asked only where `idle.cpu_evidence` is `use`.
 
 CPU is no proxy for a GPU: training runs at 2-10 % of it, and real boxes sat below 5 % for 41 h and worked again. So it
 takes all three to be quiet, for `LONGER` times `idle.after`: of 155 real lulls of one box 56 lasted an hour, 8 lasted
@@ -34,8 +34,8 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """One of the three: its metrics (those that EC2 has for a box; each by itself has to be quiet), and from which value
-    in five minutes on it is work. `statistic` is CloudWatch's word for how a period is put together."""
+    """One of the three: its metrics (those that EC2 has for a box; each by itself has to be quiet), and from which
+    value in five minutes on it is work. `statistic` is CloudWatch's word for how a period is put together."""
 
     name: str
     metrics: tuple[str, ...]
@@ -89,8 +89,8 @@ def of_outside(told: Told, *, idle: IdlePolicy, running_since: datetime, now: da
 
 
 def quiet_at(told: Told, *, idle: IdlePolicy, running_since: datetime, now: datetime) -> datetime:
-    """The earliest moment at which all three could have been quiet for the whole window. Never too late for samples that
-    are still to come."""
+    """The earliest moment at which all three could have been quiet for the whole window. Never too late for samples
+    that are still to come."""
     length = window(idle)
     moments = [now + MINUTE, running_since + length]
     for signal in SIGNALS:

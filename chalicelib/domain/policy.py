@@ -61,8 +61,8 @@ class Section(BaseModel):
 
 
 class IdlePolicy(Section):
-    """When a box counts as idle. `cpu_evidence` `use`: CPU, network and disk are signs of work, and all three quiet for six
-    times `after` are idleness where nothing else is known; [why so long](idle.md)."""
+    """When a box counts as idle. `cpu_evidence` `use`: CPU, network and disk are signs of work, and all three quiet for
+    six times `after` are idleness where nothing else is known; [why so long](idle.md)."""
 
     after: Length = timedelta(hours=1)
     warn_before: Length = timedelta(minutes=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
@@ -16,7 +16,7 @@ SOURCE = "GPU"
 QUERIES_A_CALL = 500
 UNANSWERED = frozenset({"InternalError", "Forbidden"})
 """Status codes of a metric within an answer that say nothing of the metric (botocore, MetricDataResult)."""
-RECENTLY = "PT3H"
+RECENTLY: Literal["PT3H"] = "PT3H"
 """ListMetrics knows this one span: what had samples within it."""
 
 Samples = tuple[tuple[datetime, float], ...]

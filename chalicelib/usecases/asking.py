@@ -1,7 +1,7 @@
 """What CloudWatch says of boxes of one region, by the fewest metrics that can answer: AWS bills each.
 
-First one metric a box: all of its GPUs together, or the GPU that worked last. Only where that shows no work that settles
-the matter the others are asked, and CPU before network and disk.
+First one metric a box: all of its GPUs together, or the GPU that worked last. Only where that shows no work that
+settles the matter the others are asked, and CPU before network and disk.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
