@@ -6,7 +6,7 @@ lease in `ending` that the next sweep takes up where it stands.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -130,13 +130,17 @@ def carry_out(
     try:
         ends = {region: pool.submit(end_region, region) for region in regions}
         wait(ends.values(), timeout=services.patience(patience))
-        return [
-            receipt
-            for region, end in ends.items()
-            for receipt in (end.result() if end.done() else _still_at_it(facts, regions[region]))
-        ]
+        return [receipt for region, end in ends.items() for receipt in _receipts(facts, end, regions[region])]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _receipts(facts: Facts, end: Future[list[Receipt]], leases: Sequence[Lease]) -> list[Receipt]:
+    """What a region's ends came to. Where the table failed them they are begun, and every other region's go on."""
+    with suppress(Stale, Unavailable):
+        if end.done():
+            return end.result()
+    return _still_at_it(facts, leases)
 
 
 def _still_at_it(facts: Facts, leases: Sequence[Lease]) -> list[Receipt]:

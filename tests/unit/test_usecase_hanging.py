@@ -264,3 +264,16 @@ def test_a_sweep_that_is_late_asks_no_questions_that_can_wait() -> None:
     stage.compute.on_call = lambda *_: None
     stage.after(MINUTE)
     assert "volumes" in [call.operation for call in stage.compute.calls]
+
+
+def test_a_table_that_fails_the_end_of_one_region_stops_no_other() -> None:
+    """Neither the close nor the look for its receipt is answered: it is still being ended, and the sweep goes on."""
+    stage = Stage()
+    leases = [stage.launch(lasts_for=HOUR, region=region) for region in ("us-east-1", "eu-west-1")]
+    stage.until(at("09:59"))
+    stage.store.inject("close_lease", Unavailable("throttled"))
+    stage.store.inject("receipt", Unavailable("throttled"))
+    stage.after(MINUTE)
+    stage.after(MINUTE)
+    assert stage.alive == []
+    assert {stage.lease(lease.id).status for lease in leases} == {Status.CLOSED}
