@@ -173,3 +173,16 @@ def test_a_box_at_rest_is_looked_at_again_right_before_its_clock_ends_it(happens
     stage.compute.on_call = act
     stage.sweep()
     assert (stage.alive, stage.ending_calls) == ([box], [])
+
+
+def test_a_box_of_a_warm_pool_is_left_to_its_group_and_told_of() -> None:
+    """Deleted, it would be replaced by one that starts, bills and stops; its disk is metered meanwhile."""
+    stage = Stage()
+    stage.put_policy(stopped={"end_after": "PT1H"})
+    box = stopped(stage, group="web")
+    stage.compute.ec2.controllers.groups["web"].desired = 0  # it is none of the group's own
+    stage.sweep()
+    days(stage, 1)
+    assert (stage.alive, stage.ending_calls) == ([box], [])
+    record = stage.after(MINUTE)
+    assert "delete-warm-pool" in record.reported[0]["reason"]

@@ -59,4 +59,16 @@ def obstacle(instances: Iterable[Instance], view: RegionView) -> str | None:
         manager = managed_by(instance, view)
         if manager:
             return f"{manager} manages it: {lever(manager)}"
+        if _is_in_warm_pool(instance, view):
+            return (
+                f"the warm pool of Auto Scaling group {instance.group} keeps it, and would start another: "
+                f"aws autoscaling delete-warm-pool --auto-scaling-group-name {instance.group}"
+            )
     return None
+
+
+def _is_in_warm_pool(instance: Instance, view: RegionView) -> bool:
+    """A stopped box that names its group and is none of its instances, which is how a warm pool's look (botocore,
+    DescribeAutoScalingGroups)."""
+    group = view.group(instance.group) if instance.group else None
+    return group is not None and instance.state == "stopped" and group.member(instance.id) is None
