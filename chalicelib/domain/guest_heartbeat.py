@@ -3,8 +3,8 @@
 It reports at once where work begins or ends, else each quarter of an hour, and each minute from the time on that the
 last answer named; each report carries the minutes since the last one that was answered, and one that was not answered
 is repeated each minute. A minute is busy for any of: a GPU in use, a compute process that has begun (`p`), somebody who
-types in a session (`s`). Load (`l`) is told besides. What nvidia-smi does not say is told as unknown, never as idle: but
-for GPUs without a figure (`[N/A]`, as with MIG) on which no process computes.
+types in a session (`s`). Load (`l`) is told besides. What nvidia-smi does not say is told as unknown, never as idle:
+but for GPUs without a figure (`[N/A]`, as with MIG) on which no process computes.
 
 Curfew's time, from the Date of its answers, counts instead of the box's clock: the box adds what /proc/uptime counts.
 Whoever is on the box can read the key, and so report as this lease's boxes; what that can do: docs/adr/0024-*.md.
