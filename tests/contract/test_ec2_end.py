@@ -42,7 +42,7 @@ class TestSplitting:
         """One spot id that is gone has blocked 49 others elsewhere (instance-scheduler 76)."""
         ids = self.IDS[:50]
         poison = aws_error("InvalidInstanceID.NotFound")
-        assert len(accepted(each(FakeCall({ids[7]: poison}), ids))) == 49
+        assert len(accepted(each(FakeCall({ids[7]: poison}), ids, at_once=50))) == 49
 
     @pytest.mark.parametrize(
         "error", [aws_error("InvalidInstanceID.NotFound"), aws_error("InternalError", 500)]
