@@ -14,15 +14,16 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 300
-"""Real ones: what takes longer hangs."""
+"""Real ones: a copy that takes longer hangs."""
 
 
 class CopyFailed(AssertionError):
     """What ran in the copy raised, hung or vanished."""
 
 
-def in_a_copy(work: Callable[[], T]) -> T:
-    """What `work()` answers in a copy of this process; here nothing changes. Raises CopyFailed."""
+def in_a_copy(work: Callable[[], T], *, patience: float | None = PATIENCE_SECONDS) -> T:
+    """What `work()` answers in a copy of this process; here nothing changes. Raises CopyFailed. `patience` in real
+    seconds; None: it has copies of its own, which have theirs."""
     gc.freeze()  # a collection in the copy would copy every page
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -34,7 +35,7 @@ def in_a_copy(work: Callable[[], T]) -> T:
         _answer(work, writing)
     os.close(writing)
     try:
-        answer = _all_of(reading, child)
+        answer = _all_of(reading, child, patience)
     finally:
         os.close(reading)
         os.waitpid(child, 0)
@@ -51,21 +52,23 @@ def in_a_copy(work: Callable[[], T]) -> T:
 def _answer(work: Callable[[], Any], writing: int) -> None:
     """In the copy: never comes back."""
     try:
-        told = pickle.dumps((True, work()))
-    except BaseException:  # noqa: BLE001 whatever it is, the parent raises it
-        told = pickle.dumps((False, traceback.format_exc()))
-    with os.fdopen(writing, "wb") as pipe:
-        pipe.write(told)
-    os._exit(0)
+        try:
+            told = pickle.dumps((True, work()))
+        except BaseException:  # noqa: BLE001 whatever it is, the parent raises it
+            told = pickle.dumps((False, traceback.format_exc()))
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(told)
+    finally:
+        os._exit(0)
 
 
-def _all_of(reading: int, child: int) -> bytes | None:
+def _all_of(reading: int, child: int, patience: float | None) -> bytes | None:
     parts = []
     while True:
-        ready, _, _ = select.select([reading], [], [], PATIENCE_SECONDS)
+        ready, _, _ = select.select([reading], [], [], patience)
         if not ready:
             os.kill(child, signal.SIGKILL)
-            raise CopyFailed(f"the copy did not answer within {PATIENCE_SECONDS} s")
+            raise CopyFailed(f"the copy did not answer within {patience} s")
         part = os.read(reading, 1 << 16)
         if not part:
             return b"".join(parts) or None

@@ -69,7 +69,7 @@ class Result:
 
 def enumerated(account: Account, scenario: Scenario, chooses: Chooses = lambda *_: True) -> Result:
     """Run it for each accident that is chosen."""
-    return in_a_copy(lambda: _all_of(account, scenario, chooses))
+    return in_a_copy(lambda: _all_of(account, scenario, chooses), patience=None)
 
 
 def _all_of(account: Account, scenario: Scenario, chooses: Chooses) -> Result:
