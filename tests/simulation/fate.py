@@ -12,20 +12,26 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain.budget import Budget, Period, ScopeKind
-from chalicelib.domain.lease import RequestType
+from chalicelib.domain.lease import OnEnd, RequestType
 from localaws.errors import AwsError, LocalAwsError
-from localaws.model import Box
+from localaws.model import Box, Market
+from tests.simulation.crowds import KEEPERS, MANAGED, end_crowd, protect, start_crowd
 from tests.simulation.happenings import Action, Happenings
 from tests.simulation.town import MINUTE, REGIONS, Town, runs
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 TYPES = ("g5.xlarge", "g4dn.xlarge", "p3.2xlarge", "g5.12xlarge")
-MARKETS = ("on-demand", "one-time", "persistent")
+MARKETS: tuple[Market, ...] = (
+    *("on-demand", "one-time", "persistent") * 2,
+    *("maintain", "spot-fleet", "asg"),
+    "capacity-block",
+)
 HANDS = ("terminate", "stop", "start", "cancel", "interrupt", "shutdown")
 PER_DAY = {
     "a_launch": 10.0,
     "a_box_behind_curfews_back": 8.0,
+    "a_crowd": 1.5,
     "a_hand_on_a_box": 6.0,
     "an_extension": 2.0,
     "an_early_end": 2.0,
@@ -38,9 +44,10 @@ PER_DAY = {
     "events_go_astray": 3.0,
     "ec2_lags": 1.0,
     "sweeps_are_skipped": 1.0,
+    "curfew_is_down": 0.5,
     "a_lambda_dies": 3.0,
     "a_budget_changes": 0.5,
-    "a_policy_changes": 0.3,
+    "a_policy_changes": 0.5,
 }
 """How often on an average day."""
 
@@ -73,7 +80,7 @@ class Fate(Happenings):
 
     def _a_launch(self) -> None:
         rng = self._rng
-        kind = rng.choice((RequestType.ONE_TIME, RequestType.PERSISTENT))
+        kind = rng.choice((RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN))
         order = self.town.order(
             instance_types=(rng.choice(TYPES),),
             region=rng.choice(REGIONS),
@@ -81,7 +88,8 @@ class Fate(Happenings):
             lasts_for=rng.choice((1, 2, 4, 8, 24)) * HOUR,
             budget_usd=rng.choice((None, None, Decimal("1.50"), Decimal(6))),
             project=rng.choice((None, "vision")),
-            target_capacity=rng.choice((1, 1, 1, 2)) if kind is RequestType.ONE_TIME else 1,
+            target_capacity=rng.choice((1, 1, 1, 2)) if kind is not RequestType.PERSISTENT else 1,
+            on_end=rng.choice((*(OnEnd.TERMINATE,) * 5, OnEnd.IMAGE)),
         )
         dies_at = rng.randint(1, 12) if rng.random() < 0.15 else None
         lease = self.town.launch(
@@ -91,21 +99,54 @@ class Fate(Happenings):
             self._give_work(self.town.world.boxes.of(instance_id))
 
     def _a_box_behind_curfews_back(self) -> None:
-        rng = self._rng
-        protect = rng.random() < 0.1
-        until = self.town.now + rng.randint(1, 6) * HOUR
+        rng, town = self._rng, self.town
+        chance = rng.random()
+        tags: dict[str, str] = {}
+        until = town.now + rng.randint(1, 6) * HOUR
+        if chance < 0.1:
+            tags = {"curfew:protect": until.isoformat()}
+        elif chance < 0.18:
+            tags = MANAGED
         try:
-            box = self.town.world.start_box(
-                rng.choice(TYPES),
-                market=rng.choice(MARKETS),  # type: ignore[arg-type]
-                region=rng.choice(REGIONS),
-                tags={"curfew:protect": until.isoformat()} if protect else None,
+            box = town.world.start_box(
+                rng.choice(TYPES), market=rng.choice(MARKETS), region=rng.choice(REGIONS), tags=tags
             )
         except (AwsError, LocalAwsError):
             return
-        if protect:
-            self.town.protected[box.id] = until
+        if chance < 0.1:
+            town.protected[box.id] = until
+        if tags is MANAGED or box.is_prepaid:
+            self.later(rng.randint(2, 20) * HOUR, lambda: self._end_of_what_is_managed(box))
+        if tags is MANAGED:
+            town.managed.add(box.id)
         self._give_work(box)
+
+    def _end_of_what_is_managed(self, box: Box) -> None:
+        """Whoever manages it scales it down, with what it has started in its place."""
+        town = self.town
+        keeper, name = box.market, box.fleet_id or box.group
+        if keeper in KEEPERS and name:
+            end_crowd(town, keeper, name, box.region)
+        for one in town.boxes:
+            if one is box or one.relaunch_of == box.id:
+                town.by_hand(one, "cancel")
+                town.by_hand(one, "terminate")
+
+    def _a_crowd(self) -> None:
+        """Several boxes that a fleet or group keeps running, some with work; one may be protected, or without a GPU."""
+        rng, town = self._rng, self.town
+        keeper, region = rng.choice(KEEPERS), rng.choice(REGIONS)
+        boxes = start_crowd(
+            town, keeper, rng.choice(TYPES), rng.randint(2, 4), region=region, helped=rng.random() < 0.3
+        )
+        if not boxes:
+            return
+        if rng.random() < 0.3:
+            protect(town, boxes[0], town.now + rng.randint(2, 10) * HOUR)
+        for box in boxes:
+            self._give_work(box)
+        name = boxes[0].fleet_id or boxes[0].group or ""
+        self.later(rng.randint(9, 16) * HOUR, lambda: end_crowd(town, keeper, name, region))
 
     def _give_work(self, box: Box) -> None:
         """A life of work for a box, which ends in most cases as it does with people: forgotten."""
@@ -178,8 +219,14 @@ class Fate(Happenings):
         self.town.put_budget(budget, force=self._rng.random() < 0.5)
 
     def _a_policy_changes(self) -> None:
-        after = self._rng.choice(("PT30M", "PT1H", "PT2H"))
-        self.town.set_policy(idle={"after": after})
+        rng = self._rng
+        match rng.choice(("idle", "unleased", "stopped")):
+            case "idle":
+                self.town.set_policy(idle={"after": rng.choice(("PT30M", "PT1H", "PT2H"))})
+            case "unleased":
+                self.town.set_policy(unleased={"end": rng.choice(("terminate", "stop", "image"))})
+            case _:
+                self.town.set_policy(stopped={"end_after": rng.choice((None, "PT6H", "P1D"))})
 
     # AWS
 
@@ -218,7 +265,7 @@ class Fate(Happenings):
 
     def _calls_fail_here_and_there(self) -> None:
         lasts, lost = self._rng.randint(2, 12) * MINUTE, self._rng.random() < 0.5
-        for service in ("ec2", "dynamodb", "cloudwatch"):
+        for service in ("ec2", "dynamodb", "cloudwatch", "autoscaling", "scheduler"):
             rate = self._rng.choice((0.05, 0.2, 0.4))
             self._fault(lasts, service=service, rate=rate, lost_answer=lost, code="InternalError")
 
@@ -244,7 +291,12 @@ class Fate(Happenings):
 
     def _sweeps_are_skipped(self) -> None:
         lasts = self._rng.choice((2, 5, 10, 45, 180)) * MINUTE
-        self.sleeps_until = self.town.now + lasts
+        self.sleeps_until = max(self.sleeps_until, self.town.now + lasts)
+
+    def _curfew_is_down(self) -> None:
+        """For hours: what ends then, AWS ends, by what was armed before."""
+        self.sleeps_until = max(self.sleeps_until, self.town.now + self._rng.choice((1, 3, 6)) * HOUR)
+        self.is_down = True
 
     def _a_lambda_dies(self) -> None:
         self.dies_at, self.dies_after = self._rng.randint(1, 25), self._rng.random() < 0.5

@@ -13,11 +13,13 @@ Action = Callable[[], object]
 
 
 class Happenings:
-    """Moments with an action each. `sleeps_until`: no sweep runs before; `dies_at`: the next one dies at that call."""
+    """Moments with an action each. `sleeps_until`: no sweep runs before, and if it `is_down` nothing else of Curfew;
+    `dies_at`: the next sweep dies at that call."""
 
     def __init__(self, town: Town) -> None:
         self.town = town
         self.sleeps_until = town.now
+        self.is_down = False
         self.dies_at: int | None = None
         self.dies_after = False
         self._heap: list[tuple[datetime, int, Action]] = []

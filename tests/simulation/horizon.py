@@ -26,13 +26,14 @@ from chalicelib.domain.rules.expired import expired
 from chalicelib.domain.rules.idle import idle
 from chalicelib.domain.rules.over_budget import over_budget
 from chalicelib.domain.rules.over_share import over_share
+from chalicelib.domain.rules.stopped_still_billing import stopped_still_billing
 from chalicelib.gateways.spot_memory import ASKED_EVERY
 from chalicelib.usecases.carry import BEFOREHAND
 from chalicelib.usecases.gather import spent_by_budget
 from localaws.model import Box
-from tests.simulation.invariants import owned
 from tests.simulation.money import prices
 from tests.simulation.town import MINUTE, Town, runs
+from tests.simulation.truths import owned
 
 FARTHEST = timedelta(hours=6)
 SOON_SPENT = timedelta(hours=2)
@@ -86,6 +87,11 @@ def _of_lease(town: Town, lease: Lease, cost: Cost, silences: Silences) -> Itera
         evidence=_evidence(town, boxes, town.now),
         cost=cost,
     )
+    if lease.is_storage:
+        resting = stopped_still_billing(case)
+        if resting is not None and resting.due_at is not None:
+            yield resting.due_at
+        return
     lead = town.policy.idle.warn_before
     money = over_budget(case)
     for finding in (expired(case), money, idle(case)):
@@ -177,6 +183,7 @@ def _instance(box: Box) -> Instance:
         zone=box.zone,
         lifecycle="spot" if box.spot else "on-demand",
         launched_at=_last_launch(box),
+        ended_at=box.runs[-1].end if box.runs and not runs(box) else None,
     )
 
 

@@ -7,17 +7,30 @@ records don't agree. What a bound allows beside its own terms is only the time i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
 
-from chalicelib.domain.lease import Lease, Origin, Status
+from chalicelib.domain.lease import Lease, OnEnd, Origin, RequestType, Status
 from chalicelib.gateways.dynamodb_holds import BudgetPeriod, kept, taken
 from localaws.model import Box
+from tests.simulation.endings import OF_ENDS
 from tests.simulation.money import billed_between, dearest_hourly
 from tests.simulation.town import MINUTE, Town, runs
+from tests.simulation.truths import (
+    Leases,
+    Violation,
+    braked_for,
+    ended_by_curfew,
+    ends_by_its_hour,
+    gone_by,
+    hindered_for,
+    is_braked,
+    is_curfews,
+    owned,
+    saving_for,
+    spared_until,
+)
 
 CENT = Decimal("0.01")
 PERIOD = MINUTE
@@ -28,23 +41,11 @@ SLACK = 2 * MINUTE
 """The sweep that decides, and the one that may find the first one's minute begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One thing that must not be; the same `kind` and `about` is the same violation, however often it is seen."""
-
-    kind: Literal["wrong", "missed", "over", "books"]
-    about: str
-    text: str
-    usd: Decimal = Decimal(0)
-
-
-Leases = Sequence[Lease]
-
-
 def hold_is_kept(town: Town, leases: Leases) -> Iterator[Violation]:
     """What Curfew launched never costs more than was held for it.
 
-    While the sweep is the only end that a lease has, its hold pays for a hindered Curfew as long as the margin lasts.
+    One that ends by its hour ends without Curfew as well: only calls of AWS that fail for longer than the margin add to
+    it. One that money ends waits for a hindered Curfew, until its hour at the latest.
     """
     for lease in leases:
         if lease.origin is not Origin.LAUNCHED:
@@ -52,7 +53,10 @@ def hold_is_kept(town: Town, leases: Leases) -> Iterator[Violation]:
         boxes = owned(town, lease)
         billed, held = town.billed(boxes), lease.hold.total_usd
         until = lease.closed_at or town.now
-        beyond = town.outages.within(lease.requested_at, until) - lease.margin(town.policy.teardown.margin)
+        beyond = hindered_for(town, lease, boxes, until)
+        if ends_by_its_hour(lease) and all(gone_by(town, lease, box) for box in boxes):
+            beyond = town.failures.within(lease.requested_at, until)
+        beyond -= lease.margin(town.policy.teardown.margin)
         if beyond > timedelta(0):
             held += sum((_hours(beyond) * dearest_hourly(town, box) for box in boxes), Decimal(0))
         if billed > held:
@@ -88,7 +92,8 @@ def adopted_boxes_stay_near_their_hold(town: Town, leases: Leases) -> Iterator[V
         until = lease.closed_at or town.now
         billed = sum((billed_between(town, box, lease.requested_at, until) for box in boxes), Decimal(0))
         longest = town.policy.unleased.grace + PERIOD + MINIMUM + SLACK
-        longest += town.outages.within(lease.requested_at, until)
+        longest += hindered_for(town, lease, boxes, until)
+        longest += saving_for(town, lease) + braked_for(lease, leases, town.now)
         allowed = lease.hold.total_usd + sum(
             (_hours(longest) * dearest_hourly(town, box) for box in boxes), Decimal(0)
         )
@@ -105,14 +110,15 @@ def no_box_outlives_its_lease(town: Town, leases: Leases) -> Iterator[Violation]
     """With Curfew alive and allowed to act, a box is gone within a sweep of its lease's end."""
     for lease in leases:
         boxes = [box for box in owned(town, lease) if runs(box)]
-        if not boxes or not lease.is_open or any(box.id in town.protected for box in boxes):
+        if not boxes or not lease.is_open:
             continue
         due = lease.expires_at
         if lease.is_storage:  # it was started again: it is adopted anew at once
-            due = max(box.runs[-1].start for box in boxes)
+            due = max((box.runs[-1].start for box in boxes if box.runs), default=town.now)
         elif lease.is_adopted:
-            due = max(due, lease.requested_at + town.policy.unleased.grace)
-        late = town.now - due - town.outages.within(due, town.now)
+            due = spared_until(town, boxes, max(due, lease.requested_at + town.policy.unleased.grace))
+            due = max(due, *(box.launched_at + braked_for(lease, leases, town.now) for box in boxes))
+        late = town.now - due - town.outages.within(due, town.now) - saving_for(town, lease)
         if late > PERIOD + SLACK:
             ids = [box.id for box in boxes]
             yield Violation("missed", f"{lease.id}:expired", f"{late} past {due} {ids} run")
@@ -124,6 +130,8 @@ def no_idle_box_is_left_running(town: Town, leases: Leases) -> Iterator[Violatio
     for lease in leases:
         boxes = [box for box in owned(town, lease) if runs(box)]
         if lease.status is not Status.ACTIVE or not boxes or any(box.id in town.protected for box in boxes):
+            continue
+        if is_braked(lease, leases, town.now):
             continue
         since = [_quiet_since(box, town.now, float(policy.gpu_below_percent)) for box in boxes]
         known = [one for one in since if one is not None]
@@ -150,18 +158,18 @@ def everything_running_is_watched(town: Town, leases: Leases) -> Iterator[Violat
     known = {one for lease in leases if lease.is_open for one in lease.instance_ids}
     for box in town.alive:
         # One whose last run is over is on its way up again, and was seen at rest.
-        if box.id in known or box.id in town.protected or not box.runs or box.runs[-1].end is not None:
+        if box.id in known or not is_curfews(town, box) or not box.runs or box.runs[-1].end is not None:
             continue
-        since = box.runs[-1].start
+        since = spared_until(town, [box], box.runs[-1].start)
         late = town.now - since - town.outages.within(since, town.now)
         if late > PERIOD + SLACK:
             yield Violation("missed", f"{box.id}:unleased", f"it runs since {since} without a lease")
 
 
 def nothing_ended_runs_again(town: Town, leases: Leases) -> Iterator[Violation]:
-    """Of a closed lease nothing runs, and no request of it can start anything."""
+    """Of a closed lease nothing runs, and no request or fleet of it can start anything; what is kept, its owner can."""
     for lease in leases:
-        if lease.status is not Status.CLOSED or _is_at_rest(lease):
+        if lease.status is not Status.CLOSED or _is_at_rest(lease) or _is_kept(lease):
             continue
         running = [box.id for box in owned(town, lease) if runs(box)]
         if running:
@@ -171,6 +179,9 @@ def nothing_ended_runs_again(town: Town, leases: Leases) -> Iterator[Violation]:
             for request in town.world.spot
             if request.id in lease.spot_request_ids and request.state in ("open", "active", "disabled")
         ]
+        if lease.request_type is RequestType.MAINTAIN and lease.fleet_id:
+            fleet = town.world.fleets.find(lease.fleet_id)
+            armed += [fleet.id] if fleet is not None and fleet.state == "active" else []
         if armed:
             yield Violation("missed", f"{lease.id}:armed", f"it is closed and {armed} can start boxes")
 
@@ -184,11 +195,7 @@ def no_busy_box_is_ended_for_idleness(town: Town, leases: Leases) -> Iterator[Vi
         idle = town.policy_at(ending.decided_at).idle
         window = min(idle.after, _own_window(lease))
         for box in owned(town, lease):
-            if (
-                box.ended_at is None
-                or box.ended_at < ending.decided_at
-                or box.ended_by != "TerminateInstances"
-            ):
+            if box.ended_at is None or box.ended_at < ending.decided_at or not ended_by_curfew(town, box):
                 continue  # people ended it, before
             samples = box.load.samples(ending.decided_at - window, ending.decided_at, box.runs)
             known = [level.busiest_gpu for _, level in samples if level.busiest_gpu is not None]
@@ -272,6 +279,7 @@ ALWAYS = (
     nothing_ended_runs_again,
     no_busy_box_is_ended_for_idleness,
     no_lease_ends_before_its_time,
+    *OF_ENDS,
 )
 """What holds after every step, of the leases that are open and of those that closed lately."""
 
@@ -290,19 +298,14 @@ def all_leases(town: Town) -> tuple[Lease, ...]:
     return leases_since(town, town.now - timedelta(days=400))
 
 
-def owned(town: Town, lease: Lease) -> list[Box]:
-    """The boxes of a lease in the truth, also those it has not seen yet: by id and by spot request."""
-    return [
-        box
-        for box in town.boxes
-        if box.id in lease.instance_ids
-        or (box.request_id is not None and box.request_id in lease.spot_request_ids)
-    ]
-
-
 def _is_at_rest(lease: Lease) -> bool:
     """Closed because its owner had stopped it or started it again, which ends nothing: it is adopted anew."""
     return lease.ending is not None and lease.ending.cause in {"stopped", "started"}
+
+
+def _is_kept(lease: Lease) -> bool:
+    """Its boxes were stopped and left to their owner, who may start them again."""
+    return lease.ending is not None and lease.ending.on_end is OnEnd.STOP
 
 
 def _own_window(lease: Lease) -> timedelta:

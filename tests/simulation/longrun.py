@@ -15,8 +15,8 @@ from tests.simulation import invariants
 from tests.simulation.fate import Fate
 from tests.simulation.happenings import Happenings
 from tests.simulation.horizon import Silences, next_change
-from tests.simulation.invariants import Violation
 from tests.simulation.town import MINUTE, REGIONS, Spoil, Town, unspoilt
+from tests.simulation.truths import Violation
 
 HOUR = timedelta(hours=1)
 FIRST_SAMPLE, SAMPLED_EVERY = 2 * HOUR, 23 * HOUR
@@ -24,6 +24,8 @@ FIRST_SAMPLE, SAMPLED_EVERY = 2 * HOUR, 23 * HOUR
 AFTERMATH = 2
 """Minutes swept after anything was decided or happened."""
 LOOK_BACK = timedelta(hours=3)
+LOOKED_IN_ON = timedelta(minutes=10)
+"""How often the promise is held against what runs while no sweep comes."""
 CENT = Decimal("0.01")
 Say = Callable[[str], None]
 Horizon = Callable[[Town, Sequence[Lease], Silences], datetime]
@@ -195,10 +197,7 @@ class LongRun:
         town, fate = self._town, self._fate
         self._restless -= 1
         if town.now < fate.sleeps_until:
-            until = min(fate.sleeps_until, self._until)
-            town.outages.note(town.now - MINUTE, until)
-            town.pass_until(until)
-            self._restless = AFTERMATH
+            self._sleep()
             return
         dies_at, fate.dies_at = fate.dies_at, None
         before = self._decided
@@ -206,7 +205,25 @@ class LongRun:
         self._look()
         if record is None or _did_something(record) or before != self._decided:
             self._restless = AFTERMATH
-        self._found(violation for check in invariants.ALWAYS for violation in check(town, self._leases))
+        self._check()
+
+    def _check(self) -> None:
+        checks = invariants.ALWAYS
+        self._found(violation for check in checks for violation in check(self._town, self._leases))
+
+    def _sleep(self) -> None:
+        """No sweep comes, and if Curfew is down nothing else of it either; the others live on."""
+        town, fate = self._town, self._fate
+        town.is_down = fate.is_down
+        while town.now < (until := min(fate.sleeps_until, self._until)):
+            upto = min(until, town.now + LOOKED_IN_ON, max(fate.next_at or until, town.now + MINUTE))
+            town.outages.note(town.now - MINUTE, upto)
+            town.pass_until(upto)
+            fate.play()
+            self._look()
+            self._check()
+        town.is_down = fate.is_down = False
+        self._restless = AFTERMATH
 
     def _come_to_rest(self) -> None:
         town = self._town

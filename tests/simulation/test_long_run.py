@@ -40,7 +40,7 @@ def a_morning(spoil: Spoil = unspoilt, horizon: Horizon = next_change) -> Figure
     with World(regions=("us-east-1",), seed=5) as world:
         town = Town(world, spoil)
         town.set_policy(idle={"after": "PT1H", "warn_before": "PT10M"}, unleased={"for": "PT3H"})
-        lease = town.launch(town.order(lasts_for=2 * HOUR, budget_usd=Decimal("0.80")), key="works")
+        lease = town.launch(town.order(lasts_for=4 * HOUR, budget_usd=Decimal("0.80")), key="works")
         assert lease is not None
         silent = world.start_box("g4dn.xlarge", market="persistent", gpu=90)
         world.set_load(lease.instance_ids[0], gpu=90)

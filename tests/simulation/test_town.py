@@ -11,14 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.domain.budget import Budget, Period
-from chalicelib.domain.lease import RequestType
+from chalicelib.domain.lease import OnEnd, RequestType
+from localaws.model import Market
 from localaws.world import World
 from tests.simulation import invariants
+from tests.simulation.crowds import KEEPERS, MANAGED, Keeper, protect, start_crowd
 from tests.simulation.town import MINUTE, REGIONS, Town
 
 IDLE = {"after": "PT20M", "warn_before": "PT5M", "after_launch": "PT5M"}
 UNLEASED = {"for": "PT1H", "grace": "PT5M"}
 TYPES = ("g5.xlarge", "g4dn.xlarge", "p3.2xlarge")
+LAUNCHED = (RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN)
+FOUND = ("on-demand", "one-time", "persistent", "maintain", "spot-fleet", "asg", "capacity-block")
 CALLS = st.integers(min_value=1, max_value=25)
 """At which call a Lambda dies: a sweep of this town makes 10 to 30."""
 
@@ -53,7 +57,8 @@ class TownMachine(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(TYPES),
-        persistent=st.booleans(),
+        request_type=st.sampled_from(LAUNCHED),
+        on_end=st.sampled_from([OnEnd.TERMINATE, OnEnd.TERMINATE, OnEnd.IMAGE]),
         region=st.sampled_from(REGIONS),
         hours=st.sampled_from([1, 2]),
         cap=st.sampled_from([None, "1.50"]),
@@ -65,7 +70,8 @@ class TownMachine(RuleBasedStateMachine):
         self,
         *,
         kind: str,
-        persistent: bool,
+        request_type: RequestType,
+        on_end: OnEnd,
         region: str,
         hours: int,
         cap: str | None,
@@ -77,7 +83,8 @@ class TownMachine(RuleBasedStateMachine):
         order = self.town.order(
             instance_types=(kind,),
             region=region,
-            request_type=RequestType.PERSISTENT if persistent else RequestType.ONE_TIME,
+            request_type=request_type,
+            on_end=on_end,
             lasts_for=timedelta(hours=hours),
             budget_usd=Decimal(cap) if cap else None,
         )
@@ -87,12 +94,48 @@ class TownMachine(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(TYPES),
-        market=st.sampled_from(["on-demand", "one-time", "persistent"]),
+        market=st.sampled_from(FOUND),
         region=st.sampled_from(REGIONS),
         gpu=st.sampled_from([0, 80, None]),
+        is_managed=st.sampled_from([False, False, False, True]),
     )
-    def start_behind_curfews_back(self, *, kind: str, market: str, region: str, gpu: int | None) -> None:
-        self.world.start_box(kind, market=market, region=region, gpu=gpu)  # type: ignore[arg-type]
+    def start_behind_curfews_back(
+        self, *, kind: str, market: Market, region: str, gpu: int | None, is_managed: bool
+    ) -> None:
+        tags = MANAGED if is_managed else {}
+        box = self.world.start_box(kind, market=market, region=region, tags=tags, gpu=gpu)
+        if is_managed:
+            self.town.managed.add(box.id)
+
+    @rule(
+        keeper=st.sampled_from(KEEPERS),
+        number=st.integers(min_value=2, max_value=4),
+        helped=st.booleans(),
+        protected=st.booleans(),
+        gpu=st.sampled_from([0, 80]),
+    )
+    def start_a_crowd(self, *, keeper: Keeper, number: int, helped: bool, protected: bool, gpu: int) -> None:
+        """A fleet or group of several, of which one may be protected or have no GPU."""
+        boxes = start_crowd(self.town, keeper, "g5.xlarge", number, region=REGIONS[0], helped=helped)
+        for box in boxes:
+            self.world.set_load(box.id, gpu=gpu)
+        if boxes and protected:
+            protect(self.town, boxes[0], self.town.now + timedelta(hours=2))
+
+    @rule(minutes=st.sampled_from([70, 150]))
+    def curfew_is_down(self, minutes: int) -> None:
+        """Nothing of it runs: what ends then, ends by what was armed before."""
+        self.town.is_down = True
+        for _ in range(0, minutes, 10):
+            self.town.outages.note(self.town.now - MINUTE, self.town.now + 10 * MINUTE)
+            self.town.pass_until(self.town.now + 10 * MINUTE)
+            self.the_promise_holds()
+        self.town.is_down = False
+        self.town.minute()
+
+    @rule(end=st.sampled_from(["terminate", "stop", "image"]))
+    def found_boxes_are_to_end_so(self, end: str) -> None:
+        self.town.set_policy(unleased={"end": end})
 
     @precondition(lambda self: self.town.alive)
     @rule(data=st.data(), gpu=st.sampled_from([0, 0, 90, None]))
@@ -150,7 +193,7 @@ class TownMachine(RuleBasedStateMachine):
 
     @rule(rate=st.sampled_from([0.1, 0.3]), lost=st.booleans(), minutes=st.integers(min_value=1, max_value=5))
     def calls_fail_here_and_there(self, *, rate: float, lost: bool, minutes: int) -> None:
-        for service in ("ec2", "dynamodb", "cloudwatch"):
+        for service in ("ec2", "dynamodb", "cloudwatch", "autoscaling", "scheduler"):
             self.town.fault(service=service, rate=rate, lost_answer=lost, code="InternalError")
         self.town.minutes(minutes)
         self.world.clear_faults()
@@ -186,7 +229,7 @@ def nothing(found: Iterable[invariants.Violation]) -> None:
 
 TestTown = TownMachine.TestCase
 TestTown.settings = settings(
-    max_examples=4,
+    max_examples=2,
     stateful_step_count=14,
     deadline=None,
     derandomize=True,

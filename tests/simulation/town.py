@@ -79,6 +79,8 @@ class Town:
         self.sweeps = 0
         self.deaths = 0
         self.protected: dict[str, datetime] = {}
+        self.managed: set[str] = set()
+        """Boxes that another AWS service runs."""
         self._faults: list[Fault] = []
         self._people: dict[tuple[str, str], Any] = {}
         self.loses_events = False
