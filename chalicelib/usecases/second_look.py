@@ -4,6 +4,7 @@ Only ends that something can spare are looked at again. What its hour or a budge
 adopted box's hour is no reason to wait for a region that does not answer; idleness is, until the next minute.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.case import Effect, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.instance import Sight
+from chalicelib.domain.instance import RegionView, Sight
 from chalicelib.domain.shields import can_wait
 from chalicelib.domain.tracking import holdings, track
 from chalicelib.ports import Services
@@ -19,6 +20,8 @@ from chalicelib.usecases.gather import Facts, obstacle_of
 
 PATIENCE_SECONDS = 5.0
 AT_ONCE = 8
+FEW = 3
+"""Of more leases in a region it is looked at whole, once: EC2 throttles hundreds of single looks, and the ends too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,14 @@ def look_again(
         return SecondLook((), ())
     pool = ThreadPoolExecutor(min(len(verdicts), AT_ONCE), thread_name_prefix="second-look")
     try:
-        looks = [pool.submit(_again, services, facts, verdict) for verdict in verdicts]
+        counted = Counter(_region(verdict) for verdict in verdicts)
+        crowded = [region for region, number in counted.items() if region and number > FEW]
+        whole = {
+            region: pool.submit(_look, services, region, None) for region in crowded
+        }  # before who waits for it
+        looks = [
+            pool.submit(_again, services, facts, verdict, whole.get(_region(verdict))) for verdict in verdicts
+        ]
         wait(looks, timeout=services.patience(patience))
         seen = [_answer(verdict, look) for verdict, look in zip(verdicts, looks, strict=True)]
     finally:
@@ -62,7 +72,20 @@ def _answer(verdict: Verdict, look: Future[Verdict | None]) -> Verdict | None:
     return None if can_wait(verdict) else verdict
 
 
-def _again(services: Services, facts: Facts, verdict: Verdict) -> Verdict | None:
+def _region(verdict: Verdict) -> str:
+    return verdict.case.lease.region if verdict.case.lease else ""
+
+
+def _look(services: Services, region: str, only: str | None) -> RegionView:
+    view = services.compute.observe([region], only=only)[0]
+    if view.status != "ok":
+        raise Unavailable(view.error or view.status)
+    return view
+
+
+def _again(
+    services: Services, facts: Facts, verdict: Verdict, whole: Future[RegionView] | None
+) -> Verdict | None:
     """The verdict on what its lease and its boxes are now; None where nothing is to be ended any more, or the lease was
     changed since it was read. Raises Unavailable."""
     lease = verdict.case.lease
@@ -71,10 +94,8 @@ def _again(services: Services, facts: Facts, verdict: Verdict) -> Verdict | None
     known = services.store.lease(lease.id)
     if known is None or not known.is_open or known.version != lease.version:
         return None
-    alone = lease.instance_ids[0] if len(lease.instance_ids) == 1 else None
-    view = services.compute.observe([lease.region], only=alone)[0]
-    if view.status != "ok":
-        raise Unavailable(view.error or view.status)
+    alone = lease.instance_ids[0] if len(lease.instance_ids) == 1 and whole is None else None
+    view = whole.result() if whole else _look(services, lease.region, alone)
     sight = Sight((view,), facts.sight.news)
     tracked = track(lease, sight, facts.now, only=alone)
     owned = holdings(tracked, sight, facts.now)

@@ -136,3 +136,21 @@ def test_two_sweeps_in_one_minute_end_no_more_idle_boxes_than_one_may(cap: int) 
     assert stage.told(Kind.DEFERRED)
     stage.after(MINUTE)
     assert len(stage.alive) == 5 - 2 * cap
+
+
+def test_many_that_end_together_are_looked_at_in_one_look() -> None:
+    """Hundreds of single ones would be throttled, and with them the ends; a tag set in between counts all the same."""
+    stage = Stage()
+    boxes = [stage.compute.start() for _ in range(12)]
+    stage.sweep()
+    stage.clock.at = at("17:00")
+    stage.compute.calls.clear()
+
+    def protect(when: str, call: Call) -> None:
+        if (when, call.operation, call.region) == ("after", "observe", "us-east-1"):
+            stage.box(boxes[7]).tags["curfew:protect"] = "2027-01-01"
+
+    stage.compute.on_call = protect
+    stage.sweep()
+    assert len([call for call in stage.compute.calls if call.operation == "observe"]) <= 5
+    assert stage.alive == [boxes[7]]
