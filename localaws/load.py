@@ -12,6 +12,9 @@ Percent = float
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+AGGREGATED, BY_GPU, BY_HOST = "aggregated", "by-gpu", "by-host"
+
+
 class Stretch(Protocol):
     """A time in which the box was running."""
 
@@ -26,6 +29,11 @@ class Level:
     gpu: Percent | tuple[Percent, ...] | None = 0.0
     cpu: Percent | None = 2.0
     period: int = 60
+    agent: str = AGGREGATED
+    """How the CloudWatch agent sends GPU use: also by InstanceId alone, by GPU with InstanceId, or with the host's name."""
+    network_mib: float = 0.0
+    disk_mib: float = 0.0
+    """Received, and written to EBS, in each sample's period."""
 
     @property
     def busiest_gpu(self) -> Percent | None:
@@ -44,6 +52,8 @@ class LoadHistory:
     def __init__(self, at: datetime, level: Level | None = None) -> None:
         self._times = [at]
         self._levels = [level or Level()]
+        self.was_set = False
+        """Somebody has said what the load is."""
 
     @property
     def latest(self) -> Level:
@@ -57,6 +67,7 @@ class LoadHistory:
     def set(self, at: datetime, **changes: object) -> Level:
         """From `at` on these fields of the level are different; `at` is never before the last change."""
         level = replace(self.latest, **changes)  # type: ignore[arg-type]
+        self.was_set = True
         if self._times[-1] == at:
             self._levels[-1] = level
         else:

@@ -85,6 +85,11 @@ class Guests:
         boot = self._boots.get(box.id)
         return boot.shutdown_at if boot is not None and box.state == "running" else None
 
+    def files(self, box: Box) -> Mapping[str, str]:
+        """What its user data has written to its disk."""
+        boot = self._boots.get(box.id)
+        return boot.disk.files if boot is not None else {}
+
     def not_understood(self, box: Box) -> tuple[str, ...]:
         """The lines of its user data that would end it, which are not understood here."""
         return self._ignored.get(box.id, ())

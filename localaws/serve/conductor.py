@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
 
+from localaws.ec2.heartbeats import Heartbeats
 from localaws.events.lambdas import Lambdas
 from localaws.world import World
 
@@ -23,8 +24,9 @@ MOST_AT_ONCE = 10_000
 class Conductor:
     """Steps of a minute, at most `speed` times as fast as real time; 0 moves only when asked to."""
 
-    def __init__(self, world: World, lambdas: Lambdas, speed: float) -> None:
+    def __init__(self, world: World, lambdas: Lambdas, heartbeats: Heartbeats, speed: float) -> None:
         self._world = world
+        self._heartbeats = heartbeats
         self._lambdas = lambdas
         self._pause = STEP.total_seconds() / speed if speed > 0 else None
         self._began = world.now
@@ -71,6 +73,7 @@ class Conductor:
         def anew() -> None:
             self._world.start_over()
             self._lambdas.start_over(self._last_step())
+            self._heartbeats.start_over()
             prepare()
             self._sweep()
 
@@ -112,6 +115,7 @@ class Conductor:
                 self._deliver()
             self._world.advance_to(step)
             if (step - self._began) % STEP == timedelta(0):
+                self._heartbeats.minute()
                 self._lambdas.run_due(step)
             self._deliver()
         return self._world.now

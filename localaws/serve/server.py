@@ -9,6 +9,7 @@ import time
 
 import boto3
 
+from localaws.ec2.heartbeats import Heartbeats
 from localaws.errors import LocalAwsError
 from localaws.events.containers import Containers, forget_caches
 from localaws.events.lambdas import Lambdas, load_app
@@ -67,7 +68,7 @@ def serve(options: Options) -> None:
         hush_idle_sweeps()
         api = api_server(app, options.api_port, template.unknown_path(), Containers(world))
         lambdas = Lambdas(world, app, template)
-        conductor = Conductor(world, lambdas, options.speed)
+        conductor = Conductor(world, lambdas, Heartbeats(world, options.api_url), options.speed)
         control = Control(world, conductor, lambda: conductor.start_over(make_ready))
         start(aws, "aws")
         conductor.start()
