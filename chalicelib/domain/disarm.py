@@ -51,8 +51,10 @@ def with_disarming(
     """
     view = sight.view(region)
     leases = [_settled(lease, _believed(lease, view, now), now) for lease in claimed]
-    if view.status != "ok":
-        return tuple(leases)
+    if (
+        view.status != "ok"
+    ):  # nothing is known of what others may share; what a lease has launched itself is its own
+        return tuple(_with_own_fleet(lease, view) for lease in leases)
     others = list(others)
     ending = _ending([*leases, *others])
     for found in _controllers(leases, view):

@@ -364,3 +364,18 @@ def test_a_price_cap_below_the_market_is_no_objection() -> None:
     assert refused.objections
     waiting = quote(stage.services, order(max_price_usd_per_hour=cap, request_type=MAINTAIN), owner="ada")
     assert waiting.objections == ()
+
+
+def test_its_fleet_ends_before_its_boxes_where_the_region_shows_nothing() -> None:
+    """Its hour comes while DescribeInstances fails: ended first, each box would be started again for as long as that."""
+    stage = Stage()
+    launched = up(stage)
+    stage.compute.fail("observe", REGION, times=9)
+    stage.clock.at = launched.expires_at
+    started = len(stage.compute.ec2.boxes)
+    for _ in range(3):
+        stage.after(minutes(1))
+    assert [call.operation for call in stage.ending_calls][0] == "end_fleets"
+    assert len(stage.compute.ec2.boxes) == started
+    stage.until(stage.clock.now() + minutes(10))
+    assert is_over(stage)
