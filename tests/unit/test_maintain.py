@@ -375,7 +375,7 @@ def test_its_fleet_ends_before_its_boxes_where_the_region_shows_nothing() -> Non
     started = len(stage.compute.ec2.boxes)
     for _ in range(3):
         stage.after(minutes(1))
-    assert [call.operation for call in stage.ending_calls][0] == "end_fleets"
+    assert next(call.operation for call in stage.ending_calls) == "end_fleets"
     assert len(stage.compute.ec2.boxes) == started
     stage.until(stage.clock.now() + minutes(10))
     assert is_over(stage)
