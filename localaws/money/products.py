@@ -155,7 +155,10 @@ def _regions(wanted: Mapping[str, str]) -> list[str]:
 
 
 def _may_be_instances(wanted: Mapping[str, str]) -> bool:
-    return "volumeApiName" not in wanted and wanted.get("productFamily", INSTANCES) == INSTANCES
+    """Instances have neither of these; an empty value is what everything without one has."""
+    return not (wanted.get("volumeApiName") or wanted.get("group")) and (
+        wanted.get("productFamily", INSTANCES) == INSTANCES
+    )
 
 
 def _types(prices: PriceList, wanted: Mapping[str, str]) -> list[str]:
