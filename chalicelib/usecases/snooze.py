@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain import notices
-from chalicelib.domain.errors import Gone, NotFound, Refused, Stale
+from chalicelib.domain.errors import Gone, NotFound, Refused, Stale, Unavailable
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.links import Claim
 from chalicelib.domain.meter import Cost, measure
@@ -68,7 +68,10 @@ def snooze(services: Services, token: str) -> Offer:
 def _opened(services: Services, token: str) -> tuple[Claim, Lease, datetime]:
     """A link's claim and its lease. A wrong link is told nothing, not even whether there is such a lease."""
     now = services.clock.now()
-    claim = services.links.read(token) if services.links.is_configured else None
+    try:
+        claim = services.links.read(token) if services.links.is_configured else None
+    except Unavailable as error:
+        raise Unavailable("links can't be checked now; nothing was changed, try again in a minute") from error
     if claim is None:
         raise NotFound("this is no link of Curfew's; nothing was changed", slug="bad-link")
     if now >= claim.expires_at:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from chalicelib.domain.decide import decide
-from chalicelib.domain.errors import Gone, NotFound, Refused
+from chalicelib.domain.errors import Gone, NotFound, Refused, Unavailable
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.links import Claim, Purpose, token_of
 from chalicelib.domain.notices import Kind
@@ -135,6 +135,17 @@ def test_without_links_nothing_is_a_link() -> None:
     found = stage.launch()
     with pytest.raises(NotFound):
         look(stage.services, token(found))
+
+
+def test_who_has_a_link_is_not_told_where_its_secret_stands() -> None:
+    """While the secret can't be read: try again."""
+    links = MemoryLinks()
+    stage = Stage(links=links)
+    found = stage.launch()
+    links.is_down = True
+    with pytest.raises(Unavailable) as failure:
+        snooze(stage.services, token(found))
+    assert "SSM" not in failure.value.detail
 
 
 def test_the_link_that_shows_keeps_nothing() -> None:
