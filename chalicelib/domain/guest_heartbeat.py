@@ -64,7 +64,7 @@ if [ -n "$says" ] && told=$(smi --query-compute-apps=pid); then
     # No process computes: a GPU that has no figure does nothing.
     [ -z "$odd" ] || [ -n "$told" ] || [ "$use" != - ] || use=0
     [ -z "$odd" ] || [ -z "$told" ] || [ "$use" != 0 ] || use=-
-elif [ "$use" = 0 ]; then
+elif [ "$use" = 0 ] && { [ -z "$says" ] || [ -n "$odd" ]; }; then
     use=-
 fi
 [ -z "$(find /dev/pts -name '[0-9]*' -amin -2 2>/dev/null)" ] || signs=${signs}s

@@ -181,5 +181,5 @@ def _is_busy(minute: Minute, idle: IdlePolicy) -> bool | None:
 def _why(minute: Minute, report: Report) -> str:
     gpu = "its GPUs do not say" if minute.gpu is None else f"GPU at {minute.gpu} %"
     signs = [MEANING[sign] for sign in minute.signs if sign in MEANING]
-    beside = f"{report.processes} compute processes, {report.sessions} sessions, load {report.load or '?'}"
-    return ", ".join([gpu, *signs, beside])
+    beside = {"compute processes": report.processes, "sessions": report.sessions, "load": report.load}
+    return ", ".join([gpu, *signs, *(f"{what} {number}" for what, number in beside.items() if number)])

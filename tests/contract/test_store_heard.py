@@ -7,8 +7,10 @@ import pytest
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.evidence import Beat
 from chalicelib.domain.heartbeats import Heard
+from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.ports import Store
 from tests.contract.store_examples import MINUTE, NOW
+from tests.doubles.faulty_client import FaultyClient, lost, once
 
 BEAT = Beat(since=NOW - MINUTE, until=NOW, is_busy=True, heard_at=NOW, why="GPU at 97 %")
 FIRST = Heard(lease_id="lease-1", instance_id="i-1", counter=7, heard_at=NOW, beats=(BEAT,))
@@ -35,3 +37,10 @@ def test_of_two_reports_at_once_none_is_lost(store: Store) -> None:
     assert store.heard_of("i-1") == meanwhile
     store.keep_heard(later, over=meanwhile)
     assert store.heard_of("i-1") == later
+
+
+def test_a_report_whose_answer_was_lost_is_kept_once(client: FaultyClient, dynamo_store: DynamoStore) -> None:
+    """The write meets itself, and is no stranger."""
+    client.after = once("put_item", lost())
+    dynamo_store.keep_heard(FIRST, over=None)
+    assert dynamo_store.heard() == (FIRST,)

@@ -143,6 +143,7 @@ def test_each_gpu_counts(lab: Lab) -> None:
         (("No devices were found",), (), 6, None),
         (("NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.",), (), 9, None),
         ((), (), 0, None),
+        ((), (), 124, None),
     ],
 )
 def test_what_the_driver_does_not_say_is_unknown(
@@ -156,6 +157,14 @@ def test_what_the_driver_does_not_say_is_unknown(
     lab.world.clock.advance(QUARTER)
     lab.box.tick()
     assert lab.last_post["minutes"][-1]["gpu"] == gpu
+
+
+def test_processes_that_can_t_be_told_make_no_gpu_at_rest_unknown(lab: Lab) -> None:
+    """Not every driver lists them; a figure for each GPU says enough."""
+    script = lab.box.here / "nvidia-smi"
+    script.write_text(script.read_text().replace("*compute-apps*) cat", "*compute-apps*) exit 1; cat"))
+    lab.pass_minutes(1)
+    assert lab.last_post["minutes"][-1]["gpu"] == 0
 
 
 def test_a_box_without_a_driver_tells_so_and_is_never_idle(lab: Lab) -> None:
