@@ -39,7 +39,7 @@ def a_morning(spoil: Spoil = unspoilt, horizon: Horizon = next_change) -> Figure
     """Two boxes, three hours long: one works for what 80 cents buy, one falls silent after 80 minutes."""
     with World(regions=("us-east-1",), seed=5) as world:
         town = Town(world, spoil)
-        town.set_policy(idle={"after": "PT1H", "warn_before": "PT10M"}, unleased={"for": "PT3H"})
+        town.set_policy(idle={"after": "PT1H", "warn_before": "PT10M"}, unleased={"for": "PT2H30M"})
         lease = town.launch(town.order(lasts_for=4 * HOUR, budget_usd=Decimal("0.80")), key="works")
         assert lease is not None
         silent = world.start_box("g4dn.xlarge", market="persistent", gpu=90)
