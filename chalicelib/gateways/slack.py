@@ -66,6 +66,8 @@ class SlackNotifier:
         if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP)
             return
         why = f": {WHY[answer.status]}" if answer.status in WHY else ""
+        if why and self._parameter:
+            self._url = None  # somebody puts a new one there: it is read anew, with no new container
         told = f"Slack answered {answer.status}{why}"
         if answer.status == TOO_MANY:
             raise Unavailable(told, status=answer.status, retry_after=_pause(answer))

@@ -70,6 +70,7 @@ class Timeline:
         return f"{one} ({self._names[one]})" if one in self._names else one
 
     def _spoken(self, text: str) -> str:
+        text = text.replace("\n", "; ")
         for one, name in self._names.items():
             text = text.replace(one, f"{one} ({name})")
         return text

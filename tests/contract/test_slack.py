@@ -139,6 +139,21 @@ def test_the_webhook_can_stand_in_ssm(channel: Channel, aws: Aws) -> None:
     assert len(channel.messages) == 2
 
 
+def test_a_webhook_that_is_gone_is_read_anew(channel: Channel, aws: Aws) -> None:
+    """Whoever puts a new one into the parameter need not deploy."""
+    notifier = SlackNotifier(aws, parameter="/curfew/slack", clock=StillClock())
+    with Stubber(aws.ssm()) as stubber:
+        stubber.add_response("get_parameter", {"Parameter": {"Value": channel.url}})
+        channel.status = 404
+        with pytest.raises(Unavailable):
+            notifier.send(NOTICE)
+        channel.status = 200
+        stubber.add_response("get_parameter", {"Parameter": {"Value": channel.url}})
+        notifier.send(NOTICE)
+        notifier.send(NOTICE)
+        stubber.assert_no_pending_responses()
+
+
 def test_an_empty_parameter_is_a_failure(aws: Aws) -> None:
     """Somebody made it and did not fill it."""
     with Stubber(aws.ssm()) as stubber:

@@ -155,6 +155,20 @@ def test_slack_can_fail_with_a_status(world: World) -> None:
     assert [message["body"] for message in world.slack.messages] == [{"text": "two"}]
 
 
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [{"type": "divider"}] * 51,
+        [{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}],
+        [{"type": "header", "text": {"type": "plain_text", "text": ""}}],
+    ],
+)
+def test_slack_refuses_what_it_could_not_show(world: World, blocks: list[Any]) -> None:
+    """Too many blocks, too long a text, none at all."""
+    assert world.slack.post(world.now, json.dumps({"text": "t", "blocks": blocks}).encode()) == 400
+    assert world.slack.messages == []
+
+
 def test_faults_go_away_when_cleared(world: World, hasty: Any) -> None:
     """`clear_faults` mends everything."""
     world.fault(service="*", code="InternalError")

@@ -1,5 +1,6 @@
 """Deliver: similar messages as one, Slack's wishes kept, and the SNS topic for what Slack does not take."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -87,6 +88,36 @@ def test_what_one_message_tells_is_noted_in_one_write() -> None:
         deliver(stage.services)
         assert len(stage.notifier.sent) == sent
         assert stage.store.waiting_notices() == 0
+
+
+@given(some.lists(some.sampled_from(["ok", "500", "429", "400", "dies before", "dies after"]), max_size=12))
+def test_nothing_is_lost_and_only_a_death_after_slack_s_answer_tells_anything_twice(days: list[str]) -> None:
+    """Whatever happens to each delivery, every message arrives; twice at most as often as a process died like that."""
+    stage = Stage()
+    stage.store.tell([*told(2), *told(2, kind=Kind.ENDED)])
+
+    def die(method: str, when: str) -> None:
+        if (method, when) == ("settle_notices", "before"):
+            raise Crash
+
+    for day in days:
+        stage.notifier.fail(times=0)
+        stage.store.hook = die if day == "dies after" else lambda *_: None
+        if day.isdigit():
+            stage.notifier.fail(times=9, status=int(day))
+        if day == "dies before":
+            stage.store.claim_notices(now=stage.clock.now(), hold_for=MINUTE, limit=20)
+        else:
+            with suppress(Crash):
+                deliver(stage.services)
+        stage.clock.advance(15 * MINUTE)
+    stage.notifier.fail(times=0)
+    stage.store.hook = lambda *_: None
+    deliver(stage.services)
+    assert stage.store.waiting_notices() == 0
+    for one in (*told(2), *told(2, kind=Kind.ENDED)):
+        times = sum(1 for sent in stage.notifier.sent if sent.id == one.id)
+        assert 1 <= times <= 1 + days.count("dies after")
 
 
 def test_slack_is_left_alone_for_as_long_as_it_asks() -> None:
