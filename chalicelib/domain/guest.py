@@ -33,7 +33,7 @@ KINDS = {
 MULTIPART = ("content-type:", "mime-version:")
 START = """\
 #!/bin/sh
-# Curfew: this box shuts itself down when its lease is over, whether Curfew runs or not.
+# Curfew: when this box is to end, whether Curfew runs or not, and what it tells of its work.
 mkdir -p /var/lib/curfew
 cat /sys/class/dmi/id/board_asset_tag > /var/lib/curfew/box 2>/dev/null
 cat > /usr/local/sbin/curfew-now <<'CURFEW'

@@ -11,6 +11,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
+from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
 from chalicelib.domain.storage import Disk
 from chalicelib.gateways.ec2_attempts import attempts
@@ -21,7 +22,9 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CAPS = {"g5.xlarge": Decimal("1.006"), "g4dn.xlarge": Decimal("0.526"), "p5.48xlarge": Decimal("55.04")}
 
 
-def made(order: LaunchOrder, lease_id: str = "lease-1", *, image: Image = AMI) -> tuple[Attempt, ...]:
+def made(
+    order: LaunchOrder, lease_id: str = "lease-1", *, image: Image = AMI, beacon: Beacon | None = None
+) -> tuple[Attempt, ...]:
     return attempts(
         order,
         lease_id=lease_id,
@@ -31,7 +34,22 @@ def made(order: LaunchOrder, lease_id: str = "lease-1", *, image: Image = AMI) -
         expires_at=NOW + timedelta(hours=8),
         valid_until=NOW + timedelta(days=3, microseconds=7),
         now=NOW,
+        beacon=beacon,
     )
+
+
+def test_every_kind_of_launch_gives_its_boxes_their_beacon() -> None:
+    """A maintained fleet's, too, which have no deadline."""
+    beacon = Beacon(lease_id="lease-1", url="https://curfew.example", key="5ec2e7")
+    for kind in (RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN):
+        for attempt in made(full(kind), beacon=beacon):
+            launch = attempt.parameters.get("launch_template", {}).get(
+                "LaunchTemplateData", attempt.parameters
+            )
+            told = launch["UserData"]
+            told = told if kind is RequestType.PERSISTENT else base64.b64decode(told).decode()
+            assert "key=5ec2e7" in told
+            assert ("curfew-deadline.timer" in told) is (kind is not RequestType.MAINTAIN)
 
 
 def full(request_type: RequestType) -> LaunchOrder:

@@ -11,12 +11,14 @@ import pytest
 
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.guest import LIMIT_BYTES, is_too_long, takes_deadline, user_data
+from chalicelib.domain.guest_heartbeat import Beacon
 from localaws.ec2.guest import first_boot, next_boot
 from tests.builders import HOUR, Stage
 
 BOOT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 END = BOOT + HOUR
 MINUTE = timedelta(minutes=1)
+BEACON = Beacon(lease_id="lease-0123456789abcdef0", url="https://curfew.example/it's/prod/", key="0" * 64)
 MULTIPART = """\
 Content-Type: multipart/mixed; boundary="mine"
 MIME-Version: 1.0
@@ -40,10 +42,11 @@ UNDERSTOOD = {
 }
 
 
+@pytest.mark.parametrize("beacon", [None, BEACON], ids=["silent", "telling"])
 @pytest.mark.parametrize("own", UNDERSTOOD.values(), ids=UNDERSTOOD)
-def test_a_box_shuts_itself_down_at_its_end(own: str | None) -> None:
-    """Whatever else its user data does, and however long that takes."""
-    told = user_data(own, END)
+def test_a_box_shuts_itself_down_at_its_end(own: str | None, beacon: Beacon | None) -> None:
+    """Whatever else its user data does, however long that takes, and whether it tells of its work or not."""
+    told = user_data(own, END, beacon)
     assert told is not None
     boot = first_boot(told.encode(), BOOT)
     assert (boot.shutdown_at, boot.ignored) == (END, ())
@@ -90,6 +93,24 @@ def test_both_together_must_fit_into_what_ec2_takes() -> None:
         stage.launch(user_data=own)
     assert caught.value.slug == "user-data-too-large"
     assert stage.store.open_leases() == ()
+
+
+def test_a_box_that_others_would_replace_tells_of_its_work_and_never_ends_itself() -> None:
+    """A fleet that keeps its target would start another one."""
+    told = user_data(None, None, BEACON)
+    assert told is not None
+    assert first_boot(told.encode(), BOOT).shutdown_at is None
+    assert "curfew-heartbeat.timer" in told
+    assert "shutdown" not in told
+    assert user_data("#!/bin/sh\n", None) == "#!/bin/sh\n"
+
+
+def test_our_part_leaves_the_caller_half_of_what_ec2_takes() -> None:
+    """All of it, with an address of any usual length, quoted so that a shell takes it for one word."""
+    told = user_data(None, END, BEACON)
+    assert told is not None
+    assert len(told.encode()) <= LIMIT_BYTES * 0.55
+    assert subprocess.run(["/bin/sh", "-n", "-c", told], check=False).returncode == 0
 
 
 # What the script on the disk does, in a shell

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import app as curfew
+from chalicelib import settings as environment
 from chalicelib.domain.errors import Refused, Unavailable
 from chalicelib.domain.evidence import Beat
 from chalicelib.domain.guest import LIMIT_BYTES
@@ -20,7 +21,8 @@ from chalicelib.domain.guest_heartbeat import SIGNATURE_HEADER
 from chalicelib.domain.heartbeats import Heard, Minute, Report, each_minute_from, joined, taken
 from chalicelib.domain.policy import IdlePolicy
 from chalicelib.gateways.beacons import RandomBeacons
-from tests.builders import BOX, HOUR, MINUTE, START, at, lease, policy
+from tests.builders import BOX, HOUR, MINUTE, at, lease, policy
+from tests.doubles.memory_ports import START
 from tests.unit.web_kit import World, logged, open_world
 
 URL = "https://curfew.example/prod"
@@ -216,6 +218,14 @@ def test_a_launch_whose_user_data_leaves_no_room_goes_without(lab: Lab) -> None:
     kept = lab.world.store.lease(told["id"])
     assert kept is not None
     assert (kept.heartbeat_key, kept.guest_deadline) == (None, kept.expires_at)
+
+
+def test_without_an_address_heartbeats_are_missing() -> None:
+    """And /health says what that costs."""
+    enough = {"CURFEW_TABLE": "t", "CURFEW_ADMIN_TOKEN_SHA256": "0" * 64}
+    assert "heartbeats" in {one["what"] for one in environment.read(enough).missing()}
+    told = environment.read({**enough, "CURFEW_PUBLIC_URL": URL}).missing()
+    assert "heartbeats" not in {one["what"] for one in told}
 
 
 def test_without_an_address_no_launch_has_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
