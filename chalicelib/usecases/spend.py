@@ -10,8 +10,8 @@ from chalicelib.domain.bills import DAY, begin_of
 from chalicelib.domain.daily_meter import LeaseDays, by_bucket
 from chalicelib.domain.forecast import Burn, burn, to_come
 from chalicelib.domain.guard import GuardCost
-from chalicelib.domain.lease import Lease
-from chalicelib.domain.meter import measure
+from chalicelib.domain.lease import KeptImage, Lease
+from chalicelib.domain.meter import kept_images, measure
 from chalicelib.domain.money import ZERO, summed, to_micro
 from chalicelib.domain.reconcile import DaySpend, reconcile
 from chalicelib.ports import Services
@@ -61,6 +61,8 @@ class SpendReport:
     cost_explorer: Freshness
     guard: GuardCost
     """What Curfew itself costs in the present month."""
+    kept_images: tuple[KeptImage, ...] = ()
+    """What the ends of these leases have saved, as it was last seen. Their snapshots come with the bill."""
 
     def by(self, name_of: Callable[[Lease], str | None]) -> tuple[tuple[str | None, Decimal], ...]:
         """The meter by something of a lease, dearest first."""
@@ -98,6 +100,7 @@ def spend(services: Services, period: str | None) -> SpendReport:
         ),
         cost_explorer=_freshness(services, now),
         guard=guard_cost(services, now),
+        kept_images=tuple(image for one in leases for image in kept_images(one.lease, prices)),
     )
 
 

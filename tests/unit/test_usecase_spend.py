@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.lease import Lease
+from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.money import MICRO
 from chalicelib.usecases.spend import SpendReport, spend
 from tests.builders import HOUR, PRICE, TYPE, Stage, at, usd
@@ -129,7 +129,16 @@ def test_spend_is_told_over_http(world: World) -> None:
     assert status == 200
     assert set(body) == {
         *("period", "spent_usd", "accelerators_usd", "metered_usd", "billed_usd", "days", "not_metered"),
-        *("by_owner", "by_project", "by_region", "by_lease", "forecast", "cost_explorer", "guard"),
+        *(
+            "by_owner",
+            "by_project",
+            "by_region",
+            "by_lease",
+            "forecast",
+            "cost_explorer",
+            "guard",
+            "kept_images",
+        ),
     }
     today: dict[str, Any] = body["days"][-1]
     assert (today["day"], today["status"], today["billed_usd"]) == ("2026-11-23", "unbilled", "0")
@@ -154,3 +163,18 @@ def test_other_months_are_answered_too(world: World) -> None:
     """Past ones whole, coming ones without days."""
     assert len(world("GET", "/spend?period=2026-02")[1]["days"]) == 28
     assert world("GET", "/spend?period=2027-01")[1]["days"] == []
+
+
+def test_what_was_saved_in_a_month_is_named_with_what_it_goes_on_to_cost() -> None:
+    """In no figure of the meter beyond its lease's: its snapshots are billed by and by."""
+    stage = Stage()
+    lease = one_hour(stage, on_end=OnEnd.IMAGE)
+    stage.until(at("10:20"))
+    (image,) = of(stage).kept_images
+    assert (image.state, image.instance_id, image.monthly_usd) == (
+        "available",
+        lease.instance_ids[0],
+        usd("2.25"),
+    )
+    assert of(stage).metered_usd < usd("2.25")
+    assert of(stage, "2026-10").kept_images == ()
