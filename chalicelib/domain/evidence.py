@@ -151,14 +151,18 @@ def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: dateti
     samples = highest_at_each_time(series, since=start - LONGEST_INTERVAL, until=now)
     interval = interval_of(samples)
     samples = [(at, percent) for at, percent in samples if at + interval > start]
-    if len(samples) < 2:  # noqa: PLR2004 (an interval needs two samples)
-        return unknown(f"{series.source}: {len(samples)} samples since {start:%H:%M} UTC")
-    newest = samples[-1][0]
     worked = [at for at, percent in samples if percent >= idle.gpu_below_percent]
     worked_at = min(now, worked[-1] + interval) if worked else None
     silent_since = worked_at or start
+
+    def not_known(why: str) -> Evidence:
+        return replace(unknown(f"{series.source}: {why}"), worked_at=worked_at)
+
+    if len(samples) < 2:  # noqa: PLR2004 (an interval needs two samples)
+        return not_known(f"{len(samples)} samples since {start:%H:%M} UTC")
+    newest = samples[-1][0]
     if now - newest > FRESH_INTERVALS * interval:
-        return unknown(f"{series.source}: the newest sample is {whole_minutes(now - newest)} min old")
+        return not_known(f"the newest sample is {whole_minutes(now - newest)} min old")
     if worked and worked[-1] == newest:
         return Evidence(
             use=Use.BUSY,
@@ -168,7 +172,7 @@ def _of_series(series: Series, *, idle: IdlePolicy, start: datetime, now: dateti
         )
     present, expected = len(samples), max(1, (now - start) // interval)
     if present < expected * float(idle.coverage):
-        return unknown(f"{series.source}: only {present} of {expected} samples since {start:%H:%M} UTC")
+        return not_known(f"only {present} of {expected} samples since {start:%H:%M} UTC")
     return Evidence(
         use=Use.IDLE,
         since=silent_since,

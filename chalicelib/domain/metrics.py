@@ -1,8 +1,8 @@
 """Which metrics tell of a box's use, by CloudWatch's names; a metric is asked for with exactly the dimensions it has.
 
 The agent sends one metric a GPU, with whatever dimensions its configuration adds, and one by InstanceId alone only
-where it aggregates. CloudWatch bills by the metric asked for, and for those inside an expression or a search as well, so the
-cheapest right question is the fewest metrics that cover every GPU.
+where it aggregates. CloudWatch bills by the metric asked for, and for those inside an expression or a search as well,
+so the cheapest right question is the fewest metrics that cover every GPU.
 """
 
 from collections import defaultdict
@@ -18,7 +18,8 @@ Dimensions = tuple[tuple[str, str], ...]
 
 GPU_NAMESPACE, GPU_METRIC = "CWAgent", "nvidia_smi_utilization_gpu"
 LISTED_AFTER = timedelta(minutes=15)
-"""How long CloudWatch may take to list a new metric (API reference, ListMetrics)."""
+"""How long CloudWatch may take to list a new metric (API reference, ListMetrics): GPUs that have sent for less may not be
+all there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +35,11 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpus:
-    """The metrics of one box's GPUs as CloudWatch has listed them, the one that worked last first.
-
-    They hold for the run that began at `launched_at`. `is_complete`: listed so long after the first samples that none
-    is missing; only then is their silence that of all of its GPUs.
-    """
+    """The metrics of one box's GPUs as CloudWatch has listed them, the one that worked last first, for the run that began
+    at `launched_at`. Good for seeing work; before their silence is believed they are listed anew."""
 
     dimensions: tuple[Dimensions, ...]
     launched_at: datetime | None
-    is_complete: bool = False
 
 
 def gpu(dimensions: Dimensions) -> Metric:

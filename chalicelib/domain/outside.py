@@ -125,10 +125,10 @@ def _of_metric(signal: Signal, series: Series, start: datetime, idle: IdlePolicy
     samples = highest_at_each_time(series, since=start - LONGEST_INTERVAL, until=now)
     interval = interval_of(samples)
     samples = [(at, value) for at, value in samples if at + interval > start]
-    if len(samples) < 2:  # noqa: PLR2004 (an interval needs two samples)
-        return unknown(f"{series.source}: {len(samples)} samples")
     worked = [at for at, value in samples if value >= signal.busy_from]
     worked_at = min(now, worked[-1] + interval) if worked else None
+    if len(samples) < 2:  # noqa: PLR2004 (an interval needs two samples)
+        return replace(unknown(f"{series.source}: {len(samples)} samples"), worked_at=worked_at)
     newest, expected = samples[-1][0], max(1, (now - start) // interval)
     if now - newest > FRESH_INTERVALS * interval:
         late = unknown(f"{series.source}: the newest sample is {whole_minutes(now - newest)} min old")

@@ -24,12 +24,13 @@ DID_NOT_SAY = "CloudWatch did not say"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is known of one box. `gpus`: its GPUs' own metrics, where it has such. `silence`: why nothing is known, then
-    no series counts."""
+    """What is known of one box. `gpus`: its GPUs' own metrics, where it has such; only where `is_complete` their silence
+    is that of all of its GPUs. `silence`: why nothing is known, then no series counts."""
 
     series: tuple[Series, ...] = ()
     told: outside.Told = field(default_factory=dict)
     gpus: Gpus | None = None
+    is_complete: bool = True
     silence: str | None = None
 
 
@@ -107,7 +108,7 @@ class Asking:
     def _listed_anew(
         self, lacking: Sequence[tuple[Case, Instance]], before: Mapping[str, Answer]
     ) -> dict[str, Answer]:
-        """Those boxes by the metrics that CloudWatch lists for their GPUs. What can't be listed is not known to be
+        """Those boxes by the metrics that CloudWatch lists now for their GPUs. What can't be listed is not known to be
         all there is, so that its silence says nothing."""
         try:
             listed = self.services.metrics.list_gpus(self.region)
@@ -118,21 +119,19 @@ class Asking:
                 if before[box.id].gpus
             }
         ways = metrics.gpus_of(listed, [box for _, box in self.boxes])
-        fresh = {
+        found = {
             box.id: Gpus(dimensions=ways[box.id], launched_at=box.launched_at)
             for _, box in lacking
             if box.id in ways and (before[box.id].gpus or not _is_aggregated(ways[box.id]))
         }
-        told = self._read_gpus({one: gpus.dimensions for one, gpus in fresh.items()}, fresh)
-        return {one: self._judged_complete(answer) for one, answer in told.items()}
+        changed = {one: gpus for one, gpus in found.items() if not _is_same(gpus, before[one].gpus)}
+        read = self._read_gpus({one: gpus.dimensions for one, gpus in changed.items()}, changed)
+        return {one: self._judged(_ordered(read.get(one, before[one]))) for one in found}
 
-    def _judged_complete(self, answer: Answer) -> Answer:
-        """Whether what was listed now can lack any GPU: they began to send together."""
-        if answer.gpus is None:
-            return answer
+    def _judged(self, answer: Answer) -> Answer:
+        """Whether these can lack a GPU: all of a box's begin to send together, and are listed some time later."""
         first = min((at for one in answer.series for at, _ in one.samples), default=self.now)
-        gpus = replace(answer.gpus, is_complete=self.now - first >= LISTED_AFTER)
-        return _ordered(replace(answer, gpus=gpus))
+        return replace(answer, is_complete=self.now - first >= LISTED_AFTER)
 
     # -- CPU, network, disk ------------------------------------------------------------------------------------------
 
@@ -201,7 +200,11 @@ def _is_lacking(case: Case, answer: Answer) -> bool:
     """Nothing was found, or GPUs that may not be all are silent."""
     if answer.silence or _settles(case, _worked(case, answer.series)):
         return False
-    return not any(one.samples for one in answer.series) or bool(answer.gpus and not answer.gpus.is_complete)
+    return answer.gpus is not None or not any(one.samples for one in answer.series)
+
+
+def _is_same(gpus: Gpus, before: Gpus | None) -> bool:
+    return before is not None and set(gpus.dimensions) == set(before.dimensions)
 
 
 def _ordered(answer: Answer) -> Answer:

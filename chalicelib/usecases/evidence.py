@@ -233,7 +233,7 @@ def _of_box(case: Case, box: Instance, answer: Answer) -> Evidence:
         return unknown(f"CloudWatch could not be asked: {answer.silence}")
     idle, running_since, now = case.idle_policy, box.launched_at or case.now, case.now
     gpus = of_box(answer.series, idle=idle, running_since=running_since, now=now)
-    if gpus.use is Use.IDLE and answer.gpus and not answer.gpus.is_complete:
+    if gpus.use is Use.IDLE and not answer.is_complete:
         gpus = replace(unknown(UNLISTED), worked_at=gpus.worked_at)
     due_at = due.silent_at(answer.series, idle=idle, running_since=running_since, now=now)
     if idle.cpu_evidence != "use":

@@ -19,16 +19,17 @@ from chalicelib.domain.case import Effect, Verdict
 from chalicelib.domain.decide import decide
 from chalicelib.domain.due import LATE_SAMPLES
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.evidence import Evidence, Series, Use
+from chalicelib.domain.evidence import Beat, Evidence, Series, Use
 from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Charge, Lease
 from chalicelib.domain.meter import Cost
-from chalicelib.domain.metrics import Dimensions
+from chalicelib.domain.metrics import Dimensions, Metric
 from chalicelib.domain.plan import plan
 from chalicelib.domain.policy import Policy
 from chalicelib.usecases import report
 from chalicelib.usecases.evidence import remember, with_evidence
 from tests.builders import (
+    BOX,
     MINUTE,
     REGION,
     Stage,
@@ -62,9 +63,12 @@ class Forgetful(MemoryStore):
 
 @dataclass
 class Trace:
-    """The samples of one box, each with the moment from which CloudWatch shows it."""
+    """The samples of one box, each with the moment from which CloudWatch shows it: of all of its GPUs together, or, with
+    `gpus` of them, of each alone, the last of which is the one that works. `cpu`: the same of its CPU."""
 
     samples: Sequence[tuple[datetime, float, datetime]] = ()
+    gpus: int = 0
+    cpu: Sequence[tuple[datetime, float, datetime]] = ()
     clock: datetime = START
     asked: int = 0
 
@@ -73,15 +77,35 @@ class Trace:
     ) -> Mapping[str, tuple[Series, ...]]:
         del region
         self.asked += len(instance_ids)
-        seen = tuple(
-            (t, gpu) for t, gpu, shown_at in self.samples if since <= t < until and shown_at <= self.clock
-        )
+        seen = () if self.gpus else self._shown(self.samples, since, until)
         return dict.fromkeys(instance_ids, (Series(source="GPU", samples=seen),) if seen else ())
 
+    def read(
+        self, region: str, wanted: Collection[Metric], *, since: datetime, until: datetime
+    ) -> Mapping[Metric, tuple[tuple[datetime, float], ...]]:
+        del region
+        self.asked += len(wanted)
+        return {metric: self._of(metric, since, until) for metric in wanted}
 
     def list_gpus(self, region: str) -> tuple[Dimensions, ...]:
         del region
-        return ()
+        is_sent = any(shown_at <= self.clock for _, _, shown_at in self.samples)
+        return tuple((("InstanceId", BOX), ("index", str(n))) for n in range(self.gpus)) if is_sent else ()
+
+    def _of(self, metric: Metric, since: datetime, until: datetime) -> tuple[tuple[datetime, float], ...]:
+        if metric.namespace == "AWS/EC2":
+            told = self._shown(self.cpu, since, until)
+            return told if metric.name == "CPUUtilization" else tuple((t, 0.0) for t, _ in told)
+        told = self._shown(self.samples, since, until)
+        is_last = dict(metric.dimensions)["index"] == str(self.gpus - 1)
+        return told if is_last else tuple((t, 0.0) for t, _ in told)
+
+    def _shown(
+        self, samples: Sequence[tuple[datetime, float, datetime]], since: datetime, until: datetime
+    ) -> tuple[tuple[datetime, float], ...]:
+        return tuple(
+            (t, value) for t, value, shown_at in samples if since <= t < until and shown_at <= self.clock
+        )
 
 
 @dataclass
@@ -94,11 +118,14 @@ class Life:
     policies: Mapping[int, Policy] = field(default_factory=dict)
     own_after: timedelta | None = None
     offset: timedelta = timedelta(0)
+    gpus: int = 0
+    cpu: Sequence[tuple[datetime, float, datetime]] = ()
+    beats: Sequence[Beat] = ()
 
 
 def lived(life: Life, store: MemoryStore) -> tuple[Story, int]:
     """A sweep a minute, as far as idleness goes: each minute's effect and whether a warning stands, and what was asked."""
-    trace = Trace(life.samples)
+    trace = Trace(life.samples, life.gpus, life.cpu)
     services = replace(Stage(store=store).services, metrics=trace)
     its_lease: Lease = with_order(lease(expires_at=at("09:00", day=9)), idle_after=life.own_after)
     policy_now, started_at = Policy(), START
@@ -110,6 +137,8 @@ def lived(life: Life, store: MemoryStore) -> tuple[Story, int]:
         seen = case(
             now, lease=its_lease, policy=policy_now, instances=(box(launched_at=started_at),), cost=Cost()
         )
+        heard = tuple(one for one in life.beats if one.heard_at <= now)
+        seen = replace(seen, beats={BOX: heard} if heard else {})
         (asked,), _ = with_evidence(services, (seen,), ask=True)
         verdict = decide(asked)
         intent = plan((verdict,), policy_now)
@@ -133,30 +162,54 @@ def same_at_every_minute(life: Life) -> tuple[int, int]:
     return asked, polled
 
 
-stretches = st.lists(
+Kind = tuple[str, int]
+stretches: st.SearchStrategy[list[Kind]] = st.lists(
     st.tuples(st.sampled_from(["busy", "silent", "away", "patchy"]), st.integers(1, 90)),
     min_size=1,
     max_size=8,
 )
 
 
-@st.composite
-def lives(draw: st.DrawFn) -> Life:
-    """Some hours of work, silence and holes, at any interval, with samples that come late."""
-    random = draw(st.randoms(use_true_random=False))
-    interval = draw(st.sampled_from([1, 1, 2, 5]))
-    latest = draw(st.sampled_from([0, 2, 5])) * MINUTE
+def sampled(
+    told: Sequence[Kind], random: Random, *, interval: int, latest: int, busy: float = 80.0
+) -> list[tuple[datetime, float, datetime]]:
+    """The samples of work, silence and holes, up to so many minutes late."""
     samples, minute = [], 0
-    for kind, length in draw(stretches):
+    for kind, length in told:
         for _ in range(length):
             minute += 1
             is_sent = (
                 kind != "away" and minute % interval == 0 and (kind != "patchy" or random.random() < 0.7)
             )
             if is_sent:
-                shown_at = START + (minute + 1) * MINUTE + random.random() * latest
-                samples.append((START + minute * MINUTE, 80.0 if kind == "busy" else 0.0, shown_at))
-    length = minute + 90
+                shown_at = START + (minute + 1 + random.random() * latest) * MINUTE
+                samples.append((START + minute * MINUTE, busy if kind == "busy" else 0.0, shown_at))
+    return samples
+
+
+def beaten(told: Sequence[Kind]) -> list[Beat]:
+    """What a box posts of work and silence: at each change and every 15 minutes, nothing while it is away."""
+    beats, minute = [], 0
+    for kind, length in told:
+        for since in range(minute, minute + length, 15):
+            until = START + min(since + 15, minute + length) * MINUTE
+            if kind != "away":
+                beats.append(
+                    Beat(since=START + since * MINUTE, until=until, is_busy=kind == "busy", heard_at=until)
+                )
+        minute += length
+    return beats
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> Life:
+    """Some hours of work, silence and holes, at any interval, with samples that come late."""
+    random = draw(st.randoms(use_true_random=False))
+    told = draw(stretches)
+    samples = sampled(
+        told, random, interval=draw(st.sampled_from([1, 1, 2, 5])), latest=draw(st.sampled_from([0, 2, 5]))
+    )
+    length = sum(length for _, length in told) + 90
     afters = st.sampled_from([policy(idle={"after": f"PT{n}M"}) for n in (10, 20, 60, 90)])
     coverages = st.sampled_from(
         [policy(idle={"coverage": c, "gpu_below_percent": p}) for c in (0, 0.5, 1) for p in (1, 90)]
@@ -174,12 +227,37 @@ def lives(draw: st.DrawFn) -> Life:
     )
 
 
+@st.composite
+def told_lives(draw: st.DrawFn) -> Life:
+    """The same of a box of several sources, each with work, silence and holes of its own."""
+    life = draw(lives())
+    random = draw(st.randoms(use_true_random=False))
+    cpu = draw(st.none() | stretches)
+    heard = draw(st.none() | stretches)
+    keys = [{"after": f"PT{n}M", "cpu_evidence": use} for n in (10, 20, 60) for use in ("use", "ignore")]
+    first = policy(idle=draw(st.sampled_from(keys)) | draw(st.sampled_from([{}, {"warn_before": "PT0S"}])))
+    return replace(
+        life,
+        gpus=draw(st.sampled_from([0, 1, 3])),
+        cpu=sampled(cpu, random, interval=5, latest=5, busy=50.0) if cpu else (),
+        beats=beaten(heard) if heard else (),
+        policies={0: first, **life.policies},
+    )
+
+
 @given(life=lives())
 @settings(max_examples=60, deadline=None)
 def test_asking_only_when_due_decides_as_asking_every_minute(life: Life) -> None:
     """The same effect, and the same warning, in each minute, whatever comes late, is missing, starts again or changes."""
     asked, polled = same_at_every_minute(life)
     assert asked <= polled
+
+
+@given(life=told_lives())
+@settings(max_examples=60, deadline=None)
+def test_asking_several_sources_only_when_due_decides_as_asking_every_minute(life: Life) -> None:
+    """Also with metrics a GPU, CPU, network and disk, and what the box tells itself."""
+    same_at_every_minute(life)
 
 
 def test_a_box_that_works_is_asked_about_once_an_idle_window() -> None:
@@ -250,7 +328,9 @@ def test_a_view_asks_nothing_and_says_when_the_sweep_did() -> None:
 def evidence_shown(stage: Stage, of: Lease) -> Evidence:
     verdict = report.lease(stage.services, of.id).verdict
     assert verdict is not None
-    assert [one.verdict.case.evidence for one in report.instances(stage.services).items] == [verdict.case.evidence]
+    assert [one.verdict.case.evidence for one in report.instances(stage.services).items] == [
+        verdict.case.evidence
+    ]
     return verdict.case.evidence
 
 
