@@ -52,8 +52,8 @@ class LoadHistory:
     def __init__(self, at: datetime, level: Level | None = None) -> None:
         self._times = [at]
         self._levels = [level or Level()]
-        self.was_set = False
-        """Somebody has said what the load is."""
+        self.is_told = False
+        """The box posts heartbeats, where its user data has the script for it."""
 
     @property
     def latest(self) -> Level:
@@ -67,7 +67,6 @@ class LoadHistory:
     def set(self, at: datetime, **changes: object) -> Level:
         """From `at` on these fields of the level are different; `at` is never before the last change."""
         level = replace(self.latest, **changes)  # type: ignore[arg-type]
-        self.was_set = True
         if self._times[-1] == at:
             self._levels[-1] = level
         else:
