@@ -1,6 +1,6 @@
 """What boxes tell Curfew of their load, as the script in their user data would (chalicelib/domain/guest_heartbeat.py).
 
-Only boxes whose load somebody has set speak: of the others CloudWatch alone tells. The very script runs in the tests of
+Only boxes that were told to speak do: of the others CloudWatch alone tells. The very script runs in the tests of
 Curfew (tests/unit/test_guest_heartbeat.py); here its minutes are played, so that they pass in no time.
 """
 
@@ -78,7 +78,7 @@ class Heartbeats:
             self._look(box_id, sender, None if gpu is None else round(gpu), now)
 
     def _sender(self, box: Box) -> Sender | None:
-        if box.state != "running" or not box.load.was_set:
+        if box.state != "running" or not box.load.is_told:
             return None
         found = sender_of(self._world.guests.files(box).get(SCRIPT, ""))
         return found if found and found.url.startswith(self._address + "/") else None

@@ -141,13 +141,23 @@ class Control:
 
     def _set_load(self, body: dict[str, Any], box_id: str) -> tuple[int, Any]:
         load, box = _load(body), self._box(box_id)
-        if not load and "egress_gb" not in body:
-            raise RequestError("say what the load is: gpu, cpu, metric_period or egress_gb", field="gpu")
+        if not load and not {"egress_gb", "heartbeats"} & set(body):
+            raise RequestError(
+                "say what the load is: gpu, cpu, metric_period, heartbeats or egress_gb", field="gpu"
+            )
+        if "heartbeats" in body:
+            self._tell(box, told=body["heartbeats"])
         if "egress_gb" in body:
             self._world.egress(box.id, number(body, "egress_gb"))
         if load:
             self._world.set_load(box.id, **load)
         return 200, self._world.row(box_id)
+
+    def _tell(self, box: Box, *, told: object) -> None:
+        if not isinstance(told, bool):
+            raise RequestError(f"heartbeats must be true or false, not {told!r}", field="heartbeats")
+        with self._world.lock:
+            box.load.is_told = told
 
     def _interrupt(self, _: dict[str, Any], box_id: str) -> tuple[int, Any]:
         self._world.interrupt(self._live_spot_box(box_id).id)

@@ -1,4 +1,4 @@
-"""What boxes of localaws tell Curfew of the load that somebody has set."""
+"""What boxes of localaws tell Curfew of their load."""
 
 from __future__ import annotations
 
@@ -64,8 +64,9 @@ def lab_at(world: World, ec2: Any, url: str) -> Lab:
         ImageId=IMAGE, InstanceType="g5.xlarge", MinCount=1, MaxCount=1, UserData=told or ""
     )
     world.advance(MINUTE)
-    ear = Ear()
-    return Lab(world, ear, answer["Instances"][0]["InstanceId"], Heartbeats(world, ADDRESS, ear))
+    ear, box_id = Ear(), answer["Instances"][0]["InstanceId"]
+    world.boxes.of(box_id).load.is_told = True
+    return Lab(world, ear, box_id, Heartbeats(world, ADDRESS, ear))
 
 
 @pytest.fixture
@@ -74,8 +75,10 @@ def lab(world: World, ec2: Any) -> Lab:
     return lab_at(world, ec2, ADDRESS)
 
 
-def test_a_box_whose_load_nobody_has_set_is_silent(lab: Lab) -> None:
+def test_a_box_that_nobody_told_to_speak_is_silent(lab: Lab) -> None:
     """CloudWatch alone tells of it."""
+    lab.world.boxes.of(lab.box_id).load.is_told = False
+    lab.world.set_load(lab.box_id, gpu=80.0)
     assert lab.pass_minutes(3) == []
 
 
