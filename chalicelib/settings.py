@@ -95,7 +95,6 @@ class Settings:
             )
         return tuple(lacking)
 
-
     def _links_missing(self) -> list[Mapping[str, str]]:
         lacking = [] if self.public_url else ["CURFEW_PUBLIC_URL"]
         if not (self.link_secret or self.link_secret_parameter):

@@ -1,7 +1,7 @@
 """The daily digest: when it is due, what idle ends have saved, and how it reads.
 
 It is due at `notify.digest_at` on the clocks of `notify.time_zone`, once for each date there: the id of its notice is
-made of that date, so a clock that is set back tells nothing twice; a time that daylight saving skips is due right after.
+made of that date, so a clock set back tells nothing twice; a time that daylight saving skips is due right after.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -161,7 +161,7 @@ def _money(facts: DigestFacts) -> list[str]:
     would = "would have saved" if facts.is_dry_run else "saved"
     return [
         "",
-        f"In 24 h the ends of {saved.ends} idle leases {would} up to {show(saved.usd)} (to the end of their time).",
+        f"Ended for idleness in 24 h: {saved.ends}, which {would} up to {show(saved.usd)} (to the end of their time).",
         f"Curfew itself costs {show(guard.usd)} so far in {guard.period_key}, {show(guard.projected_usd)} by its end.",
     ]
 

@@ -171,9 +171,9 @@ def _readable(path: Mapping[str, object]) -> dict[str, str]:
 
 def _response(answer: Answer) -> Response:
     is_page = answer.headers.get("Content-Type", "").startswith("text/html")
-    text = "" if answer.status == HTTPStatus.NO_CONTENT else str(answer.body) if is_page else _json(answer.body)
+    text = str(answer.body) if is_page else _json(answer.body)
     return Response(
-        body=text,
+        body="" if answer.status == HTTPStatus.NO_CONTENT else text,
         status_code=int(answer.status),
         headers={"Content-Type": "application/json", "Cache-Control": "no-store", **answer.headers},
     )

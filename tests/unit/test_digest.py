@@ -132,7 +132,7 @@ def test_a_digest_tells_what_the_day_was_like() -> None:
         "<b>eve",
         "Open: 1",
         "team",
-        "1 idle leases saved up to $",
+        "Ended for idleness in 24 h: 1, which saved up to $",
         "Curfew itself costs",
     ):
         assert part in text, part
