@@ -253,7 +253,8 @@ class World(Money):
             return box
 
     def set_load(self, box_id: str, **load: Any) -> Level:
-        """From now on: `gpu` (percent, or one figure a GPU; None: no samples), `cpu`, `period` (seconds)."""
+        """From now on: `gpu` (percent, or one figure a GPU; None: no samples), `cpu`, `period` (seconds),
+        `agent` (how its GPU metrics are named), `network_mib` and `disk_mib` in each period."""
         if isinstance(load.get("gpu"), list):
             load["gpu"] = tuple(load["gpu"])
         with self.lock:

@@ -1,4 +1,4 @@
-"""Metric series of the world's boxes: CPU and traffic from EC2, GPU use from the CloudWatch agent.
+"""Metric series of the world's boxes: CPU, traffic and EBS from EC2, GPU use from the CloudWatch agent.
 
 Sources: CloudWatch guide, "Collect NVIDIA GPU metrics" (nvidia_smi_utilization_gpu in CWAgent with dimensions index,
 name, arch; by InstanceId alone where the agent aggregates) and EC2 guide, "List the available CloudWatch metrics".
@@ -14,12 +14,15 @@ from statistics import fmean
 
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-from localaws.load import Level, align_down
+from localaws.load import AGGREGATED, BY_HOST, Level, align_down
 from localaws.model import Box
 
 EC2_CPU = ("AWS/EC2", "CPUUtilization")
 EC2_NETWORK_OUT = ("AWS/EC2", "NetworkOut")
-GB = 2**30
+EC2_NETWORK_IN = ("AWS/EC2", "NetworkIn")
+EBS_READ, EBS_WRITE = ("AWS/EC2", "EBSReadBytes"), ("AWS/EC2", "EBSWriteBytes")
+BYTES = frozenset({EC2_NETWORK_IN[1], EC2_NETWORK_OUT[1], EBS_READ[1], EBS_WRITE[1]})
+GB, MIB = 2**30, 2**20
 AGENT_GPU = ("CWAgent", "nvidia_smi_utilization_gpu")
 NAMESPACES = frozenset({EC2_CPU[0], AGENT_GPU[0]})
 ARCH = "x86_64"
@@ -34,16 +37,18 @@ STATISTICS: dict[str, Callable[[list[float]], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric of one box; `index` is the GPU, None for all of them together."""
+    """One metric of one box; `index` is the GPU, None for all of them together; `by_host`: named by the host instead of
+    the instance, as by an agent that appends no dimensions."""
 
     namespace: str
     name: str
     box: Box
     index: int | None = None
+    by_host: bool = False
 
     @property
     def dimensions(self) -> dict[str, str]:
-        mine = {"InstanceId": self.box.id}
+        mine = {"host": str(self.box.moto.private_dns_name)} if self.by_host else {"InstanceId": self.box.id}
         if self.index is not None:
             mine |= {"index": str(self.index), "name": gpu_name(self.box.type), "arch": ARCH}
         return mine
@@ -52,15 +57,21 @@ class Series:
         """What one sample holds: the aggregated GPU metric takes every GPU's figure in."""
         if self.name == EC2_CPU[1]:
             return [] if level.cpu is None else [level.cpu]
-        if self.name == EC2_NETWORK_OUT[1]:  # what is sent besides is no matter of load
+        if self.name in {EC2_NETWORK_OUT[1], EBS_READ[1]}:  # what is sent besides is no matter of load
             return [0.0]
+        if self.name == EC2_NETWORK_IN[1]:
+            return [level.network_mib * MIB]
+        if self.name == EBS_WRITE[1]:
+            return [level.disk_mib * MIB]
+        if self.by_host != (level.agent == BY_HOST) or (self.index is None and level.agent != AGGREGATED):
+            return []
         indices = range(gpu_count(self.box.type)) if self.index is None else [self.index]
         figures = (level.gpu_at(index) for index in indices)
         return [figure for figure in figures if figure is not None]
 
     @property
     def unit(self) -> str:
-        return "Bytes" if self.name == EC2_NETWORK_OUT[1] else "Percent"
+        return "Bytes" if self.name in BYTES else "Percent"
 
     def has_samples(self) -> bool:
         """Whether the box sends this metric at present."""
@@ -70,17 +81,17 @@ class Series:
 def series_of(box: Box) -> Iterator[Series]:
     """Every series a box can have."""
     yield Series(*EC2_CPU, box)
-    yield Series(*EC2_NETWORK_OUT, box)
+    yield from (Series(*each, box) for each in (EC2_NETWORK_OUT, EC2_NETWORK_IN, EBS_READ, EBS_WRITE))
     yield Series(*AGENT_GPU, box)
     for index in range(gpu_count(box.type)):
-        yield Series(*AGENT_GPU, box, index)
+        yield from (Series(*AGENT_GPU, box, index, by_host) for by_host in (False, True))
 
 
 def find_series(
-    boxes: Callable[[str], Box | None], namespace: str, name: str, dimensions: dict[str, str]
+    boxes: Callable[[dict[str, str]], Box | None], namespace: str, name: str, dimensions: dict[str, str]
 ) -> Series | None:
     """The series with exactly these dimensions; a subset of them is another metric, as in CloudWatch."""
-    box = boxes(dimensions.get("InstanceId", ""))
+    box = boxes(dimensions)
     if box is None:
         return None
     wanted = (namespace, name, dimensions)

@@ -10,6 +10,7 @@ from botocore.utils import parse_timestamp
 from localaws.ec2.metrics import NAMESPACES, STATISTICS, Series, datapoints, find_series, series_of
 from localaws.errors import AwsError
 from localaws.load import align_down
+from localaws.model import Box
 from localaws.operations import Call, operation
 
 MOST_QUERIES = 500
@@ -110,9 +111,16 @@ def list_metrics(call: Call) -> dict[str, Any] | None:
 def _series(call: Call, metric: dict[str, Any]) -> Series | None:
     dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions", [])}
     boxes = call.world.boxes
-    return find_series(
-        lambda box_id: boxes.ever(box_id, call.region), metric["Namespace"], metric["MetricName"], dimensions
-    )
+
+    def named(of: dict[str, str]) -> Box | None:
+        if "host" not in of:
+            return boxes.ever(of.get("InstanceId", ""), call.region)
+        return next(
+            (box for box in boxes if box.region == call.region and box.moto.private_dns_name == of["host"]),
+            None,
+        )
+
+    return find_series(named, metric["Namespace"], metric["MetricName"], dimensions)
 
 
 def _points(
