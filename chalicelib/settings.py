@@ -72,8 +72,8 @@ class Settings:
             lacking.append(
                 {
                     "what": "timers",
-                    "why": "CURFEW_TIMER_ROLE_ARN or CURFEW_EXPIRE_ARN is not set: while Curfew itself is down, nothing "
-                    "but the deadline inside a launched box ends it, and an adopted one runs on",
+                    "why": "CURFEW_TIMER_ROLE_ARN or CURFEW_EXPIRE_ARN is not set: while Curfew is down, nothing but "
+                    "the deadline inside a launched box ends it, and an adopted one runs on",
                     "fix": "deploy the whole template, which sets both, see docs/deploy.md",
                 }
             )

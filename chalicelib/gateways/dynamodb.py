@@ -10,6 +10,7 @@
 | RECEIPT#lease | RECEIPT | how a lease ended; view RECEIPTS by `decided_at` |
 | SWEEPS | started_at#id | what a sweep saw and did; vanishes after 30 days |
 | OUTBOX | at#notice | a notice not sent yet: `due_at`, `claimed_until`, `tries` |
+| CHANNELS | SLACK | since when Slack fails, and why; gone once it takes a message |
 | NOTICE#id | NOTICE | that a notice was told; vanishes after 40 days |
 | BILL | day | what Cost Explorer told of a day; vanishes after 14 months |
 | BILLS | TURN | when Cost Explorer was asked last, and how that went |

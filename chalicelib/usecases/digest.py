@@ -4,8 +4,8 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from chalicelib.domain import digest
-from chalicelib.domain.digest import BudgetLine, DigestFacts
 from chalicelib.domain.daily_meter import by_bucket
+from chalicelib.domain.digest import BudgetLine, DigestFacts
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.reconcile import reconcile
