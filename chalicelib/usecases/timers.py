@@ -84,8 +84,8 @@ def _ever(services: Services, lease: Lease) -> Iterable[Timer]:
 
 def repair(services: Services, facts: Facts, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     """Arm what is pending, move what is wrong, put again what is an hour old: every region side by side, 5 s at most.
-    Answers what is lacking, for people."""
-    if not services.timers.is_configured or services.is_dry_run:
+    In a dry run take all of them away: nothing is to be ended then. Answers what is lacking, for people."""
+    if not services.timers.is_configured:
         return ()
     todo: dict[str, list[Case]] = {}
     for verdict in verdicts:
@@ -123,12 +123,14 @@ def _is_due(services: Services, sight: Sight, case: Case, lease: Lease) -> bool:
     if lease.status is not Status.ACTIVE or lease.moving_to is not None:
         return False
     needed = _needed(services, sight, case, lease)
-    return needed is not None and (not needed.is_empty or lease.timers_at is None)
+    is_pending = lease.timers_at is None and not services.is_dry_run
+    return needed is not None and (is_pending or not needed.is_empty)
 
 
 def _needed(services: Services, sight: Sight, case: Case, lease: Lease) -> Change | None:
     view = sight.view(lease.region)
-    timers = wanted(replace(case, lease=lease), view, home_region=services.home_region)
+    wish = wanted(replace(case, lease=lease), view, home_region=services.home_region)
+    timers = () if services.is_dry_run else wish
     if timers is None:
         return None
     is_old = lease.timers_at is None or case.now - lease.timers_at >= VERIFIED_EVERY

@@ -254,6 +254,20 @@ def test_a_rehearsal_arms_nothing(timers: MemoryTimers) -> None:
     assert timers.calls == []
 
 
+def test_a_dry_run_takes_away_what_would_end_a_box_all_the_same(stage: Stage, timers: MemoryTimers) -> None:
+    """Timers that were armed before would fire: the next sweep removes them, and arms them again once it may act."""
+    lease = stage.launch(lasts_for=HOUR)
+    stage.is_dry_run = True
+    stage.after(minutes(1))
+    assert timers.armed == {}
+    calls = list(timers.calls)
+    stage.until(at("09:10"))
+    assert timers.calls == calls
+    stage.is_dry_run = False
+    stage.after(minutes(1))
+    assert len(timers.of(lease.id)) == 2
+
+
 def test_without_a_role_there_are_no_timers() -> None:
     """And nothing else is different."""
     stage = Stage()
