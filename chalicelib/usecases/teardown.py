@@ -27,7 +27,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.receipts import joined, receipt_of
 from chalicelib.domain.rescue import held_back, is_rescued, with_rescue, without_kept
 from chalicelib.domain.shields import REHEARSED
-from chalicelib.domain.steps import CANCEL, TERMINATE, pending
+from chalicelib.domain.steps import CANCEL, DRY_RUN, TERMINATE, pending
 from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.answers import answered, save
@@ -37,7 +37,6 @@ from chalicelib.usecases.metering import last_figures
 from chalicelib.usecases.recover import is_unanswered, with_what_started
 from chalicelib.usecases.rescue import make_room, rescue, with_images_seen
 
-DRY_RUN = "dry-run"
 PROTECTED = "OperationNotPermitted"
 MAX_REGIONS_AT_ONCE = 32
 PATIENCE_SECONDS = 12.0
