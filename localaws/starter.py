@@ -126,7 +126,8 @@ def _group(world: World, region: str, kind: str, tags: dict[str, str], zone: str
 def _template(region: str, kind: str, tags: dict[str, str]) -> str:
     ec2 = backend.ec2_backend(region)
     data = {"ImageId": IMAGE, "InstanceType": kind, "TagSpecifications": _tagged("instance", tags)}
-    name = f"behind-curfews-back-{len(ec2.launch_templates) + 1}"
+    taken = ec2.launch_template_name_to_ids
+    name = next(name for number in count(1) if (name := f"behind-curfews-back-{number}") not in taken)
     return str(ec2.create_launch_template(name, "", data, {}).id)
 
 

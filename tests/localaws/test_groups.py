@@ -450,3 +450,16 @@ def test_a_box_that_finds_no_capacity_leaves_no_group_behind(world: World) -> No
     world.set_capacity("*", "*", available=True)
     world.advance(HOUR)
     assert live(world) == []
+
+
+def test_boxes_start_behind_curfews_back_also_where_templates_were_deleted(world: World) -> None:
+    """The name of each one's template is one that nobody has now."""
+    ec2 = world.session().client("ec2")
+    first = ec2.create_launch_template(
+        LaunchTemplateName="gone", LaunchTemplateData={"InstanceType": "g5.xlarge"}
+    )
+    world.start_box("g5.xlarge", market="maintain")
+    ec2.delete_launch_template(LaunchTemplateId=first["LaunchTemplate"]["LaunchTemplateId"])
+    for market in ("asg", "maintain", "spot-fleet"):
+        world.start_box("g5.xlarge", market=market)  # type: ignore[arg-type]
+    assert len(live(world)) == 4
