@@ -18,8 +18,8 @@ Dimensions = tuple[tuple[str, str], ...]
 
 GPU_NAMESPACE, GPU_METRIC = "CWAgent", "nvidia_smi_utilization_gpu"
 LISTED_AFTER = timedelta(minutes=15)
-"""How long CloudWatch may take to list a new metric (API reference, ListMetrics): GPUs that have sent for less may not be
-all there are."""
+"""How long CloudWatch may take to list a new metric (API reference, ListMetrics): GPUs that have sent for less may not
+be all there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpus:
-    """The metrics of one box's GPUs as CloudWatch has listed them, the one that worked last first, for the run that began
-    at `launched_at`. Good for seeing work; before their silence is believed they are listed anew."""
+    """The metrics of one box's GPUs as CloudWatch has listed them, the one that worked last first, for the run that
+    began at `launched_at`. Good for seeing work; before their silence is believed they are listed anew."""
 
     dimensions: tuple[Dimensions, ...]
     launched_at: datetime | None

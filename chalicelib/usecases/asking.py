@@ -24,8 +24,8 @@ DID_NOT_SAY = "CloudWatch did not say"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is known of one box. `gpus`: its GPUs' own metrics, where it has such; only where `is_complete` their silence
-    is that of all of its GPUs. `silence`: why nothing is known, then no series counts."""
+    """What is known of one box. `gpus`: its GPUs' own metrics, where it has such; only where `is_complete` their
+    silence is that of all of its GPUs. `silence`: why nothing is known, then no series counts."""
 
     series: tuple[Series, ...] = ()
     told: outside.Told = field(default_factory=dict)

@@ -10,8 +10,13 @@ from botocore.stub import ANY, Stubber
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
+from chalicelib.domain.guard import Item
+from chalicelib.domain.instance import Instance
+from chalicelib.domain.metrics import Dimensions, gpu, gpus_of, outside
+from chalicelib.domain.outside import MIB, SIGNALS
 from chalicelib.gateways.aws import Aws
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
+from chalicelib.gateways.ledger import MemoryLedger, watch
 from localaws.world import World
 from tests.contract.compute_labs import REGION, aws_of
 from tests.doubles.memory_ports import MemoryMetrics
@@ -169,3 +174,85 @@ def test_the_twin_answers_as_the_gateway(world: World, make: Callable[..., Any],
     assert series.samples == tuple(
         (world.now - HOUR + timedelta(seconds=offset), 42.0) for offset in range(0, 3600, period)
     )
+
+
+def listed(metrics: CloudWatchMetrics, world: World, *boxes: str) -> dict[str, tuple[Dimensions, ...]]:
+    """The metrics of boxes' GPUs, as Curfew finds them."""
+    names = {raw.id: str(raw.moto.private_dns_name) for raw in world.boxes}
+    seen = [Instance(id=one, region=REGION, type="any", private_dns=names[one]) for one in boxes]
+    return dict(gpus_of(metrics.list_gpus(REGION), seen))
+
+
+@pytest.mark.parametrize("agent", ["by-gpu", "by-host"])
+def test_gpus_with_metrics_of_their_own_are_found_and_read(
+    world: World, metrics: CloudWatchMetrics, agent: str
+) -> None:
+    """With exactly the dimensions that their agent gives them; by InstanceId alone there is nothing."""
+    box, other = (world.start_box("g5.12xlarge", gpu=[0, 0, 91, 0], agent=agent).id for _ in range(2))
+    world.advance(HOUR)
+    assert metrics.gpu_use(REGION, [box], since=world.now - HOUR, until=world.now)[box] == ()
+    ways = listed(metrics, world, box, other)
+    assert [dict(one)["index"] for one in ways[box]] == ["0", "1", "2", "3"]
+    wanted = [gpu(one) for one in ways[box]]
+    told = metrics.read(REGION, wanted, since=world.now - HOUR / 2, until=world.now)
+    assert [{value for _, value in told[one]} for one in wanted] == [{0.0}, {0.0}, {91.0}, {0.0}]
+
+
+def test_a_box_that_also_sends_all_of_its_gpus_together_is_asked_for_that(
+    world: World, metrics: CloudWatchMetrics
+) -> None:
+    """One metric instead of four."""
+    box = world.start_box("g5.12xlarge", gpu=5).id
+    world.advance(HOUR)
+    assert listed(metrics, world, box)[box] == ((("InstanceId", box),),)
+
+
+def test_what_ec2_sees_of_a_box(world: World, metrics: CloudWatchMetrics) -> None:
+    """CPU at its highest, network and disk added up over five minutes; what the type has not is empty."""
+    box = world.start_box(cpu=7, network_mib=2, disk_mib=3).id
+    world.advance(HOUR)
+    wanted = {each.name: each for signal in SIGNALS for each in outside(box, signal)}
+    until = world.now - timedelta(minutes=world.now.minute % 5, seconds=world.now.second)
+    told = metrics.read(REGION, list(wanted.values()), since=until - HOUR / 2, until=until)
+    seen = {name: {value for _, value in told[metric]} for name, metric in wanted.items()}
+    assert seen == {
+        "CPUUtilization": {7.0},
+        "NetworkIn": {10.0 * MIB},
+        "NetworkOut": {0.0},
+        "EBSReadBytes": {0.0},
+        "EBSWriteBytes": {15.0 * MIB},
+        "DiskReadBytes": set(),
+        "DiskWriteBytes": set(),
+    }
+
+
+def test_lists_come_in_pages_and_are_asked_for_what_is_recent(
+    stubbed: tuple[CloudWatchMetrics, Stubber],
+) -> None:
+    """All pages, each metric's dimensions sorted by name; a refusal is Unavailable."""
+    metrics, stubber = stubbed
+    asked = {"Namespace": "CWAgent", "MetricName": "nvidia_smi_utilization_gpu", "RecentlyActive": "PT3H"}
+    one = {"Dimensions": [{"Name": "index", "Value": "0"}, {"Name": "InstanceId", "Value": "i-1"}]}
+    stubber.add_response("list_metrics", {"Metrics": [one], "NextToken": "more"}, asked)
+    stubber.add_response("list_metrics", {"Metrics": [{}]}, {**asked, "NextToken": "more"})
+    assert metrics.list_gpus(REGION) == ((("InstanceId", "i-1"), ("index", "0")), ())
+    stubber.add_client_error("list_metrics", "AccessDenied", http_status_code=403)
+    with pytest.raises(Unavailable, match="which GPUs send metrics"):
+        metrics.list_gpus(REGION)
+
+
+def test_lists_and_metrics_are_counted_at_their_price(world: World) -> None:
+    """A request for a list costs as much as a metric that is asked for."""
+    ledger = MemoryLedger()
+    aws = aws_of(world)
+    watch(aws.cloudwatch(REGION), "cloudwatch", ledger)
+    metrics = CloudWatchMetrics(aws)
+    metrics.list_gpus(REGION)
+    metrics.read(
+        REGION,
+        [gpu((("InstanceId", "i-1"), ("index", str(n)))) for n in range(8)],
+        since=NOON,
+        until=NOON + HOUR,
+    )
+    counted = ledger.hand_over(NOON, every=HOUR)
+    assert counted == {Item.METRICS_LISTED: 1, Item.METRICS_READ: 8}

@@ -229,20 +229,20 @@ def effect(gpus: tuple[Series, ...], beats: tuple[Beat, ...], after: timedelta) 
     return decide(seen).effect
 
 
-@given(evidence_of(), moments, st.integers(0, 1), st.sampled_from([20, 60]), st.booleans())
+@given(evidence_of(), moments, st.sampled_from([None, 0, 1]), st.sampled_from([20, 60]))
 @settings(max_examples=150, deadline=None)
 def test_more_evidence_of_work_never_ends_anything(
-    known: tuple[tuple[Series, ...], tuple[Beat, ...]], minute: int, gpu: int, after: int, is_beat: bool
+    known: tuple[tuple[Series, ...], tuple[Beat, ...]], minute: int, where: int | None, after: int
 ) -> None:
     """A sample that shows work instead of none, or a stretch of work told beside all else, turns no keep into an end."""
     gpus, beats = known
     before = effect(gpus, beats, minutes(after))
     moment = NOW - 2 * HOUR + minute * MINUTE
-    if is_beat:
+    if where is None:
         beats = (*beats, Beat(since=moment, until=moment + MINUTE, is_busy=True, heard_at=moment + MINUTE))
     else:
-        shown = tuple((t, 90.0 if t == moment else value) for t, value in gpus[gpu].samples)
-        gpus = (*gpus[:gpu], replace(gpus[gpu], samples=shown), *gpus[gpu + 1 :])
+        shown = tuple((t, 90.0 if t == moment else value) for t, value in gpus[where].samples)
+        gpus = (*gpus[:where], replace(gpus[where], samples=shown), *gpus[where + 1 :])
     assert effect(gpus, beats, minutes(after)) <= before
 
 
