@@ -30,6 +30,7 @@ from chalicelib.usecases import report
 from chalicelib.usecases.evidence import remember, with_evidence
 from tests.builders import (
     BOX,
+    HOUR,
     MINUTE,
     REGION,
     Stage,
@@ -110,7 +111,8 @@ class Trace:
 
 @dataclass
 class Life:
-    """What happens to a box: its samples, when it starts again, and how the policy changes."""
+    """What happens to a box: its samples, when it starts again, how the policy changes, and who keeps it by link from
+    which minute for how long."""
 
     samples: Sequence[tuple[datetime, float, datetime]]
     length: int
@@ -121,6 +123,7 @@ class Life:
     gpus: int = 0
     cpu: Sequence[tuple[datetime, float, datetime]] = ()
     beats: Sequence[Beat] = ()
+    snoozes: Mapping[int, timedelta] = field(default_factory=dict)
 
 
 def lived(life: Life, store: MemoryStore) -> tuple[Story, int]:
@@ -134,6 +137,9 @@ def lived(life: Life, store: MemoryStore) -> tuple[Story, int]:
         now = trace.clock = START + number * MINUTE + life.offset
         policy_now = life.policies.get(number, policy_now)
         started_at = life.starts.get(number, started_at)
+        if number in life.snoozes:
+            others = {rule: at for rule, at in its_lease.warned_at.items() if rule != "idle"}
+            its_lease = replace(its_lease, snoozed_until=now + life.snoozes[number], warned_at=others)
         seen = case(
             now, lease=its_lease, policy=policy_now, instances=(box(launched_at=started_at),), cost=Cost()
         )
@@ -224,6 +230,7 @@ def lives(draw: st.DrawFn) -> Life:
         policies=draw(st.dictionaries(whens, afters | coverages | leads, max_size=3)),
         own_after=draw(st.none() | st.integers(5, 60).map(minutes)),
         offset=timedelta(seconds=draw(st.integers(0, 59))),
+        snoozes=draw(st.dictionaries(whens, st.sampled_from([HOUR, 4 * HOUR]), max_size=2)),
     )
 
 
