@@ -20,6 +20,13 @@ KINDS = pytest.mark.parametrize("facts", [FLEET, SPOT_FLEET, GROUP], ids=["fleet
 PERSISTENT = {"market": "persistent"}
 
 
+def short() -> Stage:
+    """What nobody has launched lives for an hour."""
+    stage = Stage()
+    stage.put_policy(unleased={"for": "PT1H"})
+    return stage
+
+
 def wanted(stage: Stage, facts: dict[str, Any]) -> int:
     """What the controller would have run."""
     controllers = stage.compute.ec2.controllers
@@ -44,12 +51,13 @@ def lease_of(stage: Stage, box: str) -> Lease:
 def test_of_40_boxes_none_runs_again_one_reconcile_later(facts: dict[str, Any]) -> None:
     """Measured on another tool: of 40 boxes that it ended 40 ran again. Here none does, that minute or later."""
     stage = Stage()
+    stage.put_policy(unleased={"for": "PT10M", "grace": "PT0S"})
     for _ in range(40):
         stage.compute.start(**facts)
-    stage.until(at("17:01"))
+    stage.until(at("09:11"))
     assert stage.alive == []
     started = len(stage.compute.ec2.boxes)
-    stage.until(at("17:30"))
+    stage.until(at("09:40"))
     assert (stage.alive, stage.armed, len(stage.compute.ec2.boxes)) == ([], [], started)
     assert stage.store.open_leases() == ()
 
@@ -57,10 +65,10 @@ def test_of_40_boxes_none_runs_again_one_reconcile_later(facts: dict[str, Any]) 
 @KINDS
 def test_a_controller_of_which_everything_ends_is_ended_once(facts: dict[str, Any]) -> None:
     """Each of its boxes has a lease of its own; they end together."""
-    stage = Stage()
+    stage = short()
     for _ in range(3):
         stage.compute.start(**facts)
-    stage.until(at("17:00"))
+    stage.until(at("10:00"))
     calls = operations(stage)
     assert calls.count("end_fleets") + calls.count("resize_group") == 1
     assert "shrink_fleet" not in calls
@@ -71,11 +79,11 @@ def test_a_controller_of_which_everything_ends_is_ended_once(facts: dict[str, An
 @KINDS
 def test_one_that_also_runs_a_box_to_be_kept_is_shrunk_by_the_others(facts: dict[str, Any]) -> None:
     """The target is lowered without ending anything, and then the boxes are ended by their ids."""
-    stage = Stage()
+    stage = short()
     boxes = [stage.compute.start(**facts) for _ in range(3)]
     stage.until(at("09:40"))
     stage.box(boxes[0]).tags["curfew:protect"] = "2027-01-01T00:00Z"
-    stage.until(at("17:30"))
+    stage.until(at("10:30"))
     assert stage.alive == boxes[:1]
     assert wanted(stage, facts) == 1
     assert operations(stage)[0] in {"shrink_fleet", "detach"}
@@ -85,10 +93,10 @@ def test_one_that_also_runs_a_box_to_be_kept_is_shrunk_by_the_others(facts: dict
 @KINDS
 def test_what_has_no_accelerator_is_never_ended(facts: dict[str, Any]) -> None:
     """A fleet of both kinds of boxes is shrunk by the dear ones."""
-    stage = Stage()
+    stage = short()
     small = stage.compute.start("c5.large", **facts)
     stage.compute.start(**facts)
-    stage.until(at("18:00"))
+    stage.until(at("10:30"))
     assert (stage.alive, wanted(stage, facts)) == ([small], 1)
 
 
@@ -298,10 +306,10 @@ def test_each_step_has_its_time_its_call_and_its_answer() -> None:
 
 def test_a_refused_box_does_not_keep_the_rest_of_its_fleet() -> None:
     """Termination protection on one; the fleet and the others end."""
-    stage = Stage()
+    stage = short()
     boxes = [stage.compute.start(**FLEET) for _ in range(3)]
     stage.box(boxes[1]).is_protected = True
-    stage.until(at("17:05"))
+    stage.until(at("10:05"))
     assert stage.alive == [boxes[1]]
     assert stage.box(boxes[1]).state == "stopped"
     assert REGION in stage.told(Kind.STUCK)[0].title
@@ -309,24 +317,24 @@ def test_a_refused_box_does_not_keep_the_rest_of_its_fleet() -> None:
 
 def test_what_its_owner_has_an_emptied_group_start_is_no_part_of_what_is_being_ended() -> None:
     """A protected box keeps the lease ending for hours; a size that somebody sets meanwhile is wanted."""
-    stage = Stage()
+    stage = short()
     box = stage.compute.start(**GROUP)
     stage.box(box).is_protected = True
-    stage.until(at("17:05"))
+    stage.until(at("10:05"))
     assert (wanted(stage, GROUP), lease_of(stage, box).status) == (0, Status.ENDING)
     new = stage.compute.start(**GROUP)
-    stage.until(at("17:10"))
+    stage.until(at("10:10"))
     assert stage.box(new).state == "running"
     assert lease_of(stage, new).status is Status.ACTIVE
 
 
 def test_a_group_is_not_closed_over_a_box_that_could_not_leave_it() -> None:
     """Auto Scaling would end it by itself: past an owner's termination protection, and unsaved."""
-    stage = Stage()
+    stage = short()
     box = stage.compute.start(**GROUP)
     stage.box(box).is_protected = True
-    stage.until(at("16:59"))
+    stage.until(at("09:59"))
     stage.compute.fail("detach", times=3, code="ResourceContention")
-    stage.until(at("17:10"))
+    stage.until(at("10:10"))
     assert stage.box(box).state != "terminated"
     assert wanted(stage, GROUP) == 0
