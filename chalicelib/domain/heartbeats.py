@@ -26,7 +26,7 @@ KEPT_BEYOND = timedelta(hours=2)
 MOST_BEATS = 400
 """Of a box that begins to work and stops each minute the oldest stretches go first: what is gone is a gap."""
 JITTER = timedelta(seconds=55)
-"""Reports take their time to come in, and the minute they come in at is not over: stretches so far apart are one."""
+"""Reports take their time to come in, and the minute they come in at is not over: stretches so close are one."""
 WORK = frozenset("ps")
 """Signs of work: a compute process has begun, somebody typed. Load (`l`) is none: docs/adr/0024-*.md."""
 MEANING = {"p": "a compute process began", "s": "somebody typed"}
@@ -159,15 +159,15 @@ def _without(beat: Beat, work: Sequence[Beat]) -> list[Beat]:
 
 
 def _beats(report: Report, *, idle: IdlePolicy, now: datetime) -> list[Beat]:
-    """Each minute as a stretch by our own clock; what lies ahead, or too far back, is left out."""
+    """Each minute as a stretch by our own clock; what lies ahead, or too far back, is left out. A look in a minute that
+    is not over speaks for the sixty seconds before it came in: it may come right as the minute begins."""
     behind = now - report.sent_at
     beats = []
     for minute in report.minutes:
-        since, until = minute.at + behind, min(minute.at + behind + MINUTE, now)
-        is_busy = _is_busy(minute, idle)
-        if is_busy is not None and now - OLDEST <= since < until:
-            why = _why(minute, report)
-            beats.append(Beat(since=since, until=until, is_busy=is_busy, heard_at=now, why=why))
+        at, is_busy = minute.at + behind, _is_busy(minute, idle)
+        if is_busy is not None and now - OLDEST <= at <= now:
+            until, why = min(at + MINUTE, now), _why(minute, report)
+            beats.append(Beat(since=until - MINUTE, until=until, is_busy=is_busy, heard_at=now, why=why))
     return beats
 
 

@@ -1,5 +1,6 @@
 """What the end-to-end tests do: act by Curfew's API and behind its back, let time pass, look at the truth."""
 
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
@@ -139,6 +140,11 @@ class Lab:
         """Tag a box by hand; underscores in keys stand for the colon of Curfew's tags."""
         named = [{"Key": key.replace("__", ":"), "Value": value} for key, value in tags.items()]
         self._ec2().create_tags(Resources=[instance_id], Tags=named)
+
+    def user_data(self, instance_id: str) -> str:
+        """What a box was started with."""
+        told = self._ec2().describe_instance_attribute(InstanceId=instance_id, Attribute="userData")
+        return b64decode(told["UserData"]["Value"]).decode()
 
     def _ec2(self) -> Any:
         return boto3.client(

@@ -254,11 +254,11 @@ def test_a_box_of_another_lease_begins_anew() -> None:
 
 
 def test_minutes_that_are_to_come_or_too_old_are_made_up() -> None:
-    """They are left out; the one that is not over counts so far."""
+    """They are left out; a look in the one that is not over speaks for the sixty seconds before it came in."""
     now = at("12:00:30")
     told = [Minute(at=now.replace(second=0) + n * MINUTE, gpu=0) for n in (-6 * 60, 0, 1, 60)]
     heard = taken(None, report(1, now, *told), idle=IdlePolicy(), now=now)
-    assert [(beat.since, beat.until) for beat in heard.beats] == [(at("12:00"), now)]
+    assert [(beat.since, beat.until) for beat in heard.beats] == [(at("11:59:30"), now)]
 
 
 def test_a_box_that_is_kept_or_young_need_not_tell_each_minute_sooner() -> None:
