@@ -77,7 +77,7 @@ class _Delivery:
         self._services = services
         self._now = now
         self._until = services.clock.elapsed() + services.patience(PATIENCE_SECONDS)
-        self._down: dict[Notifier, Unavailable] = {}
+        self._down: dict[str, Unavailable] = {}
         self._retry_after = timedelta(0)
         self._trouble = services.store.trouble() if services.notifier.is_configured else None
 
@@ -117,18 +117,19 @@ class _Delivery:
 
     def _by(self, channel: Notifier, message: Notice) -> Unavailable | None:
         """What failed, if it did. A channel that is down is asked once a round."""
-        if channel in self._down:
-            return self._down[channel]
-        if self._services.clock.elapsed() > self._until:
-            self._down[channel] = Unavailable("too slow: the rest follows")
-            return self._down[channel]
         is_slack = channel is self._services.notifier
+        name = "Slack" if is_slack else "SNS"
+        if name in self._down:
+            return self._down[name]
+        if self._services.clock.elapsed() > self._until:
+            self._down[name] = Unavailable("too slow: the rest follows")
+            return self._down[name]
         try:
             self._post(channel, message)
         except Unavailable as error:
-            told = error.saying(f"{'Slack' if is_slack else 'SNS'}: {error.detail}")
+            told = error.saying(f"{name}: {error.detail}")
             if error.extra.get("status") not in REFUSED_FOR_ITSELF:
-                self._down[channel] = told
+                self._down[name] = told
             if is_slack:
                 self._remember(error)
             return told

@@ -351,7 +351,7 @@ def _case(facts: Facts, lease: Lease, cost: Cost, spent: Mapping[str, Decimal]) 
         lease=lease,
         instances=owned.live,
         spot_requests=owned.spot_requests,
-        evidence=unknown("not asked yet: it has not run long enough to be idle"),
+        evidence=unknown("not asked yet: it has not run long enough to be idle, or is kept"),
         cost=cost,
         budgets=tuple(s for s in facts.book.states if any(map(s.budget.charged_by, lease.charges))),
         spent_usd=spent,
