@@ -159,6 +159,11 @@ def test_a_table_that_can_t_be_read_ends_nothing_for_idleness() -> None:
     assert ended_at(stage, box) == at("10:06")
 
 
+def is_in(spans: list[tuple[int, int]], minute: int) -> bool:
+    """Whether any of them, (first minute, how many), has this minute."""
+    return any(since <= minute < since + length for since, length in spans)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     work=st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30)), max_size=4),
@@ -176,10 +181,9 @@ def test_no_box_that_worked_within_its_window_is_ended(
 
     def happen(now: datetime) -> None:
         minute = (now - at("09:00")) // MINUTE
-        is_in = lambda spans: any(since <= minute < since + length for since, length in spans)  # noqa: E731
-        box.is_cut_off = is_in(cuts)
-        box.use = None if is_in(blind) else 0
-        if is_in(work):
+        box.is_cut_off = is_in(cuts, minute)
+        box.use = None if is_in(blind, minute) else 0
+        if is_in(work, minute):
             box.use = 70
             worked.append(now)
 
