@@ -43,8 +43,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.gateways.dynamodb_bills import BillRecords
 from chalicelib.gateways.dynamodb_guard import GuardRecords
-from chalicelib.gateways.dynamodb_leases import LeaseRecords
 from chalicelib.gateways.dynamodb_heard import HeardRecords
+from chalicelib.gateways.dynamodb_leases import LeaseRecords
 from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
 from chalicelib.gateways.dynamodb_table import Table
