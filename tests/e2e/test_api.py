@@ -49,7 +49,7 @@ def test_health_lists_what_is_missing_and_not_enforced(lab: Lab) -> None:
     """What is not built is said, with the reason."""
     health = lab.ok("GET", "/health")
     assert "timers" not in {one["what"] for one in health["missing"]}
-    assert "stopped.end_after" in health["not_enforced"]
+    assert "scope.accounts" in health["not_enforced"]
     assert health["regions"] == {"us-east-1": "ok", "eu-west-1": "ok"}
 
 
