@@ -137,7 +137,8 @@ def test_a_stack_starts_in_dry_run_and_unarmed() -> None:
 def test_secrets_do_not_show_in_the_stack() -> None:
     """Parameters that hold one are NoEcho, and no stage carries one in plain text."""
     assert all(
-        RESOURCES["Parameters"][name]["NoEcho"] is True for name in ("AdminTokenSha256", "LinkSecret", "SlackWebhookUrl")
+        RESOURCES["Parameters"][name]["NoEcho"] is True
+        for name in ("AdminTokenSha256", "LinkSecret", "SlackWebhookUrl")
     )
     for stage in CONFIG["stages"].values():
         assert not [
