@@ -47,18 +47,19 @@ def with_evidence(
     CloudWatch; else only what is remembered counts, beside what boxes tell themselves."""
     open_to_it = [case for case in cases if _could_end_for_idleness(case)]
     kept = _kept(services, open_to_it)
-    known = {lease_id: one.evidence for lease_id, one in kept.items() if _is_of(open_to_it, one)}
+    held = {_id(case): due.recalled(case, kept.get(_id(case))) for case in open_to_it}
+    known = {lease_id: evidence for lease_id, evidence in held.items() if evidence}
     told: Parts = {_id(case): _told(case) for case in open_to_it}
     asked = [c for c in open_to_it if due.is_due(c, known.get(_id(c)), told[_id(c)])] if ask else []
     asked = _thinned(services, asked, kept, boxes=sum(len(case.running) for case in cases))
     answers, lacking = _ask(services, asked, kept)
     judged = {}
     for case in open_to_it:
-        one, lease_id = answers.get(_id(case), {}), _id(case)
-        if one or case in asked:
-            judged[lease_id] = _by_answers(case, told[lease_id], one, kept.get(lease_id))
+        lease_id, before = _id(case), kept.get(_id(case))
+        if lease_id in answers:
+            judged[lease_id] = _by_answers(case, told[lease_id], answers[lease_id], before)
         else:
-            judged[lease_id] = _by_memory(case, told[lease_id], kept.get(lease_id), known.get(lease_id))
+            judged[lease_id] = _by_memory(case, told[lease_id], before, known.get(lease_id))
     return tuple(judged.get(_id(case), case) for case in cases), lacking
 
 
@@ -99,10 +100,6 @@ def _kept(services: Services, cases: Sequence[Case]) -> dict[str, Learned]:
         with suppress(Unavailable):
             kept = {one.lease_id: one for one in services.store.learned()}
     return {lease_id: kept[lease_id] for lease_id in map(_id, cases) if lease_id in kept}
-
-
-def _is_of(cases: Sequence[Case], learned: Learned) -> bool:
-    return any(_id(case) == learned.lease_id and due.recalled(case, learned) for case in cases)
 
 
 def _told(case: Case) -> tuple[Evidence, ...]:

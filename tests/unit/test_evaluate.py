@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[2]
+DATA = ROOT / os.environ.get("CURFEW_DATA_DIR", "../shared/data")
+REAL = DATA / "gpu-duty" / "gpu_duty_1min.csv.gz"
 
 
 def load() -> ModuleType:
@@ -179,3 +182,12 @@ def test_without_a_trace_it_says_how_to_name_one(
     monkeypatch.setenv("CURFEW_DATA_DIR", str(tmp_path))
     assert tool.main([""]) == 2
     assert "TRACE=file.csv[.gz] names one, or CURFEW_DATA_DIR" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="no real duty cycles at CURFEW_DATA_DIR")
+def test_on_real_boxes_waiting_for_the_restart_cost_is_near_the_best() -> None:
+    """An hour's window at an hour's restart cost: at most 1.15 times what somebody pays who knows the future."""
+    row = tool.evaluate(tool.read_trace(REAL), 60)
+    assert 1 < row.ratio <= tool.BOUNDS[60]
+    assert row.ended_on_missing == 0
+    assert row.apart + row.last > 0

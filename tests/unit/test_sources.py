@@ -1,7 +1,10 @@
 """Evidence of several sources: any sign of work is busy, silence is unknown, and each source by itself can say idle."""
 
+import csv
+import os
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +15,7 @@ from chalicelib.domain.case import Case, Effect
 from chalicelib.domain.decide import decide
 from chalicelib.domain.evidence import Beat, Evidence, Series, Use, of_box, unknown, weigh
 from chalicelib.domain.metrics import Dimensions, gpus_of
-from chalicelib.domain.outside import DISK, MIB, SIGNALS, of_outside, quiet_at, window
+from chalicelib.domain.outside import CPU, DISK, MIB, NETWORK, SIGNALS, Signal, of_outside, quiet_at, window
 from chalicelib.domain.policy import IdlePolicy
 from tests.builders import (
     HOUR,
@@ -31,6 +34,7 @@ from tests.builders import (
 )
 
 NOW = at("18:00")
+REAL = Path(__file__).parents[2] / os.environ.get("CURFEW_DATA_DIR", "../shared/data") / "cloudwatch"
 FIVE = minutes(5)
 
 
@@ -140,6 +144,42 @@ def test_nothing_is_quiet_before_quiet_at(data: st.DataObject) -> None:
         if now < due:
             told_then = of_outside(known(now), idle=idle, running_since=START, now=now)
             assert told_then.use is not Use.IDLE
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="no real metrics at CURFEW_DATA_DIR")
+@pytest.mark.parametrize(
+    "file, of", [("ec2_cpu_utilization_77c1ca.csv", CPU), ("ec2_network_in_5abac7.csv", NETWORK)]
+)
+def test_real_metrics_with_duplicates_and_gaps_are_judged_whatever_their_order(file: str, of: Signal) -> None:
+    """A day is the same in any order; after the last sample nothing is known, and in a hole nothing is idle."""
+    with (REAL / file).open(encoding="utf-8") as lines:
+        rows = [
+            (datetime.fromisoformat(row["timestamp"] + "+00:00"), float(row["value"]))
+            for row in csv.DictReader(lines)
+        ]
+    first, last = rows[0][0], rows[-1][0]
+    judged = set()
+    for number in range(0, (last - first) // HOUR, 5):
+        now = first + number * HOUR
+        shown = tuple(one for one in rows if now - 7 * HOUR <= one[0] <= now)
+        seen = [
+            of_outside(
+                {signal.name: (metric(told, is_quiet=signal is not of),) for signal in SIGNALS},
+                idle=IdlePolicy(),
+                running_since=first,
+                now=now,
+            )
+            for told in (shown, shown[::-1], shown + shown)
+        ]
+        assert seen[0] == seen[1] == seen[2]
+        judged.add(seen[0].use)
+        if seen[0].use is Use.IDLE:
+            assert now - max(t for t, _ in shown) <= 3 * FIVE
+    assert judged == {Use.BUSY, Use.IDLE, Use.UNKNOWN}
+
+
+def metric(told: tuple[tuple[datetime, float], ...], *, is_quiet: bool) -> Series:
+    return Series(source="real", samples=tuple((t, 0.0 if is_quiet else value) for t, value in told))
 
 
 # -- sources together ------------------------------------------------------------------------------------------------------
