@@ -9,17 +9,33 @@ from typing import Any
 from chalicelib.domain.evidence import Evidence, Use, unknown
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.learned import Learned
+from chalicelib.domain.metrics import Dimensions, Gpus
 from chalicelib.gateways.dynamodb import DynamoStore
-from chalicelib.gateways.dynamodb_codec import to_text
+from chalicelib.gateways.dynamodb_codec import document, to_text
 from chalicelib.gateways.dynamodb_guard import EVIDENCE, PER_ITEM
 from chalicelib.gateways.dynamodb_table import Write
 from chalicelib.ports import Store
 from tests.contract.store_examples import MONTH, NOW
 
+GPUS = tuple(
+    (
+        ("InstanceId", "i-0aaaaaaaaaaaaaaa1"),
+        ("arch", "x86_64"),
+        ("index", str(n)),
+        ("name", "NVIDIA H100 80GB HBM3"),
+    )
+    for n in range(8)
+)
 BUSY = Evidence(use=Use.BUSY, reason="GPU is at 90 %", since=NOW, worked_at=NOW, asked_at=NOW, due_at=NOW)
 LEARNED = (
     Learned(lease_id="lease-1", basis="b1", evidence=BUSY),
-    Learned(lease_id="lease-2", basis="b2", evidence=replace(unknown("no GPU metric"), asked_at=NOW)),
+    Learned(
+        lease_id="lease-2",
+        basis="b2",
+        evidence=replace(unknown("no GPU metric"), asked_at=NOW),
+        gpus={"i-0aaaaaaaaaaaaaaa1": Gpus(dimensions=GPUS, launched_at=NOW)},
+        unknown_since=NOW,
+    ),
 )
 
 
@@ -53,6 +69,21 @@ def test_five_thousand_leases_are_remembered(store: Store) -> None:
     assert store.learned() == many[:501]
     store.learn(many[:3])
     assert store.learned() == many[:3]
+
+
+def test_the_metrics_of_eight_gpus_a_box_fit_as_well() -> None:
+    """Their dimensions repeat one another: deflated they are a quarter of what an item may be."""
+    part = tuple(
+        replace(one, gpus={one.lease_id: Gpus(dimensions=_of_box(one.lease_id), launched_at=NOW)})
+        for one in of_many(PER_ITEM)
+    )
+    packed = document(part)["doc_deflated"]
+    assert isinstance(packed, bytes)
+    assert len(packed) < 100_000
+
+
+def _of_box(name: str) -> tuple[Dimensions, ...]:
+    return tuple((("InstanceId", f"i-{name}"), *dimensions[1:]) for dimensions in GPUS)
 
 
 def test_no_item_of_what_was_learned_comes_near_dynamodb_s_limit() -> None:
