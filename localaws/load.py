@@ -30,7 +30,7 @@ class Level:
     cpu: Percent | None = 2.0
     period: int = 60
     agent: str = AGGREGATED
-    """How the CloudWatch agent sends GPU use: also by InstanceId alone, by GPU with InstanceId, or with the host's name."""
+    """How its CloudWatch agent names GPU use: also by InstanceId alone, by GPU and InstanceId, or by GPU and host."""
     network_mib: float = 0.0
     disk_mib: float = 0.0
     """Received, and written to EBS, in each sample's period."""
