@@ -239,8 +239,8 @@ class Metrics(Protocol):
     def gpu_use(
         self, region: str, instance_ids: Collection[str], *, since: datetime, until: datetime
     ) -> Mapping[str, tuple[Series, ...]]:
-        """The GPU duty cycle of each instance, highest per period, as its agent aggregates it: no series where it has no
-        such metric, no entry where CloudWatch did not say. Raises Unavailable where it said nothing at all."""
+        """The GPU duty cycle of each instance, highest per period, as its agent aggregates it: no series where it has
+        no such metric, no entry where CloudWatch did not say. Raises Unavailable where it said nothing at all."""
 
     def read(
         self, region: str, wanted: Collection[Metric], *, since: datetime, until: datetime

@@ -128,8 +128,8 @@ def takes_deadline(own: str | None) -> bool:
 
 
 def user_data(own: str | None, deadline: datetime | None, beacon: Beacon | None = None) -> str | None:
-    """The user data of a box that is to shut itself down at `deadline` (None: never) and to report by `beacon`: our part
-    comes first, so that nothing of the caller's keeps it from being run."""
+    """The user data of a box that is to shut itself down at `deadline` (None: never) and to report by `beacon`: our
+    part comes first, so that nothing of the caller's keeps it from being run."""
     if not takes_deadline(own) or (deadline is None and beacon is None):
         return own
     script = _script(deadline, beacon)

@@ -221,7 +221,5 @@ def _deepest_key(document: Any, path: Iterable[int | str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-NOT_ENFORCED = (
-    "scope.accounts",
-)
+NOT_ENFORCED = ("scope.accounts",)
 """Keys that are accepted and kept, but that nothing acts on yet: GET /health lists them."""

@@ -56,7 +56,14 @@ if TYPE_CHECKING:
 
 
 class DynamoStore(
-    LeaseRecords, BillRecords, GuardRecords, HeardRecords, SettingRecords, PriceRecords, TypeRecords, TurnRecords
+    LeaseRecords,
+    BillRecords,
+    GuardRecords,
+    HeardRecords,
+    SettingRecords,
+    PriceRecords,
+    TypeRecords,
+    TurnRecords,
 ):
     """Implements chalicelib.ports.Store, and keeps prices. A call may raise Unavailable, after 20 s of trying."""
 

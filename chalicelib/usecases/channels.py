@@ -9,8 +9,8 @@ from chalicelib.domain.notices import Kind, Notice
 from chalicelib.ports import Notifier, Services
 
 NEW_WEBHOOK = (
-    "make a new incoming webhook (Slack: the app's settings, Incoming Webhooks) and deploy with SlackWebhookUrl, or put "
-    "it into the parameter that SlackWebhookParameter names"
+    "make a new incoming webhook (Slack: the app's settings, Incoming Webhooks) and deploy with SlackWebhookUrl, or "
+    "put it into the parameter that SlackWebhookParameter names"
 )
 FIXES: Mapping[object, str] = {
     **dict.fromkeys((401, 403, 404, 410), NEW_WEBHOOK),

@@ -11,7 +11,9 @@ from typing import Any
 from chalicelib.web.encode import plain
 
 LOG = logging.getLogger("curfew")
-_SECRETS = re.compile(r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|/snooze/|(?:token|secret|signature)=)[^\s'\"&)]+")
+_SECRETS = re.compile(
+    r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|/snooze/|(?:token|secret|signature)=)[^\s'\"&)]+"
+)
 
 
 class _Stderr(logging.Handler):

@@ -163,7 +163,9 @@ def test_a_denied_region_is_told_of_once_and_asked_once_an_hour() -> None:
     records = [stage.sweep()]
     while stage.clock.now() < at("11:30"):
         records.append(stage.after(MINUTE))
-    asked = [call for call in stage.compute.calls if (call.operation, call.region) == ("observe", "us-west-2")]
+    asked = [
+        call for call in stage.compute.calls if (call.operation, call.region) == ("observe", "us-west-2")
+    ]
     assert len(asked) == 3
     assert all(record.regions["us-west-2"].startswith("denied") for record in records)
     assert all(record.is_complete for record in records)

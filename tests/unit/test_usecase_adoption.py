@@ -57,7 +57,9 @@ def test_enforcing_begins_with_a_grace_for_what_a_dry_run_only_said() -> None:
     assert stage.alive == []
 
 
-def test_a_box_that_a_service_has_taken_over_is_counted_and_reported_each_sweep_and_nobody_is_warned() -> None:
+def test_a_box_that_a_service_has_taken_over_is_counted_and_reported_each_sweep_and_nobody_is_warned() -> (
+    None
+):
     """It costs its budget, so its budget knows; its service would put it right again, so it is not ended."""
     stage = Stage()
     stage.put_budget()
