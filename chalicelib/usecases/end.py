@@ -4,23 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from chalicelib.domain.adoption import NOBODY, adopt
-from chalicelib.domain.controllers.fleet import end_of
 from chalicelib.domain.controllers.managed import obstacle as managed_obstacle
 from chalicelib.domain.errors import NotFound, Refused, Stale, Unavailable
 from chalicelib.domain.fleets import SPOT_FLEET_PREFIX
-from chalicelib.domain.instance import Instance, SpotRequest
-from chalicelib.domain.lease import Hold, Lease, Origin, Receipt, RequestType, Status
+from chalicelib.domain.instance import Instance
+from chalicelib.domain.lease import Lease, Receipt, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.receipts import receipt_of
-from chalicelib.domain.steps import with_steps
-from chalicelib.domain.tracking import track
 from chalicelib.ports import Services
-from chalicelib.usecases import teardown, timers
-from chalicelib.usecases.gather import Facts, gather, obstacle_of
+from chalicelib.usecases import takeover, teardown, timers
+from chalicelib.usecases.gather import Facts, gather
 
 REMEMBERED_FOR = timedelta(days=31)
-TRIES = 10
 
 
 def end_lease(services: Services, lease_id: str, *, by: str) -> Receipt:
@@ -48,9 +43,12 @@ def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Re
             closed = _closed(services, lambda other: spot_request_id in other.spot_request_ids)
             if closed:
                 return _receipt_of_closed(services, closed)
-        if instance is None and request is None:
+        if instance is not None:
+            facts, lease = takeover.of_box(services, facts, instance)
+        elif request is not None:
+            facts, lease = takeover.of_request(services, facts, request, _asked(by))
+        else:
             raise _unknown(facts, spot_request_id)
-        facts, lease = _take_over(services, facts, instance, request, by=by)
     own = {None, spot_request_id}
     _refuse_if_shared(facts, lease, spot_request_id, lambda beside: beside.spot_request_id not in own)
     return _end(services, facts, lease, by=by)
@@ -78,9 +76,12 @@ def _end_fleet(services: Services, fleet_id: str, *, by: str) -> Receipt:
     obstacle = managed_obstacle(boxes, facts.sight.view(region))
     if obstacle:
         raise Refused(f"nothing was ended, it goes on billing: {obstacle}", slug="controller")
-    facts, leases = _leases_of(services, facts, boxes, fleet_id, by=by)
+    facts, leases = _leases_of(services, facts, boxes, fleet_id)
     known = _found(facts, lambda lease: lease.id.startswith(f"lease-{fleet_id}"))
-    facts, lease = (facts, known) if known else _take_over_fleet(services, facts, fleet_id, region, by=by)
+    if known is None:
+        facts, lease = takeover.of_fleet(services, facts, fleet_id, region, _asked(by))
+    else:
+        lease = known
     claimed = [one for each in (lease, *leases) if (one := _claimed(services, facts, each, by=by))]
     receipts = teardown.carry_out(services, facts, claimed)
     timers.remove(services, receipts)
@@ -92,7 +93,7 @@ def _end_fleet(services: Services, fleet_id: str, *, by: str) -> Receipt:
 
 
 def _leases_of(
-    services: Services, facts: Facts, boxes: Sequence[Instance], fleet_id: str, *, by: str
+    services: Services, facts: Facts, boxes: Sequence[Instance], fleet_id: str
 ) -> tuple[Facts, list[Lease]]:
     """The leases of a fleet's accelerators, made where nobody has leased them. Raises Refused where one runs more."""
     loose = {box.instance.id: box.instance for box in facts.loose}
@@ -101,7 +102,7 @@ def _leases_of(
     for box in boxes:
         lease = next((other for other in facts.leases if box.id in other.instance_ids), None)
         if lease is None and box.id in loose:
-            facts, lease = _take_over(services, facts, loose[box.id], None, by=by)
+            facts, lease = takeover.of_box(services, facts, loose[box.id])
         if lease is not None:
             _refuse_if_shared(facts, lease, fleet_id, lambda beside: beside.id not in ids)
             leases[lease.id] = lease
@@ -115,30 +116,6 @@ def _claimed(services: Services, facts: Facts, lease: Lease, *, by: str) -> Leas
     return teardown.begin(services, lease, _asked(by), facts.owned(lease), facts.now)
 
 
-def _take_over_fleet(
-    services: Services, facts: Facts, fleet_id: str, region: str, *, by: str
-) -> tuple[Facts, Lease]:
-    """A lease without boxes or charges, so that the end of a fleet is recorded and resumed like any other: it is ending
-    from its first write, and its one step ends the fleet."""
-    book, closed_before = facts.book, 0
-    fleet = facts.sight.view(region).fleet(fleet_id)
-    for _ in range(TRIES):
-        lease = _boxless(f"lease-{fleet_id}", closed_before, region, RequestType.NONE, facts.now)
-        lease = teardown.intended(lease, _asked(by), facts.owned(lease), facts.now)
-        lease = with_steps(lease, [end_of(fleet_id, region, fleet)])
-        try:
-            lease = services.store.open_lease(lease, revision=book.revision, allow_overdraft=True)
-        except Stale:
-            known = services.store.lease(lease.id)
-            if known is None or not known.is_open:
-                closed_before += known is not None
-                book = services.store.budgets(facts.now)
-                continue
-            lease = known
-        return replace(facts, leases=(*facts.leases, lease)), lease
-    raise Stale("the budgets kept changing; nothing was ended, ask again")
-
-
 def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
     """End an instance and whatever would restart it. Raises Refused where its lease runs others beside it."""
     facts = gather(services, services.clock.now())
@@ -150,14 +127,14 @@ def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
             if closed is None:
                 raise _unknown(facts, instance_id)
             return _receipt_of_closed(services, closed)
-        facts, lease = _take_over(services, facts, loose, None, by=by)
+        facts, lease = takeover.of_box(services, facts, loose)
     _refuse_if_shared(facts, lease, instance_id, lambda beside: beside.id != instance_id)
     return _end(services, facts, lease, by=by)
 
 
 def _end(services: Services, facts: Facts, lease: Lease, *, by: str) -> Receipt:
     """Begin or take up the teardown of an open lease, and answer how far it has come."""
-    _refuse_if_it_would_come_back(facts, lease)
+    takeover.refuse_if_it_would_come_back(facts, lease)
     claimed = _claimed(services, facts, lease, by=by)
     if claimed is None:
         return _being_ended(services, facts, lease.id, facts.now)
@@ -203,12 +180,6 @@ def _refuse_if_shared(
         )
 
 
-def _refuse_if_it_would_come_back(facts: Facts, lease: Lease) -> None:
-    obstacle = obstacle_of(facts, lease)
-    if obstacle:
-        raise Refused(f"nothing was ended, it goes on billing: {obstacle}", slug="controller")
-
-
 def _receipt_of_closed(services: Services, lease: Lease) -> Receipt:
     receipt = services.store.receipt(lease.follows or lease.id)
     if receipt is None:
@@ -227,66 +198,3 @@ def _unknown(facts: Facts, wanted: str) -> NotFound | Unavailable:
         unseen = ", ".join(view.region for view in facts.sight.views if view.status == "failed")
         return Unavailable(f"{wanted} was not found, but {unseen or 'a region'} did not answer; ask again")
     return NotFound(f"{wanted} is neither in a region Curfew sweeps nor in its records; nothing was ended")
-
-
-def _take_over(
-    services: Services, facts: Facts, instance: Instance | None, request: SpotRequest | None, *, by: str
-) -> tuple[Facts, Lease]:
-    """A lease without charges for what nobody leased, so that its end is recorded and resumed like any other.
-
-    That of a request without a box is ending from its first write: no rule would ever end it.
-    """
-    book, closed_before = facts.book, 0
-    for _ in range(TRIES):
-        lease = _lease_for(facts, instance, request, closed_before)
-        _refuse_if_it_would_come_back(facts, lease)
-        if instance is None:
-            lease = teardown.intended(lease, _asked(by), facts.owned(lease), facts.now)
-        try:
-            lease = services.store.open_lease(lease, revision=book.revision, allow_overdraft=True)
-        except Stale:
-            known = services.store.lease(lease.id)
-            if known is None or not known.is_open:
-                closed_before += known is not None
-                book = services.store.budgets(facts.now)
-                continue
-            lease = track(known, facts.sight, facts.now)
-        return replace(facts, leases=(*facts.leases, lease)), lease
-    raise Stale("the budgets kept changing; nothing was ended, ask again")
-
-
-def _lease_for(
-    facts: Facts, instance: Instance | None, request: SpotRequest | None, closed_before: int
-) -> Lease:
-    if instance is not None:
-        return adopt(
-            instance,
-            spot_requests=facts.sight.spot_requests,
-            disks=(),
-            states=(),
-            policy=facts.policy,
-            prices=facts.prices,
-            now=facts.now,
-            closed_before=closed_before,
-        )
-    if request is None:
-        raise ValueError("neither an instance nor a spot request was given")
-    lease = _boxless(
-        f"lease-{request.id}", closed_before, request.region, RequestType(request.type), facts.now
-    )
-    return replace(lease, spot_request_ids=(request.id,))
-
-
-def _boxless(name: str, closed_before: int, region: str, kind: RequestType, now: datetime) -> Lease:
-    """The lease of something that can start a box and has none."""
-    return Lease(
-        id=name + (f"-{closed_before}" if closed_before else ""),
-        owner=NOBODY,
-        region=region,
-        origin=Origin.ADOPTED,
-        request_type=kind,
-        status=Status.ACTIVE,
-        requested_at=now,
-        expires_at=now,
-        hold=Hold(),
-    )
