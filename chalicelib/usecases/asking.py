@@ -40,11 +40,12 @@ class _Unsaid(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """One region's questions: each box with its case, and what was listed of its GPUs before."""
+    """One region's questions: each box with its case, what was listed of its GPUs before, and all that runs there."""
 
     services: Services
     region: str
     boxes: Sequence[tuple[Case, Instance]]
+    seen: Sequence[Instance]
     listed: Mapping[str, Gpus]
     now: datetime
 
@@ -118,7 +119,8 @@ class Asking:
                 for _, box in lacking
                 if before[box.id].gpus
             }
-        ways = metrics.gpus_of(listed, [box for _, box in self.boxes])
+        everything = {box.id: box for box in (*self.seen, *(box for _, box in self.boxes))}
+        ways = metrics.gpus_of(listed, everything.values())
         found = {
             box.id: Gpus(dimensions=ways[box.id], launched_at=box.launched_at)
             for _, box in lacking
@@ -126,7 +128,13 @@ class Asking:
         }
         changed = {one: gpus for one, gpus in found.items() if not _is_same(gpus, before[one].gpus)}
         read = self._read_gpus({one: gpus.dimensions for one, gpus in changed.items()}, changed)
-        return {one: self._judged(_ordered(read.get(one, before[one]))) for one in found}
+        told = {one: self._judged(_ordered(read.get(one, before[one]))) for one in found}
+        return {
+            box.id: replace(told.get(box.id, before[box.id]), is_complete=False)
+            if _is_unlisted(before[box.id], ways.get(box.id, ()))
+            else told.get(box.id, before[box.id])
+            for _, box in lacking
+        }
 
     def _judged(self, answer: Answer) -> Answer:
         """Whether these can lack a GPU: all of a box's begin to send together, and are listed some time later."""
@@ -205,6 +213,17 @@ def _is_lacking(case: Case, answer: Answer) -> bool:
 
 def _is_same(gpus: Gpus, before: Gpus | None) -> bool:
     return before is not None and set(gpus.dimensions) == set(before.dimensions)
+
+
+def _is_unlisted(before: Answer, listed: Sequence[Dimensions]) -> bool:
+    """A GPU that goes on sending is not in the list, so the list is not all; or another box has its name, too."""
+    known = zip(before.gpus.dimensions, before.series, strict=False) if before.gpus else ()
+    names = {tuple(name for name, _ in one) for one in listed}
+    return any(
+        series.samples
+        for one, series in known
+        if one not in listed and (not names or tuple(name for name, _ in one) in names)
+    )
 
 
 def _ordered(answer: Answer) -> Answer:

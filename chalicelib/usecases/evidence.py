@@ -34,25 +34,26 @@ UNSEEN_FOR = 3
 """How many times `idle.after` nobody may know whether a box works before people are told."""
 UNASKED = unknown("not asked yet: the next sweep asks CloudWatch")
 UNHEARD = unknown("its heartbeats could not be read")
-UNLISTED = "its GPUs' metrics have begun too lately to know all of them"
+UNLISTED = "CloudWatch may not list the metrics of all of its GPUs yet"
 
 Parts = Mapping[str, Sequence[Evidence]]
 """What each box of each lease says itself, by lease id, in the order of its boxes; none where none does."""
 
 
 def with_evidence(
-    services: Services, cases: Sequence[Case], *, ask: bool
+    services: Services, cases: Sequence[Case], *, ask: bool, seen: Sequence[Instance] = ()
 ) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     """The cases with what is known of each, and the regions that could not be asked. `ask`: put what is due to
-    CloudWatch; else only what is remembered counts, beside what boxes tell themselves."""
+    CloudWatch; else only what is remembered counts, beside what boxes tell themselves. `seen`: every box there is, with
+    a lease or without, so that none is taken for another."""
     open_to_it = [case for case in cases if _could_end_for_idleness(case)]
     kept = _kept(services, open_to_it)
     held = {_id(case): due.recalled(case, kept.get(_id(case))) for case in open_to_it}
     known = {lease_id: evidence for lease_id, evidence in held.items() if evidence}
     told: Parts = {_id(case): _told(case) for case in open_to_it}
     asked = [c for c in open_to_it if due.is_due(c, known.get(_id(c)), told[_id(c)])] if ask else []
-    asked = _thinned(services, asked, kept, boxes=sum(len(case.running) for case in cases))
-    answers, lacking = _ask(services, asked, kept)
+    asked = _thinned(services, asked, kept, told, boxes=sum(len(case.running) for case in cases))
+    answers, lacking = _ask(services, asked, kept, seen)
     judged = {}
     for case in open_to_it:
         lease_id, before = _id(case), kept.get(_id(case))
@@ -119,17 +120,22 @@ def _told(case: Case) -> tuple[Evidence, ...]:
     )
 
 
-def _thinned(services: Services, cases: list[Case], kept: Mapping[str, Learned], *, boxes: int) -> list[Case]:
+def _thinned(
+    services: Services, cases: list[Case], kept: Mapping[str, Learned], told: Parts, *, boxes: int
+) -> list[Case]:
     """Without those that cost less than their questions and were asked about lately, once Curfew has cost too much."""
-    cheap = [case for case in cases if _can_wait(case, kept.get(_id(case)))]
+    cheap = [case for case in cases if _can_wait(case, kept.get(_id(case)), told[_id(case)])]
     if not cheap or not is_past_limit(services, cheap[0].policy, boxes=boxes, now=cheap[0].now):
         return cases
     return [case for case in cases if case not in cheap]
 
 
-def _can_wait(case: Case, kept: Learned | None) -> bool:
+def _can_wait(case: Case, kept: Learned | None, told: Sequence[Evidence]) -> bool:
+    """Never where what is remembered would end it: it may have worked since."""
     known = due.recalled(case, kept)
     if kept is None or known is None or known.asked_at is None or case.now - known.asked_at >= THINNED:
+        return False
+    if decide(_by_memory(case, told, kept, known)).effect is Effect.END:
         return False
     hourly = ZERO if all(box.is_prepaid for box in case.running) else case.cost.hourly_usd
     return not is_worth_asking(hourly, metrics=_metrics(case, kept))
@@ -144,7 +150,7 @@ def _metrics(case: Case, kept: Learned) -> int:
 
 
 def _ask(
-    services: Services, cases: Sequence[Case], kept: Mapping[str, Learned]
+    services: Services, cases: Sequence[Case], kept: Mapping[str, Learned], seen: Sequence[Instance]
 ) -> tuple[dict[str, dict[str, Answer]], tuple[str, ...]]:
     """What CloudWatch says of each case's boxes; every region is asked at once, so that a silent one delays none."""
     regions = sorted({instance.region for case in cases for instance in case.running})
@@ -156,6 +162,7 @@ def _ask(
             services=services,
             region=region,
             boxes=[(case, box) for case in cases for box in case.running if box.region == region],
+            seen=[box for box in seen if box.region == region and box.is_running],
             listed=listed,
             now=cases[0].now,
         )

@@ -239,7 +239,8 @@ def judge(
     lacking: tuple[str, ...] = ()
     if facts.only is None:
         cases = with_beats(services, cases)
-        cases, lacking = with_evidence(services, cases, ask=ask)
+        seen = [box for view in facts.sight.views for box in view.instances]
+        cases, lacking = with_evidence(services, cases, seen=seen, ask=ask)
     loose = [_loose_case(facts, box) for box in facts.loose]
     return tuple(decide(case) for case in [*cases, *loose]), lacking
 

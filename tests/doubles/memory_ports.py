@@ -56,6 +56,8 @@ class MemoryMetrics:
         self.failing_lists: set[str] = set()
         self.read_calls: list[tuple[str, tuple[Metric, ...]]] = []
         self.listings: list[str] = []
+        self.unlisted: set[Dimensions] = set()
+        """What ListMetrics leaves out."""
         self._samples: dict[str, dict[datetime, float]] = {}
         self._metrics: dict[Metric, dict[datetime, float]] = {}
         self._sent: dict[str, list[tuple[datetime, int]]] = {}
@@ -128,7 +130,11 @@ class MemoryMetrics:
         self.listings.append(region)
         if region in self.failing or region in self.failing_lists:
             raise Unavailable(f"CloudWatch in {region}: InternalServiceFault")
-        return tuple(one.dimensions for one in self._metrics if one.name == GPU_METRIC)
+        return tuple(
+            one.dimensions
+            for one in self._metrics
+            if one.name == GPU_METRIC and one.dimensions not in self.unlisted
+        )
 
     def send(self, instance_id: str, sent_bytes: int, *, at: datetime) -> None:
         """An instance sends so much to somewhere."""

@@ -32,6 +32,7 @@ class Box:
     group: str | None = None
     managed_by: str | None = None
     client_token: str | None = None
+    private_dns: str | None = None
     public_ip: str | None = "203.0.113.7"
     disks: tuple[Disk, ...] = (Disk(gib=45, type="gp3"),)
     kept_disks: tuple[Volume, ...] = ()
@@ -77,6 +78,7 @@ def to_instance(box: Box) -> Instance:
         managed_by=box.managed_by,
         client_token=box.client_token,
         public_ip=box.public_ip,
+        private_dns=box.private_dns,
         tags=dict(box.tags),
         was_interrupted=box.was_interrupted,
         volumes={disk.id: disk.outlives_box for disk in volumes_of(box)},

@@ -1,12 +1,14 @@
 """What the tests of the sweep share."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.lease import Lease, RequestType
-from tests.builders import HOUR, Stage, at, minutes
+from chalicelib.domain.metrics import Dimensions, gpu
+from tests.builders import HOUR, MINUTE, START, Stage, at, minutes
 
 ONE_TIME, PERSISTENT = RequestType.ONE_TIME, RequestType.PERSISTENT
 BOTH = pytest.mark.parametrize("kind", [ONE_TIME, PERSISTENT])
@@ -40,3 +42,19 @@ def idle_box(stage: Stage, *, every: int = 1) -> Lease:
     lease = stage.launch(request_type=PERSISTENT)
     stage.works(lease.instance_ids[0], 0, since=at("09:00"), until=at("20:00"), every=minutes(every))
     return lease
+
+
+def gpus(stage: Stage, lease: Lease, *percents: float, since: datetime = START, until: str = "20:00") -> None:
+    """Samples of each GPU, a minute each."""
+    for index, percent in enumerate(percents):
+        count = (at(until) - since) // MINUTE
+        stage.metrics.load_metric(gpu(named(lease, index)), [percent] * count, since=since)
+
+
+def named(lease: Lease, index: int) -> Dimensions:
+    return (
+        ("InstanceId", lease.instance_ids[0]),
+        ("arch", "x86_64"),
+        ("index", str(index)),
+        ("name", "NVIDIA L4"),
+    )

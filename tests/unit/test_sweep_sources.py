@@ -1,29 +1,13 @@
 """Sweeps over boxes whose GPUs have metrics of their own, that count CPU, or of which nobody knows anything."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.metrics import GPU_METRIC, Dimensions, Metric, gpu, outside
+from chalicelib.domain.metrics import GPU_METRIC, Metric, gpu, outside
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.outside import CPU, SIGNALS
-from tests.builders import HOUR, MINUTE, REGION, START, Stage, at, minutes
-
-
-def gpus(stage: Stage, lease: Lease, *percents: float, since: datetime = START, until: str = "20:00") -> None:
-    """Samples of each GPU, a minute each."""
-    for index, percent in enumerate(percents):
-        count = (at(until) - since) // MINUTE
-        stage.metrics.load_metric(gpu(named(lease, index)), [percent] * count, since=since)
-
-
-def named(lease: Lease, index: int) -> Dimensions:
-    return (
-        ("InstanceId", lease.instance_ids[0]),
-        ("arch", "x86_64"),
-        ("index", str(index)),
-        ("name", "NVIDIA L4"),
-    )
+from tests.builders import HOUR, REGION, START, Stage, at, minutes
+from tests.unit.sweep_kit import gpus, named
 
 
 def outside_of(stage: Stage, lease: Lease, percent: float, *, since: str, until: str) -> None:
