@@ -12,6 +12,9 @@ from chalicelib.web.problems import Invalid
 WHOLE = "body"
 """The field of what is wrong with everything together."""
 
+MOST = 100
+"""How many fields a 422 names: nobody mends more at once, and whoever sends thousands gets no longer answer."""
+
 Path = tuple[int | str, ...]
 
 SENTENCES: Mapping[str, str] = {
@@ -48,13 +51,13 @@ SENTENCES: Mapping[str, str] = {
 
 
 def invalid_from(error: ValidationError, *, model: type[BaseModel]) -> Invalid:
-    """Each bad field of what was sent for `model`, once, with the fix."""
+    """Each bad field of what was sent for `model`, once, with the fix; the first `MOST` of them."""
     found: dict[Path, list[Mapping[str, Any]]] = {}
     everything = error.errors(include_url=False, include_context=True)
     for one in everything:
         if not _follows(one, everything):
             found.setdefault(_place(one["loc"]), []).append(one)
-    return Invalid([_told(model, place, some) for place, some in found.items()])
+    return Invalid([_told(model, place, some) for place, some in list(found.items())[:MOST]])
 
 
 def _follows(one: Mapping[str, Any], everything: Sequence[Mapping[str, Any]]) -> bool:

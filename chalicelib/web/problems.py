@@ -17,6 +17,7 @@ TITLES: Mapping[str, str] = {
     "bad-cursor": "This cursor belongs to no page of this list",
     "bad-link": "This is no link of Curfew's",
     "bad-json": "The body is not JSON",
+    "body-too-large": "The body is too large",
     "budget-exceeded": "A budget has no room for this",
     "budget-fixed": "A budget's period and scope can't change",
     "budget-too-small": "budget_usd is too small for this",
@@ -76,6 +77,13 @@ class BadJson(WebError):
 
     slug = "bad-json"
     status = HTTPStatus.BAD_REQUEST
+
+
+class BodyTooLarge(WebError):
+    """A body that no call needs: it is not even parsed."""
+
+    slug = "body-too-large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class UnsupportedMediaType(WebError):

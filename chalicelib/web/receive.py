@@ -9,9 +9,13 @@ from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
 from chalicelib.web.invalid import WHOLE, invalid_from
-from chalicelib.web.problems import BadJson, Invalid, UnsupportedMediaType
+from chalicelib.web.problems import BadJson, BodyTooLarge, Invalid, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
+
+MOST_BYTES = 128 * 1024
+"""Of a body: user data of 16 KB with every letter escaped fits. Parsing megabytes would cost seconds, and two routes
+take bodies from anybody."""
 
 _JSON_ENOUGH = re.compile(
     r"application/([\w.-]+\+)?json|text/(json|plain)|application/(x-www-form-urlencoded|octet-stream)|\*/\*"
@@ -20,8 +24,12 @@ _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 
 def body(request: Request, model: type[M]) -> M:
-    """The body as the model has it; no body at all is an empty object. Raises BadJson, Invalid."""
+    """The body as the model has it; no body at all is an empty object. Raises BodyTooLarge, BadJson, Invalid."""
     raw = raw_body(request)
+    if len(raw) > MOST_BYTES:
+        raise BodyTooLarge(
+            f"the body has {len(raw)} bytes, no call takes more than {MOST_BYTES}; nothing was done"
+        )
     if not raw.strip():
         return _checked(model, {})
     media_type = str(request.headers.get("content-type", "*/*")).partition(";")[0].strip().lower()

@@ -158,6 +158,20 @@ def test_json_is_json_whatever_curl_calls_it(call: Caller, content_type: str | N
     assert call("POST", "/wishes", b'{"usd": "1"}', headers)[0] == 201
 
 
+def test_a_body_that_no_call_needs_is_not_parsed(call: Caller) -> None:
+    """413 beyond 128 KB: two routes take bodies from anybody, and parsing megabytes takes seconds."""
+    answer = call("POST", "/wishes", b"[" * (128 * 1024 + 1))
+    assert is_problem(answer, 413, "body-too-large")
+
+
+def test_thousands_of_bad_fields_are_answered_with_a_hundred(call: Caller) -> None:
+    """An answer many times as long as the question would be a way to make Curfew work."""
+    sent = {f"field{number}": 1 for number in range(8_000)}
+    answer = call("POST", "/wishes", json.dumps(sent).encode())
+    assert is_problem(answer, 422, "invalid")
+    assert len(answer[1]["errors"]) == 100
+
+
 def test_a_body_that_says_it_is_xml_is_not_read(call: Caller) -> None:
     """415, as a problem."""
     answer = call("POST", "/wishes", b"<usd/>", {**ADMIN, "Content-Type": "application/xml"})
