@@ -27,11 +27,13 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A channel that fails: since when, why, and whether nobody but people can mend it."""
+    """A channel that fails: since when, why, whether nobody but people can mend it, and until when it asks to be left
+    alone."""
 
     since: datetime
     why: str
     is_for_good: bool = False
+    quiet_until: datetime | None = None
 
 
 def bundles(waiting: Iterable[Notice]) -> list[tuple[Notice, ...]]:

@@ -80,6 +80,12 @@ class _Delivery:
         self._down: dict[str, Unavailable] = {}
         self._retry_after = timedelta(0)
         self._trouble = services.store.trouble() if services.notifier.is_configured else None
+        quiet_until = self._trouble.quiet_until if self._trouble else None
+        if quiet_until and now < quiet_until:
+            self._down["Slack"] = Unavailable(
+                f"Slack: left alone until {quiet_until:%H:%M:%S} UTC, as it asks"
+            )
+            self._retry_after = quiet_until - now
 
     def tell(self, group: tuple[Notice, ...]) -> None:
         """Send a group as one message, one by one where it is refused for itself; note what came of it."""
@@ -155,13 +161,18 @@ class _Delivery:
 
     def _remember(self, error: Unavailable | None) -> None:
         """Keep since when Slack fails, for the next rounds and for /health."""
-        if error is not None and error.extra.get("status") in (*REFUSED_FOR_ITSELF, TOO_MANY):
+        if error is not None and error.extra.get("status") in REFUSED_FOR_ITSELF:
             return
         known = self._trouble
         trouble: Trouble | None = None
         if error is not None:
-            since, is_for_good = known.since if known else self._now, error.extra.get("status") in NEVER
-            trouble = Trouble(since=since, why=error.detail, is_for_good=is_for_good)
+            status = error.extra.get("status")
+            trouble = Trouble(
+                since=known.since if known else self._now,
+                why=error.detail,
+                is_for_good=status in NEVER,
+                quiet_until=self._now + self._retry_after if status == TOO_MANY else None,
+            )
         if trouble != known:
             self._trouble = trouble
             with suppress(Unavailable):

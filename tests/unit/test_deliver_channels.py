@@ -138,6 +138,23 @@ def test_slack_is_left_alone_for_as_long_as_it_asks() -> None:
         assert len(stage.notifier.sent) == sent
 
 
+def test_slack_is_left_alone_as_long_as_it_asks_also_by_what_happens_meanwhile() -> None:
+    """Messages of the next minutes wait with the one that was refused, and all come once that time is over."""
+    stage = Stage()
+    stage.store.tell(told(1))
+    stage.notifier.fail(status=429, retry_after=600)
+    deliver(stage.services)
+    for number in range(1, 10):
+        stage.clock.at = at("09:00") + number * MINUTE
+        stage.store.tell(told(1, moment=stage.clock.at))
+        assert "left alone" in str(deliver(stage.services))
+    assert len(stage.notifier.tried) == 1
+    stage.clock.at = at("09:10")
+    assert deliver(stage.services) is None
+    assert len(stage.notifier.sent) == 10
+    assert stage.store.trouble() is None
+
+
 def test_a_warning_has_its_links_when_it_is_sent() -> None:
     """Three, each with its own purpose; the outbox has none of them."""
     stage = Stage(links=MemoryLinks())
