@@ -33,12 +33,13 @@ from chalicelib.usecases import digest as digesting
 from chalicelib.usecases import expire as expiring
 from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
+from chalicelib.web import answers, events, launches, logs, metering, paging, receive, views
 from chalicelib.web import budgets as budget_bodies
-from chalicelib.web import events, launches, logs, metering, paging, receive, views
 from chalicelib.web import heartbeats as heartbeat_bodies
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
+from chalicelib.web.about import IDEMPOTENCY_KEY, IF_MATCH, LAUNCH, SIGNATURE, Says
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
@@ -61,6 +62,7 @@ from chalicelib.web.problems import PreconditionFailed, Problem
 logs.set_up()
 app = Chalice(app_name="curfew", configure_logs=False)
 door = Door(app, services=bootstrap.services, settings=bootstrap.settings)
+ENDED = {200: Receipt, 202: Receipt}
 ANY = ["*/*"]
 """What a body is called is judged at the door, which answers problem+json."""
 
@@ -106,7 +108,15 @@ def expire(event: dict[str, str], context: Any) -> dict[str, str]:
 
 
 @app.route("/spot-requests", methods=["POST"], content_types=ANY)
-@door.endpoint(body=LaunchBody, query=NoQuery)
+@door.endpoint(
+    body=LaunchBody,
+    query=NoQuery,
+    says=Says(
+        answers={200: answers.QuoteAnswer, 201: answers.LeaseAnswer, 202: answers.LeaseAnswer},
+        headers=(IDEMPOTENCY_KEY,),
+        example=LAUNCH,
+    ),
+)
 def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
     """Launch under a lease, or with `dry_run` say what it would hold and what speaks against it."""
     key = receive.idempotency_key(call.headers) or uuid4().hex
@@ -121,7 +131,9 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
 
 
 @app.route("/spot-requests", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery)
+@door.endpoint(
+    body=NoBody, query=PageQuery, says=Says(answers={200: answers.Seen[answers.SpotRequestAnswer]})
+)
 def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
     """Every spot request and fleet seen, ours or not."""
     found = report.spot_requests(call.services)
@@ -129,21 +141,21 @@ def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: answers.SpotRequestAnswer}))
 def show_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
     """One spot request or fleet."""
     return Answer(body=views.spot_request(report.spot_request(call.services, spot_request_id)))
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
     """Cancel a request, or end a fleet, and terminate what it runs."""
     return _ended(end.end_spot_request(call.services, spot_request_id, by=call.owner))
 
 
 @app.route("/leases", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery)
+@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Seen[answers.LeaseAnswer]}))
 def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
     """Open and closed leases, newest first."""
     found = report.leases(call.services, limit=call.query.limit, cursor=call.query.cursor)
@@ -151,7 +163,7 @@ def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/leases/{lease_id}", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=WaitQuery)
+@door.endpoint(body=NoBody, query=WaitQuery, says=Says(answers={200: answers.LeaseAnswer}))
 def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
     """One lease; with `wait`, once it is neither on its way up nor down."""
     launches.wait_until_settled(call.services, lease_id, seconds=call.query.wait)
@@ -159,7 +171,11 @@ def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
 
 
 @app.route("/leases/{lease_id}", methods=["PATCH"], content_types=ANY)
-@door.endpoint(body=ExtendBody, query=NoQuery)
+@door.endpoint(
+    body=ExtendBody,
+    query=NoQuery,
+    says=Says(answers={200: answers.LeaseAnswer}, example={"hours": 12, "budget_usd": "20"}),
+)
 def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
     """More or less time or money, within the budgets."""
     hours = call.body.hours
@@ -174,14 +190,14 @@ def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
 
 
 @app.route("/leases/{lease_id}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
     """End a lease now."""
     return _ended(end.end_lease(call.services, lease_id, by=call.owner))
 
 
 @app.route("/instances", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery)
+@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Seen[answers.InstanceAnswer]}))
 def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
     """Every accelerator instance, leased or not."""
     found = report.instances(call.services)
@@ -189,14 +205,14 @@ def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/instances/{instance_id}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_instance(call: Call[NoBody, NoQuery], instance_id: str) -> Answer:
     """End an instance and whatever would start it again."""
     return _ended(end.end_instance(call.services, instance_id, by=call.owner))
 
 
 @app.route("/budgets", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery)
+@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Page[answers.BudgetAnswer]}))
 def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
     """Every budget and where it stands."""
     page = paging.cut(budgets.all_budgets(call.services), call.query)
@@ -204,14 +220,18 @@ def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/budgets/{name}", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: answers.BudgetAnswer}))
 def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """One budget and where it stands."""
     return Answer(body=views.budget(budgets.one(call.services, name)))
 
 
 @app.route("/budgets/{name}", methods=["PUT"], content_types=ANY)
-@door.endpoint(body=BudgetBody, query=ForceQuery)
+@door.endpoint(
+    body=BudgetBody,
+    query=ForceQuery,
+    says=Says(answers={200: answers.BudgetAnswer}, example={"limit_usd": "100", "period": "monthly"}),
+)
 def put_budget(call: Call[BudgetBody, ForceQuery], name: str) -> Answer:
     """Create or change a budget; with `force` also below what is spent and held, and leases end until it fits."""
     budget = budget_bodies.budget_of(name, call.body)
@@ -219,7 +239,7 @@ def put_budget(call: Call[BudgetBody, ForceQuery], name: str) -> Answer:
 
 
 @app.route("/budgets/{name}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={204: None}))
 def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """Remove a budget: what it held back is held back no more."""
     budgets.delete(call.services, name)
@@ -227,14 +247,14 @@ def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
 
 
 @app.route("/spend", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=SpendQuery)
+@door.endpoint(body=NoBody, query=SpendQuery, says=Says(answers={200: answers.SpendAnswer}))
 def show_spend(call: Call[NoBody, SpendQuery]) -> Answer:
     """A month's meter beside its bill, whose it is, and what is to come."""
     return Answer(body=spend_view.spend(spending.spend(call.services, call.query.period)))
 
 
 @app.route("/quotes", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=QuoteQuery)
+@door.endpoint(body=NoBody, query=QuoteQuery, says=Says(answers={200: answers.MarketAnswer}))
 def show_quote(call: Call[NoBody, QuoteQuery]) -> Answer:
     """What a type costs, and what a launch of it would hold."""
     wish = quote_answers.wish_of(call.query, home_region=call.services.home_region)
@@ -242,7 +262,7 @@ def show_quote(call: Call[NoBody, QuoteQuery]) -> Answer:
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: Policy}))
 def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
     """The complete policy, its version in the ETag."""
     policy, version = policies.current(call.services)
@@ -250,7 +270,13 @@ def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
 
 
 @app.route("/policy", methods=["PUT"], content_types=ANY)
-@door.endpoint(body=Policy, query=NoQuery)
+@door.endpoint(
+    body=Policy,
+    query=NoQuery,
+    says=Says(
+        answers={200: Policy}, refusals=(412,), headers=(IF_MATCH,), example={"idle": {"after": "PT30M"}}
+    ),
+)
 def put_policy(call: Call[Policy, NoQuery]) -> Answer:
     """Put the policy; what is left out stays as it is in force; with If-Match only over that version."""
     expected = receive.expected_version(call.headers)
@@ -264,17 +290,19 @@ def put_policy(call: Call[Policy, NoQuery]) -> Answer:
 
 
 @app.route("/sweeps", methods=["POST"], content_types=ANY)
-@door.endpoint(body=SweepBody, query=NoQuery)
+@door.endpoint(
+    body=SweepBody, query=NoQuery, says=Says(answers={200: answers.SweepAnswer}, example={"dry_run": True})
+)
 def sweep_now(call: Call[SweepBody, NoQuery]) -> Answer:
     """Sweep at once; with `arm` put older boxes under leases too, with `dry_run` only say what would happen."""
     services = bootstrap.rehearsal(call.services) if call.body.dry_run else call.services
     armed_at = sweeping.arm(services) if call.body.arm else None
     record = _swept(sweeping.sweep(services, trigger="request"))
-    return Answer(body={**record, **({"armed_at": armed_at} if armed_at else {})})
+    return Answer(body={**record, "armed_at": armed_at})
 
 
 @app.route("/sweeps", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery)
+@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Page[SweepRecord]}))
 def list_sweeps(call: Call[NoBody, PageQuery]) -> Answer:
     """What was seen and done, newest first."""
     page = call.services.store.sweeps(limit=call.query.limit, cursor=call.query.cursor)
@@ -282,7 +310,7 @@ def list_sweeps(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/receipts", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery)
+@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Page[Receipt]}))
 def list_receipts(call: Call[NoBody, PageQuery]) -> Answer:
     """The proof of every end, newest first."""
     page = call.services.store.receipts(limit=call.query.limit, cursor=call.query.cursor)
@@ -290,7 +318,12 @@ def list_receipts(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/heartbeats", methods=["POST"], content_types=ANY)
-@door.endpoint(body=HeartbeatBody, query=NoQuery, is_public=True)
+@door.endpoint(
+    body=HeartbeatBody,
+    query=NoQuery,
+    is_public=True,
+    says=Says(answers={200: answers.HeartbeatAnswer}, headers=(SIGNATURE,)),
+)
 def hear_heartbeat(call: Call[HeartbeatBody, NoQuery]) -> Answer:
     """What a box tells of its work, signed with its lease's key; its deadline in the answer."""
     told = heartbeats.receive(
@@ -303,14 +336,19 @@ def hear_heartbeat(call: Call[HeartbeatBody, NoQuery]) -> Answer:
 
 
 @app.route("/notifications/test", methods=["POST"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery)
+@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: answers.Page[channels.ChannelReport]}))
 def test_notifications(call: Call[NoBody, NoQuery]) -> Answer:
     """Send a message through every channel now; per channel whether it was taken, else why not and the fix."""
     return Answer(body={"items": plain(channels.try_channels(call.services)), "next": None})
 
 
 @app.route("/health", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, is_public=True)
+@door.endpoint(
+    body=NoBody,
+    query=NoQuery,
+    is_public=True,
+    says=Says(answers={200: health.Health | answers.HealthWord, 503: health.Health | answers.HealthWord}),
+)
 def show_health(call: Call[NoBody, NoQuery]) -> Answer:
     """How well the account is guarded: one word for anybody, everything with a token. 503 while it is not."""
     told = health.health(call.services)
@@ -323,15 +361,37 @@ def _snooze_refused(problem: Problem, request: Request) -> Answer | None:
     return snooze_answers.problem_page(problem) if snooze_answers.wants_page(request.headers) else None
 
 
+@app.route("/openapi.json", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=NoQuery, is_public=True, says=Says(answers={200: dict[str, Any]}))
+def show_openapi(call: Call[NoBody, NoQuery]) -> Answer:
+    """This document."""
+    del call
+    from chalicelib.web import openapi  # noqa: PLC0415 a cold start need not pay for what is seldom asked for
+
+    return Answer(body=openapi.document(app))
+
+
 @app.route("/snooze/{token}", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, is_public=True, refused=_snooze_refused)
+@door.endpoint(
+    body=NoBody,
+    query=NoQuery,
+    is_public=True,
+    refused=_snooze_refused,
+    says=Says(answers={200: answers.SnoozeAnswer}, refusals=(410,), has_pages=True),
+)
 def show_snooze(call: Call[NoBody, NoQuery], token: str) -> Answer:
     """What a warning's link is for; changes nothing, because chat programs fetch links."""
     return snooze_answers.answer(snooze.look(call.services, token), call.headers)
 
 
 @app.route("/snooze/{token}", methods=["POST"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, is_public=True, refused=_snooze_refused)
+@door.endpoint(
+    body=NoBody,
+    query=NoQuery,
+    is_public=True,
+    refused=_snooze_refused,
+    says=Says(answers={200: answers.SnoozeAnswer}, refusals=(410,), has_pages=True),
+)
 def put_off(call: Call[NoBody, NoQuery], token: str) -> Answer:
     """Put the end for idleness off, as the link says."""
     return snooze_answers.answer(snooze.snooze(call.services, token), call.headers)

@@ -21,6 +21,7 @@ from chalicelib.domain.errors import CurfewError, NotFound
 from chalicelib.ports import Services
 from chalicelib.settings import Settings, SettingsError
 from chalicelib.web import logs, metering, receive
+from chalicelib.web.about import NOTHING, About, Says
 from chalicelib.web.auth import caller_of
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.problems import (
@@ -89,10 +90,11 @@ class Door:
         body: type[B],
         query: type[Q],
         is_public: bool = False,
+        says: Says = NOTHING,
         refused: Callable[[Problem, Request], Answer | None] = lambda _problem, _request: None,
     ) -> Callable[[Callable[Concatenate[Call[B, Q], P], Answer]], Callable[P, Response]]:
         """Wrap a view that takes this body and query; without `is_public` it needs a token. `refused` may say how a
-        problem looks to whoever called."""
+        problem looks to whoever called. What it `says` of its answers stands in GET /openapi.json."""
 
         def decorate(view: Callable[Concatenate[Call[B, Q], P], Answer]) -> Callable[P, Response]:
             @wraps(view)
@@ -114,6 +116,14 @@ class Door:
                 with metering.invocation(self.services, is_http=True):
                     return self._respond(proceed, is_public=is_public, refused=refused)
 
+            entered.about = About(  # type: ignore[attr-defined] # read by web/openapi.py
+                name=view.__name__,
+                promise=view.__doc__ or "",
+                body=body,
+                query=query,
+                is_public=is_public,
+                says=says,
+            )
             return entered
 
         return decorate

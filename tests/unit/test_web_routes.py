@@ -42,6 +42,7 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("GET", "/sweeps"),
         ("GET", "/receipts"),
         ("GET", "/health"),
+        ("GET", "/openapi.json"),
         ("GET", "/snooze/{token}"),
         ("POST", "/snooze/{token}"),
         ("POST", "/notifications/test"),

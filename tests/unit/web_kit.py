@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from tests.doubles.memory_compute import MemoryCompute
 from tests.doubles.memory_ports import MemoryClock, MemoryMetrics, MemoryNotifier, MemoryPrices
 from tests.doubles.memory_store import MemoryStore
 from tests.doubles.memory_trail import MemoryTrail
+from tests.unit.openapi_kit import check_answer
 
 TOKEN = "sesame-of-the-test"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -45,10 +46,16 @@ class World:
     def respond(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Any:
-        """The whole response, headers included."""
+        """The whole response, headers included. It is what GET /openapi.json says, or the test fails."""
         raw = b"" if body is None else json.dumps(body).encode()
         client = Client(curfew.app, project_dir="/nonexistent")
-        return client.http.request(method, path, headers={**ADMIN, **(headers or {})}, body=raw)
+        answer = client.http.request(method, path, headers={**ADMIN, **(headers or {})}, body=raw)
+        check_answer(method, path, answer.status_code, answer.headers, answer.body)
+        return answer
+
+    def put(self, **services: Any) -> None:
+        """Other doubles in the place of some."""
+        self.services = replace(self.services, **services)
 
     def launched(self, **more: Any) -> Any:
         """A lease that has started."""
@@ -95,9 +102,10 @@ def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
     clock = MemoryClock()
     compute, store = MemoryCompute(clock), MemoryStore()
     services = on_doubles(clock, compute, store)
-    monkeypatch.setattr(curfew.door, "services", lambda: services)
+    world = World(clock, compute, store, services)
+    monkeypatch.setattr(curfew.door, "services", lambda: world.services)
     monkeypatch.setattr(curfew.door, "settings", settings)
-    return World(clock, compute, store, services)
+    return world
 
 
 def is_problem(answer: tuple[int, Any, Mapping[str, str]], status: int, slug: str) -> bool:

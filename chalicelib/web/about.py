@@ -1,0 +1,68 @@
+"""What an endpoint says of itself: what it takes, what it answers, and with which statuses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A request header that a route reads beside its token."""
+
+    name: str
+    description: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Says:
+    """What a route's author tells of its answers. `answers`: status → its type, None where the body is empty.
+    `refusals`: statuses of problems beside those that every route may answer. `has_pages`: it answers a page to whoever
+    accepts text/html."""
+
+    answers: Mapping[int, Any] = field(default_factory=dict)
+    refusals: tuple[int, ...] = ()
+    headers: tuple[Header, ...] = ()
+    example: Mapping[str, Any] | None = None
+    has_pages: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """One operation, as the door serves it."""
+
+    name: str
+    promise: str
+    body: type[BaseModel]
+    query: type[BaseModel]
+    is_public: bool
+    says: Says
+
+
+NOTHING = Says()
+
+IDEMPOTENCY_KEY = Header(
+    name="Idempotency-Key",
+    description="any text of your own, such as a UUID: the same call with the same key is done once",
+    pattern=r"^[!-~]([ -~]{0,253}[!-~])?$",
+)
+IF_MATCH = Header(
+    name="If-Match",
+    description="the ETag of what is changed: refused with 412 where somebody has changed it since",
+    pattern=r'^"[0-9]{1,18}"$',
+)
+SIGNATURE = Header(
+    name="Curfew-Signature",
+    description="the HMAC-SHA256, in hex, of the body's bytes by the lease's key",
+    pattern=r"^[0-9a-f]{64}$",
+)
+LAUNCH: Mapping[str, Any] = {
+    "instance_types": ["g4dn.xlarge"],
+    "image": "ami-0abcdef1234567890",
+    "hours": 8,
+    "budget_usd": "5",
+    "project": "resnet",
+    "dry_run": True,
+}

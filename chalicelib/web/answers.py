@@ -1,0 +1,411 @@
+"""What callers are answered, as types: GET /openapi.json describes the answers by them, and a test holds real ones
+against it. Records that `plain` shows as they are stand here by their own dataclass.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Generic, Literal, NotRequired, TypeVar
+
+from typing_extensions import TypedDict
+
+from chalicelib.domain.budget import Consequence, Period, ScopeKind
+from chalicelib.domain.case import Effect, Finding
+from chalicelib.domain.evidence import Evidence
+from chalicelib.domain.guard import GuardCost
+from chalicelib.domain.lease import KeptImage, Leftover, OnEnd, Origin, Receipt, RequestType, Status
+from chalicelib.ports import SweepRecord
+from chalicelib.usecases.budgets import NextPeriod
+
+T = TypeVar("T")
+
+
+class Page(TypedDict, Generic[T]):
+    """One page of a list; `next` is the cursor of the one after it, null on the last."""
+
+    items: list[T]
+    next: str | None
+
+
+class Seen(TypedDict, Generic[T]):
+    """One page of what EC2 was asked for; `unseen`: the regions that it missed, and why."""
+
+    items: list[T]
+    next: str | None
+    unseen: dict[str, str]
+
+
+class Problem(TypedDict):
+    """RFC 9457. Some problems carry further members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class VerdictAnswer(TypedDict):
+    """What should happen, and every rule's reason."""
+
+    effect: Effect
+    due_at: datetime | None
+    findings: list[Finding]
+
+
+class HoldAnswer(TypedDict):
+    """The worst case in its parts."""
+
+    compute_usd: Decimal
+    storage_usd: Decimal
+    public_ipv4_usd: Decimal
+    egress_usd: Decimal
+    snapshot_usd: Decimal
+
+
+class ShareAnswer(TypedDict):
+    """A lease on one budget in one period."""
+
+    name: str
+    period_key: str
+    hold_usd: Decimal
+    spent_usd: Decimal
+    held_usd: Decimal
+
+
+class LeaseAnswer(TypedDict):
+    """The promise, its meter, its verdict and why."""
+
+    id: str
+    status: Status
+    owner: str
+    project: str | None
+    origin: Origin
+    is_storage: bool
+    launched_by: str | None
+    request_type: RequestType
+    region: str
+    spot_request_ids: list[str]
+    fleet_id: str | None
+    fleet_problem: str | None
+    instance_ids: list[str]
+    requested_at: datetime
+    launched_at: datetime | None
+    expires_at: datetime
+    snoozed_until: datetime | None
+    ran_before_for: timedelta | None
+    closed_at: datetime | None
+    on_end: OnEnd
+    guest_deadline: datetime | None
+    timers: Literal["armed", "pending"] | None
+    hold_usd: Decimal
+    hold: HoldAnswer
+    accrued_usd: Decimal
+    hourly_usd: Decimal
+    compute_usd: Decimal
+    storage_usd: Decimal
+    public_ipv4_usd: Decimal
+    egress_usd: Decimal
+    egress: str | None
+    snapshot_usd: Decimal
+    leftovers: list[Leftover]
+    images: list[KeptImage]
+    budgets: list[ShareAnswer]
+    verdict: VerdictAnswer | None
+    ssh: str | None
+    failure: str | None
+    receipts: list[Receipt]
+
+
+class QuoteAnswer(TypedDict):
+    """What a launch would hold, and what speaks against it."""
+
+    dry_run: Literal[True]
+    would_launch: bool
+    hold_usd: Decimal
+    hold: HoldAnswer
+    price_caps_usd_per_hour: dict[str, Decimal]
+    prices_as_of: str
+    objections: list[Problem]
+
+
+class InstanceAnswer(TypedDict):
+    """One accelerator instance with its cost, evidence and verdict."""
+
+    id: str
+    instance_type: str
+    region: str
+    zone: str | None
+    state: str
+    lifecycle: str
+    launched_at: datetime | None
+    public_ip: str | None
+    spot_request_id: str | None
+    fleet_id: str | None
+    group: str | None
+    managed_by: str | None
+    tags: dict[str, str]
+    lease_id: str | None
+    owner: str | None
+    project: str | None
+    accrued_usd: Decimal
+    hourly_usd: Decimal
+    evidence: Evidence
+    verdict: VerdictAnswer
+
+
+class SpotRequestAnswer(TypedDict):
+    """One spot request or fleet; the last three are told of fleets alone."""
+
+    id: str
+    request_type: str
+    region: str
+    state: str
+    max_price_usd_per_hour: Decimal | None
+    created_at: datetime | None
+    valid_until: datetime | None
+    tags: dict[str, str]
+    lease_id: str | None
+    owner: str | None
+    project: str | None
+    zone: str | None
+    status_code: str
+    instance_id: str | None
+    instance_type: str | None
+    instance_ids: NotRequired[list[str] | None]
+    instance_types: NotRequired[list[str]]
+    target_capacity: NotRequired[int]
+
+
+class ScopeAnswer(TypedDict):
+    """Whose leases a budget counts."""
+
+    kind: ScopeKind
+    value: str | None
+
+
+class ThresholdAnswer(TypedDict):
+    """What happens at that much of the limit."""
+
+    at_percent: float
+    do: list[Consequence]
+
+
+class BudgetAnswer(TypedDict):
+    """A budget as it was put, and where it stands."""
+
+    name: str
+    limit_usd: Decimal
+    period: Period
+    scope: ScopeAnswer
+    services: Literal["accelerators", "all"]
+    thresholds: list[ThresholdAnswer]
+    period_key: str
+    spent_usd: Decimal
+    held_usd: Decimal
+    left_usd: Decimal
+    exhausted_at: datetime | None
+    next_period: NextPeriod | None
+    ending: list[str]
+
+
+class DayAnswer(TypedDict):
+    """One day of a month's spend."""
+
+    day: date
+    status: Literal["settled", "estimated", "unbilled"]
+    metered_usd: Decimal
+    metered: dict[str, Decimal]
+    billed_usd: Decimal
+    billed: dict[str, Decimal]
+    spent_usd: Decimal
+    accelerators_usd: Decimal
+    variance_usd: Decimal | None
+    variance_percent: float | None
+    not_metered: dict[str, Decimal]
+
+
+class OwnerSpend(TypedDict):
+    """Of one owner."""
+
+    owner: str | None
+    usd: Decimal
+
+
+class ProjectSpend(TypedDict):
+    """Of one project."""
+
+    project: str | None
+    usd: Decimal
+
+
+class RegionSpend(TypedDict):
+    """Of one region."""
+
+    region: str | None
+    usd: Decimal
+
+
+class LeaseSpend(TypedDict):
+    """Of one lease."""
+
+    lease_id: str
+    usd: Decimal
+    owner: str
+    project: str | None
+    region: str
+    status: Status
+
+
+class LeaseForecast(TypedDict):
+    """What one lease will add."""
+
+    lease_id: str
+    usd: Decimal
+
+
+class ForecastAnswer(TypedDict):
+    """To the end of the month."""
+
+    until: datetime
+    leases: list[LeaseForecast]
+    total_usd: Decimal
+
+
+class CostExplorerAnswer(TypedDict):
+    """How the bill stands."""
+
+    status: str
+    detail: str
+    answered_at: datetime | None
+    data_age_for: timedelta | None
+    next_at: datetime
+    newest_day: date | None
+
+
+class SpendAnswer(TypedDict):
+    """A month's meter beside its bill."""
+
+    period: str
+    spent_usd: Decimal
+    accelerators_usd: Decimal
+    metered_usd: Decimal
+    billed_usd: Decimal
+    days: list[DayAnswer]
+    by_owner: list[OwnerSpend]
+    by_project: list[ProjectSpend]
+    by_region: list[RegionSpend]
+    by_lease: list[LeaseSpend]
+    not_metered: dict[str, Decimal]
+    forecast: ForecastAnswer
+    cost_explorer: CostExplorerAnswer
+    guard: GuardCost
+    kept_images: list[KeptImage]
+
+
+class ZoneAnswer(TypedDict):
+    """What spot costs in one zone."""
+
+    zone: str
+    spot_usd_per_hour: Decimal
+    p50_usd_per_hour: Decimal | None
+    p90_usd_per_hour: Decimal | None
+    since: datetime | None
+
+
+class MarketHold(TypedDict):
+    """What the budgets would set aside, in its parts."""
+
+    compute_usd: Decimal
+    storage_usd: Decimal
+    public_ipv4_usd: Decimal
+    egress_usd: Decimal
+    margin_usd: Decimal
+
+
+class MarketAnswer(TypedDict):
+    """Prices per hour of one box, and the hold of all that are asked about."""
+
+    instance_type: str
+    region: str
+    runs_for: timedelta
+    target_capacity: int
+    volume_gib: int | None
+    egress_gb: int
+    zones: list[ZoneAnswer]
+    on_demand_usd_per_hour: Decimal
+    prices_as_of: str
+    prices_from: str
+    price_cap_usd_per_hour: Decimal
+    hold_usd: Decimal
+    hold: MarketHold
+    margin: timedelta
+    lacking: list[str]
+    objections: list[Problem]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepAnswer(SweepRecord):
+    """What one sweep saw and did; `armed_at`: since when older boxes come under leases, if it was asked to arm."""
+
+    armed_at: datetime | None = None
+
+
+class HeartbeatAnswer(TypedDict):
+    """What a box is told: when its lease ends, and from when on it has to tell each minute."""
+
+    lease: str
+    status: Status
+    deadline: NotRequired[datetime]
+    each_minute_from: NotRequired[datetime]
+
+
+class HealthWord(TypedDict):
+    """All that anybody is told without a token."""
+
+    status: Literal["ok", "degraded", "failing"]
+
+
+class SnoozedLease(TypedDict):
+    """The lease that a link is for."""
+
+    id: str
+    status: Status
+    owner: str
+    region: str
+    instance_ids: list[str]
+    expires_at: datetime
+    snoozed_until: datetime | None
+    accrued_usd: Decimal
+    hourly_usd: Decimal
+
+
+class LinkAnswer(TypedDict):
+    """What a link does."""
+
+    keeps_for: timedelta | None
+    works_until: datetime
+
+
+class LongerBody(TypedDict):
+    """How long the lease would have to last; empty where its time is enough."""
+
+    hours: NotRequired[int]
+
+
+class LongerAnswer(TypedDict):
+    """The call that keeps a box for longer."""
+
+    method: Literal["PATCH"]
+    path: str
+    body: LongerBody
+    why: str
+
+
+class SnoozeAnswer(TypedDict):
+    """What a warning's link is for, or has done."""
+
+    lease: SnoozedLease
+    link: LinkAnswer
+    is_kept: bool
+    keeps_until: datetime | None
+    to_keep_longer: LongerAnswer
