@@ -11,9 +11,10 @@ from tests.e2e.kit import Lab
 UNLEASED = {"for": "PT20M", "grace": "PT5M"}
 
 
-@pytest.mark.parametrize("market", ["on-demand", "one-time", "persistent"])
+@pytest.mark.parametrize("market", ["on-demand", "one-time", "persistent", "maintain", "asg"])
 def test_a_box_behind_curfews_back_ends_with_its_lease(lab: Lab, market: str) -> None:
-    """Untagged and busy, it is adopted within two minutes and ended when its lease is over, for good."""
+    """Untagged and busy, it is adopted within two minutes and ended when its lease is over, for good: a fleet or a group
+    starts no other."""
     lab.policy(unleased=UNLEASED)
     row = lab.start("p3.2xlarge", market=market, gpu=90)
     lab.minutes(2)
@@ -22,18 +23,6 @@ def test_a_box_behind_curfews_back_ends_with_its_lease(lab: Lab, market: str) ->
     ran = when(lab.row(row["id"])["ended_at"]) - when(row["launched_at"])
     assert timedelta(minutes=20) <= ran <= timedelta(minutes=22)
     assert lab.alive() == set()
-
-
-@pytest.mark.parametrize("market", ["maintain", "asg"])
-def test_a_box_that_would_come_back_is_reported_not_ended(lab: Lab, market: str) -> None:
-    """A fleet or a group would only start another: the box is in each sweep's report and lives."""
-    lab.policy(unleased=UNLEASED)
-    row = lab.start(market=market, gpu=90)
-    lab.minutes(25)
-    assert lab.alive() == {row["id"]}
-    assert lab.calls("TerminateInstances") == []
-    sweep = lab.ok("POST", "/sweeps", {})
-    assert "would start another" in sweep["reported"][0]["reason"]
 
 
 def test_a_box_that_comes_back_untagged_joins_the_lease_of_its_request(lab: Lab) -> None:
@@ -100,10 +89,21 @@ def test_into_a_full_budget_it_ends_after_grace(lab: Lab) -> None:
     assert lab.billed(row["id"]) <= Decimal(13) / 60 * Decimal("12.24") + Decimal("0.05")
 
 
-@pytest.mark.parametrize("end", ["stop", "image"])
-def test_an_end_that_is_not_built_is_not_replaced_by_a_harsher_one(lab: Lab, end: str) -> None:
-    """unleased.end stop or image: the box is reported and lives."""
-    lab.policy(unleased=UNLEASED | {"end": end})
+def test_a_box_that_is_to_be_kept_is_stopped(lab: Lab) -> None:
+    """unleased.end stop: its disk stays, nothing is saved and nothing is terminated."""
+    lab.policy(unleased=UNLEASED | {"end": "stop"})
     row = lab.start(gpu=90)
     lab.minutes(25)
-    assert lab.alive() == {row["id"]}
+    assert lab.state(row["id"]) == "stopped"
+    assert (lab.calls("TerminateInstances"), lab.calls("CreateImage")) == ([], [])
+
+
+def test_a_box_that_is_to_be_saved_ends_once_its_image_is_there(lab: Lab) -> None:
+    """unleased.end image: its receipt names the image."""
+    lab.policy(unleased=UNLEASED | {"end": "image"})
+    row = lab.start(gpu=90)
+    lab.minutes(35)
+    assert lab.state(row["id"]) == "terminated"
+    assert len(lab.calls("CreateImage")) == 1
+    (receipt,) = lab.receipts()
+    assert [image["instance_id"] for image in receipt["images"]] == [row["id"]]

@@ -129,19 +129,21 @@ def test_slack_failing_changes_nothing_about_what_ends(lab: Lab, code: str) -> N
 
 
 def test_one_region_failing_does_not_stop_the_others(lab: Lab) -> None:
-    """A region that answers errors is named as unseen; boxes elsewhere end; its own end when it answers again."""
-    near, far = (
-        lab.launch(hours="0.25", region=r, gpu=90)["instance_ids"][0] for r in ("us-east-1", "eu-west-1")
-    )
+    """A region that answers errors is named as unseen; boxes elsewhere end, and its own by themselves: their lease is
+    closed when it answers again."""
+    here, there = (lab.launch(hours="0.25", region=r, gpu=90) for r in ("us-east-1", "eu-west-1"))
+    near, far = here["instance_ids"][0], there["instance_ids"][0]
     lab.fault(service="ec2", operation="*", region="eu-west-1", rate=1, code="InternalError")
     lab.minutes(18)
-    assert (lab.state(near), lab.state(far)) == ("terminated", "running")
+    assert (lab.state(near), lab.state(far)) == ("terminated", "terminated")
+    assert lab.ok("GET", f"/leases/{here['id']}")["status"] == "closed"
+    assert lab.ok("GET", f"/leases/{there['id']}")["status"] != "closed"
     sweep = lab.ok("POST", "/sweeps", {})
     assert not sweep["is_complete"]
     assert sweep["regions"]["eu-west-1"].startswith("failed")
     lab.mend()
     lab.minutes(2)
-    assert lab.state(far) == "terminated"
+    assert lab.ok("GET", f"/leases/{there['id']}")["status"] == "closed"
     assert lab.ok("GET", "/health")["last_complete_sweep"] is not None
 
 

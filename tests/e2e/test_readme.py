@@ -10,7 +10,28 @@ from localaws.demo.stage import TOKEN, Stage
 README = (Path(__file__).parents[2] / "README.md").read_text()
 TOUR = re.search(r"## A tour by curl.*?```sh\n(.*?)```", README, flags=re.DOTALL)
 PRINTED = ("http://127.0.0.1:8000", "http://127.0.0.1:5000", "local-admin-token")
-STATUSES = [200, 200, 200, 200, 201, 201, 409, 201, 200, 201, 200, 200, 200, 202, 200, 200, 200, 200, 200]
+STATUSES = [
+    200,
+    200,
+    200,
+    200,
+    201,
+    201,
+    200,
+    409,
+    201,
+    200,
+    201,
+    200,
+    200,
+    200,
+    202,
+    200,
+    200,
+    200,
+    200,
+    200,
+]
 """What each curl of the tour must be answered, in its order."""
 
 NOTING_CURL = 'curl() { command curl -D "$HEADERS/$(date +%s%N)" "$@"; }\n'
