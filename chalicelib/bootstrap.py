@@ -15,6 +15,7 @@ from chalicelib.gateways.deadman import DeadManUrl
 from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
+from chalicelib.gateways.ec2_catalogue import Ec2Catalogue
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
@@ -64,6 +65,7 @@ def services() -> Services:
         timers=_timers(aws, here),
         links=_links(aws, here),
         beacons=RandomBeacons(here.public_url) if here.public_url else NoBeacons(),
+        catalogue=Ec2Catalogue(aws),
         missing=here.missing(),
     )
 

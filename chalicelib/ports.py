@@ -15,6 +15,7 @@ from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BillAnswer, BilledDay, BillFailure
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
+from chalicelib.domain.catalogue import PublicImage
 from chalicelib.domain.creator import Caller
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.guard import Item, Usage
@@ -231,6 +232,38 @@ class Compute(Protocol):
 
     def delete_launch_template(self, region: str, lease_id: str) -> None:
         """Remove what a launch left behind; absent is fine. Raises Unavailable."""
+
+
+class Catalogue(Protocol):
+    """What can be launched from that Curfew has not made."""
+
+    def deep_learning(self, region: str, architecture: str) -> Mapping[str, str]:
+        """The public parameters of AWS's current deep-learning images, and the AMI of each. Raises Unavailable."""
+
+    def described(self, region: str, ids: Collection[str]) -> tuple[PublicImage, ...]:
+        """These images, but for those that are no more. Raises Unavailable."""
+
+    def named(self, region: str, name: str) -> tuple[PublicImage, ...]:
+        """Everybody's public images that have this in their names, 1,000 at most. Raises Unavailable."""
+
+
+class NoCatalogue:
+    """Nothing but AMIs by their ids."""
+
+    def deep_learning(self, region: str, architecture: str) -> Mapping[str, str]:
+        """None."""
+        del region, architecture
+        return {}
+
+    def described(self, region: str, ids: Collection[str]) -> tuple[PublicImage, ...]:
+        """None."""
+        del region, ids
+        return ()
+
+    def named(self, region: str, name: str) -> tuple[PublicImage, ...]:
+        """None."""
+        del region, name
+        return ()
 
 
 class Metrics(Protocol):
@@ -695,6 +728,7 @@ class Services:
     topic: Notifier = field(default_factory=NoNotifier)
     """Who is told where `notifier` is none, or fails for too long."""
     beacons: Beacons = field(default_factory=NoBeacons)
+    catalogue: Catalogue = field(default_factory=NoCatalogue)
     missing: tuple[Mapping[str, Any], ...] = ()
     answer_by: float | None = None
     """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""

@@ -25,7 +25,18 @@ from chalicelib.domain.rates import US_EAST_1
 from chalicelib.domain.storage import Disk
 from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.gateways.ledger import MemoryLedger
-from chalicelib.ports import Beacons, Links, NoBeacons, NoLinks, NoTimers, Services, SweepRecord, Timers
+from chalicelib.ports import (
+    Beacons,
+    Catalogue,
+    Links,
+    NoBeacons,
+    NoCatalogue,
+    NoLinks,
+    NoTimers,
+    Services,
+    SweepRecord,
+    Timers,
+)
 from chalicelib.usecases import budgets as budgeting
 from chalicelib.usecases.launch import launch
 from chalicelib.usecases.sweep import sweep
@@ -277,6 +288,7 @@ class Stage:
     timers: Timers = field(default_factory=NoTimers)
     beacons: Beacons = field(default_factory=NoBeacons)
     links: Links = field(default_factory=NoLinks)
+    catalogue: Catalogue = field(default_factory=NoCatalogue)
     topic: MemoryNotifier = field(default_factory=lambda: MemoryNotifier(is_configured=False))
     is_armed: bool = True
     is_dry_run: bool = False
@@ -307,6 +319,7 @@ class Stage:
             timers=self.timers,
             beacons=self.beacons,
             links=self.links,
+            catalogue=self.catalogue,
             topic=self.topic,
         )
 

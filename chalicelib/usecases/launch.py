@@ -14,7 +14,6 @@ from chalicelib.domain.admission import Admission, admit, price_cap_usd
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale, Unavailable
 from chalicelib.domain.guest_heartbeat import Beacon
-from chalicelib.domain.images import MINE, newest
 from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
@@ -22,7 +21,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rescue import ends_itself, guest_end
 from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
-from chalicelib.usecases import list_prices, timers
+from chalicelib.usecases import images, list_prices, timers
 from chalicelib.usecases.gather import price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.market import below_market
@@ -152,7 +151,7 @@ def _answer_again(lease: Lease, body_hash: str) -> Lease:
 
 def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) -> _Terms:
     policy, _ = services.store.policy()
-    image = services.compute.image(order.region, _image_id(services, order, owner))
+    image = services.compute.image(order.region, images.chosen(services, order, owner))
     if image is None:
         raise Refused(
             f"image {order.image} is not in {order.region}; nothing was launched. AMI ids differ by region",
@@ -207,23 +206,6 @@ def _charged_to(states: Sequence[BudgetState], leases: Sequence[Lease]) -> list[
     return [
         one for one in leases if any(budget.charged_by(each) for budget in budgets for each in one.charges)
     ]
-
-
-def _image_id(services: Services, order: LaunchOrder, owner: str) -> str:
-    """The AMI of an order: `mine:<name>` is the newest that Curfew has saved for its owner under that name."""
-    if not order.image.startswith(MINE):
-        return order.image
-    name = order.image.removeprefix(MINE)
-    saved = services.compute.saved_images(order.region, owner=owner, name=name)
-    found = newest(saved)
-    if found is None:
-        waits = " yet: one is on its way" if any(image.state == "pending" for image in saved) else ""
-        raise Refused(
-            f"{owner} has no saved image {name!r} in {order.region}{waits}; nothing was launched. A launch with "
-            "on_end: image saves one under its project's name, else under its lease's id",
-            slug="image-not-found",
-        )
-    return found.id
 
 
 def _hold(

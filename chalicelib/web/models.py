@@ -97,6 +97,19 @@ class SpendQuery(Sent):
     )
 
 
+class ImageQuery(PageQuery):
+    """GET /images."""
+
+    region: str | None = Field(
+        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
+    )
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9()\[\] ./'@_-]{3,128}$",
+        description="a part of the names of public images to look for, 3 to 128 characters; none are when absent",
+    )
+
+
 class ForceQuery(Sent):
     """Whether leases may be ended to fit a lower limit."""
 
@@ -139,9 +152,9 @@ class LaunchBody(Sent):
         min_length=1, max_length=20, description='a list of 1 to 20 types such as ["g4dn.xlarge"]'
     )
     image: str = Field(
-        pattern=rf"^(ami-[0-9a-z]{{1,32}}|mine:{LABEL.strip('^$')})$",
-        description="the id of an AMI in that region, such as ami-0abcdef1234567890, or mine:<name> for the "
-        "newest that on_end: image has saved under that name",
+        pattern=rf"^(ami-[0-9a-z]{{1,32}}|deep-learning|mine:{LABEL.strip('^$')})$",
+        description="the id of an AMI in that region, such as ami-0abcdef1234567890, deep-learning for AWS's current "
+        "one, or mine:<name> for the newest that on_end: image has saved under that name",
     )
     request_type: Literal["one-time", "persistent", "maintain"] = Field(
         default="one-time",

@@ -1,8 +1,9 @@
 """CreateImage, DescribeImages, DeregisterImage.
 
-On AWS an unknown id is InvalidAMIID.NotFound. The world has no catalogue to know other people's ids from, and
-RunInstances takes any (moto validates none), so the id alone decides: `ami-` and 8 or 17 hex digits is an image whose
-root volume is the one that a launch makes here, and one ending in `dead` is not there, for tests of what then happens.
+On AWS an unknown id is InvalidAMIID.NotFound. The world knows but a few public images (`ec2/public_images.py`), and
+RunInstances takes any id (moto validates none), so of others the id alone decides: `ami-` and 8 or 17 hex digits is an
+image whose root volume is the one that a launch makes here, and one ending in `dead` is not there, for tests of what
+then happens. A search finds the account's own and the public ones of the catalogue.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from localaws.ec2 import public_images
 from localaws.ec2.launching import ROOT_GIB, tag_map
 from localaws.errors import AwsError
 from localaws.events.bus import ACCOUNT
@@ -34,7 +36,8 @@ READERS = {
     "architecture": lambda row: row["Architecture"],
     "root-device-type": lambda row: row["RootDeviceType"],
     "virtualization-type": lambda row: row.get("VirtualizationType"),
-    "is-public": lambda _: "false",
+    "is-public": lambda row: str(bool(row.get("Public"))).lower(),
+    "owner-alias": lambda row: row.get("ImageOwnerAlias"),
     "block-device-mapping.snapshot-id": lambda row: [
         device["Ebs"]["SnapshotId"] for device in row["BlockDeviceMappings"] if "SnapshotId" in device["Ebs"]
     ],
@@ -100,7 +103,7 @@ def _snapshots_of(call: Call, box: Box) -> list[dict[str, Any]]:
 
 @operation("ec2", "DescribeImages")
 def describe_images(call: Call) -> dict[str, Any] | None:
-    """The images named, or the account's own that pass the filters; images made otherwise are moto's."""
+    """The images named, or those that pass the filters; images made otherwise are moto's."""
     ec2 = backend.ec2_backend(call.region)
     wanted = call.params.get("ImageIds") or []
     if any(image_id in ec2.amis for image_id in wanted) or (ec2.amis and not wanted):
@@ -116,11 +119,22 @@ def _candidates(call: Call, wanted: list[str]) -> list[dict[str, Any]]:
     if wanted:
         found = [_named(call, image_id) for image_id in wanted]
         return [row for row in found if row is not None]
-    if owners and not OURS.intersection(owners):
-        return []
-    return [
+    rows = [
         own_image(image) for image in images if image.region == call.region and image.state != "deregistered"
     ]
+    rows += [image.shown(call.region) for image in public_images.IMAGES]
+    runs = call.params.get("ExecutableUsers") or []
+    return [
+        row
+        for row in rows
+        if (not owners or _is_of(row, owners)) and (not runs or (row["Public"] and "all" in runs))
+    ]
+
+
+def _is_of(row: dict[str, Any], owners: list[str]) -> bool:
+    if row["OwnerId"] == ACCOUNT and OURS.intersection(owners):
+        return True
+    return row["OwnerId"] in owners or row.get("ImageOwnerAlias") in owners
 
 
 def _named(call: Call, image_id: str) -> dict[str, Any] | None:
@@ -130,6 +144,9 @@ def _named(call: Call, image_id: str) -> dict[str, Any] | None:
         return None if own.state == "deregistered" else own_image(own)
     if not AMI.match(image_id):
         raise AwsError("InvalidAMIID.Malformed", f'Invalid id: "{image_id}" (expecting "ami-...")')
+    public = public_images.by_id(call.region).get(image_id)
+    if public is not None:
+        return public.shown(call.region)
     if image_id.endswith("dead"):
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     return _foreign_image(image_id)

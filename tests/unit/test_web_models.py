@@ -91,7 +91,7 @@ def test_every_wish_reaches_the_order() -> None:
         ("instance_types", ["g4dn"]),
         ("instance_types", ["G4DN.xlarge"]),
         ("instance_types", [f"g{n}.xlarge" for n in range(21)]),
-        ("image", "deep-learning"),
+        ("image", "deep-sleeping"),
         ("image", None),
         ("request_type", "forever"),
         ("request_type", "none"),
