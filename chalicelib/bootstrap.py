@@ -12,7 +12,7 @@ from chalicelib.gateways.cloudtrail import CloudTrail
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.cost_explorer import CostExplorerBills
 from chalicelib.gateways.deadman import DeadManUrl
-from chalicelib.gateways.dry_run import DryRunCompute, ScratchStore
+from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_catalogue import Ec2Catalogue
@@ -20,6 +20,7 @@ from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.gateways.scheduler import SchedulerTimers
+from chalicelib.gateways.scratch_store import ScratchStore
 from chalicelib.gateways.slack import SlackNotifier
 from chalicelib.gateways.sns import SnsNotifier
 from chalicelib.ports import Compute, Links, NoBeacons, NoLinks, NoTimers, Services, Timers

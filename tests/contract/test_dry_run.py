@@ -7,7 +7,8 @@ import pytest
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.lease import Hold, Lease, Origin, RequestType, Status
 from chalicelib.domain.policy import Policy
-from chalicelib.gateways.dry_run import NOT_DONE, DryRunCompute, ScratchStore
+from chalicelib.gateways.dry_run import NOT_DONE, DryRunCompute
+from chalicelib.gateways.scratch_store import ScratchStore
 from chalicelib.ports import FirstSight
 from tests.contract.compute_labs import AMI, REGION, MemoryLab, an_order, attempts_of
 from tests.doubles.memory_ports import START
