@@ -23,6 +23,7 @@ from chalicelib.usecases import (
     extend,
     health,
     heartbeats,
+    images,
     launch,
     policies,
     quotes,
@@ -36,6 +37,7 @@ from chalicelib.usecases import sweep as sweeping
 from chalicelib.web import answers, events, launches, logs, metering, paging, receive, views
 from chalicelib.web import budgets as budget_bodies
 from chalicelib.web import heartbeats as heartbeat_bodies
+from chalicelib.web import images as image_answers
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
@@ -47,6 +49,7 @@ from chalicelib.web.models import (
     BudgetBody,
     ExtendBody,
     ForceQuery,
+    ImageQuery,
     LaunchBody,
     NoBody,
     NoQuery,
@@ -259,6 +262,19 @@ def show_quote(call: Call[NoBody, QuoteQuery]) -> Answer:
     """What a type costs, and what a launch of it would hold."""
     wish = quote_answers.wish_of(call.query, home_region=call.services.home_region)
     return Answer(body=quote_answers.view(quotes.quote(call.services, wish)))
+
+
+@app.route("/images", methods=["GET"], content_types=ANY)
+@door.endpoint(
+    body=NoBody, query=ImageQuery, says=Says(answers={200: answers.Page[image_answers.ImageAnswer]})
+)
+def list_images(call: Call[NoBody, ImageQuery]) -> Answer:
+    """What can be launched from: AWS's deep-learning images, one's own saved ones, and public ones by name."""
+    region = call.query.region or call.services.home_region
+    found = images.images(call.services, region=region, owner=call.owner, name=call.query.name)
+    now = call.services.clock.now()
+    page = paging.cut(found, call.query)
+    return Answer(body=paging.listed(page, lambda one: image_answers.view(one, now)))
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)

@@ -36,6 +36,7 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("POST", "/heartbeats"),
         ("GET", "/quotes"),
         ("GET", "/spend"),
+        ("GET", "/images"),
         ("GET", "/policy"),
         ("PUT", "/policy"),
         ("POST", "/sweeps"),
