@@ -23,13 +23,15 @@ from chalicelib.domain.instance import Instance
 from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Status
 from chalicelib.domain.money import ZERO
+from chalicelib.domain.shields import REHEARSED
 from chalicelib.ports import Services
 from chalicelib.usecases.asking import Answer, Asking
 from chalicelib.usecases.guard import is_past_limit
 
 REGIONS_AT_ONCE = 16
 THINNED = timedelta(minutes=15)
-"""How often a lease that costs less than asking about it is asked about once Curfew itself has cost too much."""
+"""How often a lease is asked about that nothing ends whatever is answered, and one that costs less than asking about
+it once Curfew itself has cost too much."""
 UNSEEN_FOR = 3
 """How many times `idle.after` nobody may know whether a box works before people are told."""
 UNASKED = unknown("not asked yet: the next sweep asks CloudWatch")
@@ -51,7 +53,13 @@ def with_evidence(
     held = {_id(case): due.recalled(case, kept.get(_id(case))) for case in open_to_it}
     known = {lease_id: evidence for lease_id, evidence in held.items() if evidence}
     told: Parts = {_id(case): _told(case) for case in open_to_it}
-    asked = [c for c in open_to_it if due.is_due(c, known.get(_id(c)), told[_id(c)])] if ask else []
+    asked = [
+        case
+        for case in open_to_it
+        if ask
+        and due.is_due(case, known.get(_id(case)), told[_id(case)])
+        and not _changes_nothing(case, kept.get(_id(case)), told[_id(case)], is_dry_run=services.is_dry_run)
+    ]
     asked = _thinned(services, asked, kept, told, boxes=sum(len(case.running) for case in cases))
     answers, lacking = _ask(services, asked, kept, seen)
     judged = {}
@@ -120,6 +128,24 @@ def _told(case: Case) -> tuple[Evidence, ...]:
     )
 
 
+def _changes_nothing(case: Case, kept: Learned | None, told: Sequence[Evidence], *, is_dry_run: bool) -> bool:
+    """Whether it was asked about lately and something spares it, or a dry run has said already that it would end it: a
+    question each minute for as long as that lasts would cost more than it tells."""
+    known = due.recalled(case, kept)
+    if known is None or case.lease is None or not _was_asked_lately(case, known):
+        return False
+    judged = decide(_by_memory(case, told, kept, known))
+    if judged.effect is Effect.END:
+        rehearsed_at = case.lease.warned_at.get(REHEARSED)
+        begun = case.lease.warned_at.get("idle") or known.since
+        return bool(is_dry_run and rehearsed_at and begun and rehearsed_at >= begun)
+    return any(finding.rule == "idle" and finding.spared_by for finding in judged.findings)
+
+
+def _was_asked_lately(case: Case, known: Evidence) -> bool:
+    return known.asked_at is not None and case.now - known.asked_at < THINNED
+
+
 def _thinned(
     services: Services, cases: list[Case], kept: Mapping[str, Learned], told: Parts, *, boxes: int
 ) -> list[Case]:
@@ -133,7 +159,7 @@ def _thinned(
 def _can_wait(case: Case, kept: Learned | None, told: Sequence[Evidence]) -> bool:
     """Never where what is remembered would end it: it may have worked since."""
     known = due.recalled(case, kept)
-    if kept is None or known is None or known.asked_at is None or case.now - known.asked_at >= THINNED:
+    if kept is None or known is None or not _was_asked_lately(case, known):
         return False
     if decide(_by_memory(case, told, kept, known)).effect is Effect.END:
         return False

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from chalicelib.domain.guard import Item, month_of
+from chalicelib.domain.lease import Lease
 from chalicelib.domain.metrics import Dimensions, gpu
 from tests.builders import HOUR, MINUTE, REGION, START, Stage, at
 from tests.unit.sweep_kit import gpus, named
@@ -67,4 +68,53 @@ def test_nothing_is_ended_on_an_answer_that_is_remembered_because_questions_are_
     gpus(stage, lease, *[0.0] * number, until="09:53")
     gpus(stage, lease, *[90.0] * number, since=at("09:53"))
     stage.until(at("09:52") + 20 * MINUTE)
+    assert stage.alive == list(lease.instance_ids)
+
+
+def questions(stage: Stage) -> int:
+    """How many metrics were asked for."""
+    asked = [ids for _, ids in stage.metrics.calls] + [some for _, some in stage.metrics.read_calls]
+    return sum(map(len, asked))
+
+
+def asked_in_two_hours(stage: Stage, lease: Lease) -> int:
+    """Of a box of eight silent GPUs that nothing ends, long after its warning."""
+    gpus(stage, lease, *[0.0] * 8)
+    stage.until(at("11:00"))
+    before = questions(stage)
+    stage.until(at("13:00"))
+    assert stage.alive == list(lease.instance_ids)
+    return questions(stage) - before
+
+
+def test_a_dry_run_that_has_said_it_would_end_a_box_asks_each_quarter_of_an_hour() -> None:
+    """Every minute would be $4 a month for each idle box of eight GPUs, for weeks of rehearsal."""
+    stage = Stage()
+    lease = stage.launch()
+    stage.is_dry_run = True
+    assert asked_in_two_hours(stage, lease) <= 8 * 8
+
+
+def test_an_idle_box_that_is_protected_is_asked_about_each_quarter_of_an_hour() -> None:
+    """And as soon as its protection is over it ends, on a fresh answer."""
+    stage = Stage()
+    lease = stage.launch()
+    stage.compute.box(lease.instance_ids[0]).tags["curfew:protect"] = at("13:05").isoformat()
+    assert asked_in_two_hours(stage, lease) <= 8 * 8
+    before = questions(stage)
+    stage.until(at("13:06"))
+    assert questions(stage) > before
+    assert stage.receipt(lease.id).cause == "idle"
+
+
+def test_work_of_a_protected_box_still_takes_its_warning_back() -> None:
+    """Within a quarter of an hour: it is not ended when its protection is over."""
+    stage = Stage()
+    lease = stage.launch()
+    stage.compute.box(lease.instance_ids[0]).tags["curfew:protect"] = at("11:05").isoformat()
+    gpus(stage, lease, 0, until="10:50")
+    gpus(stage, lease, 90, since=at("10:50"))
+    stage.until(at("11:10"))
+    assert "idle" not in stage.lease(lease.id).warned_at
+    stage.until(at("12:00"))
     assert stage.alive == list(lease.instance_ids)
