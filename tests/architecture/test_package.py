@@ -113,6 +113,13 @@ def test_events_leave_room_for_the_sweep(template: dict[str, Any]) -> None:
     assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
+def test_whoever_floods_the_api_takes_no_room_from_the_sweep(template: dict[str, Any]) -> None:
+    """Some routes are public and all functions of an account share its places, ten in a new one: 50 calls a second get in."""
+    (settings,) = template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+    assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (50, 200)
+
+
 def test_a_scheduled_sweep_that_failed_is_not_repeated(template: dict[str, Any]) -> None:
     """The next one comes within a minute; Lambda's own retries would pile up for six hours."""
     retries = template["Resources"]["Sweep"]["Properties"]["EventInvokeConfig"]
