@@ -16,6 +16,8 @@ from chalicelib.usecases.gather import price_book
 
 TRIES = 10
 HOUR = timedelta(hours=1)
+SAME_USE = timedelta(minutes=5)
+"""A link that is used once more within so long changes nothing: pages are reloaded, and each use tells people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,9 @@ def snooze(services: Services, token: str) -> Offer:
                 f"lease {lease.id} is {lease.status}: it can't be kept any more; nothing was changed. Launch anew",
                 slug="lease-over",
             )
-        if lease.snoozed_until is not None and lease.snoozed_until >= offer.keeps_until:
-            return replace(offer, keeps_until=lease.snoozed_until, is_done=True)
+        until, just_used = lease.snoozed_until, now + claim.purpose.keeps_for - SAME_USE
+        if until is not None and (until >= offer.keeps_until or until > just_used):
+            return replace(offer, keeps_until=until, is_done=True)
         warned_at = {rule: at for rule, at in lease.warned_at.items() if rule != "idle"}
         kept = replace(lease, snoozed_until=offer.keeps_until, warned_at=warned_at)
         try:

@@ -57,6 +57,19 @@ def test_people_read_that_it_is_kept_and_not_that_the_warning_is_taken_back() ->
     assert stage.told(Kind.TAKEN_BACK) == []
 
 
+def test_a_page_that_is_loaded_again_and_again_keeps_and_tells_once() -> None:
+    """A browser posts once more when it is reloaded: within five minutes that is the same use; later it is a new one."""
+    stage, found = warned()
+    for _ in range(5):
+        snooze(stage.services, token(found))
+        stage.clock.advance(MINUTE)
+    assert stage.lease(found.id).snoozed_until == at("10:50")
+    snooze(stage.services, token(found))
+    assert stage.lease(found.id).snoozed_until == at("10:55")
+    stage.until(at("09:57"))
+    assert len(stage.told(Kind.KEPT)) == 2
+
+
 def test_the_verdict_says_until_when_it_is_kept() -> None:
     """Whether its evidence is asked for meanwhile or not."""
     kept = lease(snoozed_until=at("13:00"))
