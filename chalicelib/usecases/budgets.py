@@ -19,7 +19,8 @@ from chalicelib.ports import Services
 from chalicelib.usecases import teardown
 from chalicelib.usecases.billed import count_bills
 from chalicelib.usecases.charge import charge_open_leases
-from chalicelib.usecases.gather import Facts, gather, judge, with_ledger
+from chalicelib.usecases.gather import Facts, gather, with_ledger
+from chalicelib.usecases.judge import judge
 from chalicelib.usecases.limits import cut_of, horizon, judged, state_of, used_usd
 
 TRIES = 10

@@ -7,7 +7,8 @@ from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.plan import plan
 from chalicelib.ports import Services
 from chalicelib.usecases import timers
-from chalicelib.usecases.gather import gather, judge
+from chalicelib.usecases.gather import gather
+from chalicelib.usecases.judge import judge
 from chalicelib.usecases.sweep import end_what_is_due
 
 SKEW = timedelta(seconds=5)

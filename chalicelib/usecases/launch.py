@@ -3,7 +3,7 @@
 A crash anywhere leaves nothing, or a hold and things that the next sweep finds by the recorded token.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,6 @@ from hashlib import sha256
 
 from chalicelib.domain import guest, notices
 from chalicelib.domain.admission import Admission, admit, price_cap_usd
-from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale, Unavailable
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, RequestType, Status
@@ -22,7 +21,7 @@ from chalicelib.domain.rescue import ends_itself, guest_end
 from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import images, list_prices, timers
-from chalicelib.usecases.gather import price_book
+from chalicelib.usecases.gather import charged_to, price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.market import below_market
 from chalicelib.usecases.recover import give_up, launched, nothing_started
@@ -182,7 +181,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
     leases = services.store.open_leases()
     states = book.covering(owner=owner, project=order.project)
     services.prices.refresh(list_prices.of_order(order), now=now)
-    prices = price_book(services, _charged_to(states, leases), (), now)
+    prices = price_book(services, charged_to(states, leases), (), now)
     accrued = {one.id: measure(one, prices, now).accrued_usd for one in leases}
     stands = standings(book, leases, accrued, prices, now)
     admission = admit(
@@ -198,14 +197,6 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
         hourly_usd=most_per_hour(services, leases, policy, prices, now),
     )
     return _Terms(policy=policy, image=image, prices=prices, admission=admission, revision=book.revision)
-
-
-def _charged_to(states: Sequence[BudgetState], leases: Sequence[Lease]) -> list[Lease]:
-    """The leases that stand on any of these budgets: what the others cost is not asked for."""
-    budgets = [state.budget for state in states]
-    return [
-        one for one in leases if any(budget.charged_by(each) for budget in budgets for each in one.charges)
-    ]
 
 
 def _hold(

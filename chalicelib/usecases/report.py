@@ -17,7 +17,8 @@ from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.periods import cost_by_day
 from chalicelib.domain.tracking import owned_by
 from chalicelib.ports import Services
-from chalicelib.usecases.gather import Facts, gather, judge
+from chalicelib.usecases.gather import Facts, gather
+from chalicelib.usecases.judge import judge
 from chalicelib.usecases.metering import at_rest
 
 T = TypeVar("T")

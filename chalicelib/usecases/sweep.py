@@ -34,7 +34,8 @@ from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.denials import remember_denials
 from chalicelib.usecases.evidence import remember, unseen_since
 from chalicelib.usecases.extend import finish_changes
-from chalicelib.usecases.gather import Facts, gather, judge, obstacle_of
+from chalicelib.usecases.gather import Facts, gather, obstacle_of
+from chalicelib.usecases.judge import judge
 from chalicelib.usecases.metering import learn
 from chalicelib.usecases.recover import recover_launches
 from chalicelib.usecases.reservations import look_for_reservations

@@ -7,7 +7,8 @@ from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.meter import measure
 from chalicelib.ports import Services
-from chalicelib.usecases.gather import Facts, spent_by_budget
+from chalicelib.usecases.gather import Facts
+from chalicelib.usecases.judge import spent_by_budget
 
 
 def tell_thresholds(services: Services, facts: Facts) -> None:

@@ -29,7 +29,7 @@ from chalicelib.domain.rules.over_share import over_share
 from chalicelib.domain.rules.stopped_still_billing import stopped_still_billing
 from chalicelib.gateways.spot_memory import ASKED_EVERY
 from chalicelib.usecases.carry import BEFOREHAND
-from chalicelib.usecases.gather import spent_by_budget
+from chalicelib.usecases.judge import spent_by_budget
 from localaws.model import Box
 from tests.simulation.money import prices
 from tests.simulation.town import MINUTE, Town, runs
