@@ -24,6 +24,7 @@ from chalicelib.usecases import (
     health,
     heartbeats,
     images,
+    keys,
     launch,
     policies,
     quotes,
@@ -38,6 +39,7 @@ from chalicelib.web import answers, events, launches, logs, metering, paging, re
 from chalicelib.web import budgets as budget_bodies
 from chalicelib.web import heartbeats as heartbeat_bodies
 from chalicelib.web import images as image_answers
+from chalicelib.web import keys as key_bodies
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
@@ -45,6 +47,7 @@ from chalicelib.web.about import IDEMPOTENCY_KEY, IF_MATCH, LAUNCH, SIGNATURE, S
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
+from chalicelib.web.keys import KeyBody, KeyQuery
 from chalicelib.web.models import (
     BudgetBody,
     ExtendBody,
@@ -275,6 +278,33 @@ def list_images(call: Call[NoBody, ImageQuery]) -> Answer:
     now = call.services.clock.now()
     page = paging.cut(found, call.query)
     return Answer(body=paging.listed(page, lambda one: image_answers.view(one, now)))
+
+
+@app.route("/key-pairs", methods=["GET"], content_types=ANY)
+@door.endpoint(body=NoBody, query=KeyQuery, says=Says(answers={200: answers.Page[key_bodies.KeyAnswer]}))
+def list_key_pairs(call: Call[NoBody, KeyQuery]) -> Answer:
+    """The key pairs of a region, whoever made them."""
+    found = call.services.keys.pairs(call.query.region or call.services.home_region)
+    return Answer(body=paging.listed(paging.cut(found, call.query), key_bodies.view))
+
+
+@app.route("/key-pairs", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    body=KeyBody, query=NoQuery, says=Says(answers={201: key_bodies.KeyAnswer}, example={"name": "laptop"})
+)
+def add_key_pair(call: Call[KeyBody, NoQuery]) -> Answer:
+    """Import a public key, or have a pair made: its private part is in the answer once, and kept nowhere."""
+    body, owner = call.body, call.owner
+    region = body.region or call.services.home_region
+    if body.public_key is None:
+        new = keys.make(
+            call.services, region=region, name=body.name, kind=body.type or "ed25519", owner=owner
+        )
+        return Answer(status=HTTPStatus.CREATED, body=key_bodies.made(new))
+    pair = keys.bring(
+        call.services, region=region, name=body.name, public_key=body.public_key, kind=body.type, owner=owner
+    )
+    return Answer(status=HTTPStatus.CREATED, body=key_bodies.view(pair))
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)

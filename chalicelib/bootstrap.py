@@ -16,6 +16,7 @@ from chalicelib.gateways.dry_run import DryRunCompute
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_catalogue import Ec2Catalogue
+from chalicelib.gateways.ec2_keys import Ec2Keys
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
@@ -67,6 +68,7 @@ def services() -> Services:
         links=_links(aws, here),
         beacons=RandomBeacons(here.public_url) if here.public_url else NoBeacons(),
         catalogue=Ec2Catalogue(aws),
+        keys=Ec2Keys(aws),
         missing=here.missing(),
     )
 

@@ -17,12 +17,14 @@ from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.catalogue import PublicImage
 from chalicelib.domain.creator import Caller
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.evidence import Series
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
+from chalicelib.domain.keys import KeyPair, KeyType, NewKeyPair
 from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Attempt, Charge, LaunchOrder, Lease, Receipt
 from chalicelib.domain.links import Claim
@@ -264,6 +266,52 @@ class NoCatalogue:
         """None."""
         del region, name
         return ()
+
+
+class KeyPairs(Protocol):
+    """EC2's key pairs, which are each region's own."""
+
+    def pairs(self, region: str) -> tuple[KeyPair, ...]:
+        """All of a region. Raises Unavailable."""
+
+    def has(self, region: str, name: str) -> bool:
+        """Whether a region has one of that name. Raises Unavailable."""
+
+    def regions_with(self, name: str, regions: Collection[str]) -> tuple[str, ...]:
+        """Those of the regions that have one of that name, as far as they answered in time. Never raises."""
+
+    def bring(self, region: str, name: str, public_key: str, *, owner: str) -> KeyPair:
+        """Import a public key. Raises Refused (`key-exists`, `bad-key`), Unavailable."""
+
+    def make(self, region: str, name: str, kind: KeyType, *, owner: str) -> NewKeyPair:
+        """Have EC2 make one. Raises Refused (`key-exists`, `bad-key`), Unavailable."""
+
+
+class NoKeyPairs:
+    """Nobody knows which there are: EC2 alone judges a launch's."""
+
+    def pairs(self, region: str) -> tuple[KeyPair, ...]:
+        """Not known."""
+        raise Unavailable(f"key pairs in {region} are not asked about")
+
+    def has(self, region: str, name: str) -> bool:
+        """Not known."""
+        raise Unavailable(f"{name} in {region} is not asked about")
+
+    def regions_with(self, name: str, regions: Collection[str]) -> tuple[str, ...]:
+        """None that is known."""
+        del name, regions
+        return ()
+
+    def bring(self, region: str, name: str, public_key: str, *, owner: str) -> KeyPair:
+        """Not done."""
+        del public_key, owner
+        raise Unavailable(f"{name} was not imported into {region}")
+
+    def make(self, region: str, name: str, kind: KeyType, *, owner: str) -> NewKeyPair:
+        """Not done."""
+        del kind, owner
+        raise Unavailable(f"{name} was not made in {region}")
 
 
 class Metrics(Protocol):
@@ -729,6 +777,7 @@ class Services:
     """Who is told where `notifier` is none, or fails for too long."""
     beacons: Beacons = field(default_factory=NoBeacons)
     catalogue: Catalogue = field(default_factory=NoCatalogue)
+    keys: KeyPairs = field(default_factory=NoKeyPairs)
     missing: tuple[Mapping[str, Any], ...] = ()
     answer_by: float | None = None
     """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""

@@ -28,9 +28,11 @@ from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.ports import (
     Beacons,
     Catalogue,
+    KeyPairs,
     Links,
     NoBeacons,
     NoCatalogue,
+    NoKeyPairs,
     NoLinks,
     NoTimers,
     Services,
@@ -289,6 +291,7 @@ class Stage:
     beacons: Beacons = field(default_factory=NoBeacons)
     links: Links = field(default_factory=NoLinks)
     catalogue: Catalogue = field(default_factory=NoCatalogue)
+    keys: KeyPairs = field(default_factory=NoKeyPairs)
     topic: MemoryNotifier = field(default_factory=lambda: MemoryNotifier(is_configured=False))
     is_armed: bool = True
     is_dry_run: bool = False
@@ -320,6 +323,7 @@ class Stage:
             beacons=self.beacons,
             links=self.links,
             catalogue=self.catalogue,
+            keys=self.keys,
             topic=self.topic,
         )
 

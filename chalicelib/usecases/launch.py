@@ -20,7 +20,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rescue import ends_itself, guest_end
 from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
-from chalicelib.usecases import images, list_prices, timers
+from chalicelib.usecases import images, keys, list_prices, timers
 from chalicelib.usecases.gather import charged_to, price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.market import below_market
@@ -156,6 +156,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
             f"image {order.image} is not in {order.region}; nothing was launched. AMI ids differ by region",
             slug="image-not-found",
         )
+    keys.is_there(services, order)
     if image.unpriced:
         raise Refused(
             f"what image {order.image} costs is not known: {image.unpriced}. Its worst case can't be held, so nothing "

@@ -16,6 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 TITLES: Mapping[str, str] = {
     "bad-cursor": "This cursor belongs to no page of this list",
     "bad-link": "This is no link of Curfew's",
+    "bad-key": "This is no public key that EC2 takes",
     "bad-json": "The body is not JSON",
     "body-too-large": "The body is too large",
     "budget-exceeded": "A budget has no room for this",
@@ -33,6 +34,8 @@ TITLES: Mapping[str, str] = {
     "image-not-found": "The region has no such image",
     "internal-error": "Curfew made a mistake",
     "invalid": "The request says something it can't say",
+    "key-exists": "A key pair of that name is there already",
+    "key-not-found": "The region has no such key pair",
     "launch-lost": "The launch was cut off and started nothing",
     "launch-refused": "EC2 refused the launch",
     "launches-stopped": "A budget has stopped launches",

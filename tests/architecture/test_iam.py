@@ -52,7 +52,12 @@ LAUNCH = {
 }
 
 # What only callers ask for: no sweep needs it.
-ASKED = {"ssm:GetParametersByPath"}
+ASKED = {
+    "ec2:CreateKeyPair",
+    "ec2:DescribeKeyPairs",
+    "ec2:ImportKeyPair",
+    "ssm:GetParametersByPath",
+}
 
 # What only the scheduled sweep does: each page of Cost Explorer costs a cent.
 SWEEP_ALONE = {"ce:GetCostAndUsage"}

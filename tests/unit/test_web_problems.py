@@ -98,7 +98,7 @@ def test_extra_members_never_hide_the_standard_ones() -> None:
 
 def test_each_bad_field_has_a_sentence_with_the_fix() -> None:
     """A person can mend the request from the answer alone."""
-    sent = {"image": "deep-learning", "hours": 0, "ssh_from": "me", "idle": {"afterr": "PT1H"}}
+    sent = {"image": "deep-sleeping", "hours": 0, "ssh_from": "me", "idle": {"afterr": "PT1H"}}
     with pytest.raises(ValidationError) as refusal:
         LaunchBody.model_validate(sent)
     problem = problem_of(invalid_from(refusal.value, model=LaunchBody))

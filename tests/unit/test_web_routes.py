@@ -37,6 +37,8 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("GET", "/quotes"),
         ("GET", "/spend"),
         ("GET", "/images"),
+        ("GET", "/key-pairs"),
+        ("POST", "/key-pairs"),
         ("GET", "/policy"),
         ("PUT", "/policy"),
         ("POST", "/sweeps"),
