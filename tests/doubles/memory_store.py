@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any, TypeVar
 
@@ -40,6 +41,12 @@ class _Waiting:
     notice: Notice
     due_at: datetime
     claimed_until: datetime | None = None
+
+
+@lru_cache(maxsize=64)
+def _policy_of(text: str) -> Policy:
+    """Read once: it is asked for in every sweep, and never changes."""
+    return Policy.from_stored(from_text(dict[str, Any], text))
 
 
 def _sent_by(waiting: _Waiting) -> str:
@@ -78,7 +85,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
     @call
     def policy(self) -> tuple[Policy, int]:
         text, version = self._policy
-        return Policy.from_stored(from_text(dict[str, Any], text)), version
+        return _policy_of(text), version
 
     @call
     def put_policy(self, policy: Policy, *, if_version: int | None) -> int:

@@ -102,7 +102,9 @@ def test_of_40_boxes_none_runs_again_one_reconcile_later(world: World, kind: str
     town = town_of(world)
     start(world, kind, 40)
     assert len(alive(world)) == 40
-    swept(town, 12)
+    swept(town)
+    world.advance(3 * MINUTE)
+    swept(town, 6)
     assert (alive(world), relaunched(world), town.services.store.open_leases()) == ([], [], ())
 
 
