@@ -182,6 +182,8 @@ class Step:
     at: datetime | None = None
     call: str = ""
     controller: str | None = None
+    refused_at: datetime | None = None
+    """When AWS first said no to it."""
     before: Mapping[str, int] = field(default_factory=dict)
     after: Mapping[str, int] = field(default_factory=dict)
 
@@ -270,6 +272,8 @@ class Lease:
     """No end for idleness before that, by a warning's link; never past `expires_at` as it was then."""
     moving_to: datetime | None = None
     """A PATCH is under way to that end; where it equals `expires_at` only the hold is yet to be made smaller."""
+    ssh_user: str | None = None
+    """Whom its boxes have to log in as, by the name of their image; None where that is not known."""
     heartbeat_key: str | None = field(default=None, repr=False)
     """What its boxes sign their heartbeats with; whoever is on one of them can read it. None: they send none."""
     version: int = 0

@@ -9,6 +9,7 @@ from chalicelib.domain.lease import Lease, Status, Step
 
 ON_ITS_WAY = frozenset({"", "shutting-down", "stopping", "pending", "running"})
 """Answers of an end that has only not finished yet."""
+NOT_FOUND = ".NotFound"
 DENIALS = ("UnauthorizedOperation", "AccessDenied", "AuthFailure")
 """What AWS answers where Curfew may not make a call."""
 TOO_LONG = timedelta(minutes=15)
@@ -36,7 +37,22 @@ def open_steps(lease: Lease) -> tuple[Step, ...]:
 
 def refused(lease: Lease) -> tuple[Step, ...]:
     """Those to which AWS said no."""
-    return tuple(step for step in open_steps(lease) if step.tried and step.answer not in ON_ITS_WAY)
+    return tuple(step for step in open_steps(lease) if step.tried and is_refusal(lease, step))
+
+
+def is_refusal(lease: Lease, step: Step) -> bool:
+    """Whether its answer is a no: that AWS knows no such box is none where none is shown either, it is only not proven
+    gone yet."""
+    if step.answer.endswith(NOT_FOUND) and step.target in lease.missing_since:
+        return False
+    return step.answer not in ON_ITS_WAY
+
+
+def refused_since(lease: Lease, now: datetime) -> datetime:
+    """Since when AWS says no to its end: the first refusal of a call that is refused still; the decision's time where a
+    version that did not keep it has written one."""
+    decided_at = lease.ending.decided_at if lease.ending else now
+    return min((step.refused_at or decided_at for step in refused(lease)), default=decided_at)
 
 
 def denials(steps: Iterable[Step]) -> int:
@@ -51,7 +67,7 @@ def missed(leases: Iterable[Lease], now: datetime) -> tuple[Missed, ...]:
             lease_id=lease.id,
             target=step.target,
             region=lease.region,
-            since=lease.ending.decided_at,
+            since=_since(lease, step, lease.ending.decided_at),
             hourly_usd=lease.hold.hourly_usd,
             why=step.answer or "no call of its end was answered yet",
         )
@@ -60,6 +76,11 @@ def missed(leases: Iterable[Lease], now: datetime) -> tuple[Missed, ...]:
         for step in (refused(lease) or _late(lease, now))
     ]
     return tuple(sorted(found, key=lambda one: (-one.hourly_usd, one.since, one.target)))
+
+
+def _since(lease: Lease, step: Step, decided_at: datetime) -> datetime:
+    """Of a refusal, since the first; of what only takes too long, since it was decided."""
+    return (step.tried and is_refusal(lease, step) and step.refused_at) or decided_at
 
 
 def _late(lease: Lease, now: datetime) -> tuple[Step, ...]:

@@ -11,7 +11,7 @@ from chalicelib.domain.case import Case, Finding, Verdict
 from chalicelib.domain.images import AVAILABLE
 from chalicelib.domain.lease import KeptImage, Lease, Receipt
 from chalicelib.domain.links import Link, Purpose
-from chalicelib.domain.missed import URGENT_AFTER, loudness, open_steps
+from chalicelib.domain.missed import URGENT_AFTER, loudness, open_steps, refused_since
 from chalicelib.domain.money import show
 from chalicelib.domain.reconcile import DaySpend
 
@@ -331,7 +331,7 @@ def unseen(lease: Lease, case: Case, since: datetime) -> Notice:
 def stuck(lease: Lease, now: datetime) -> Notice:
     """An end that AWS refuses: something goes on billing. Told at once and again and again until it is done, louder
     each time and never more than four hours apart."""
-    since = lease.ending.decided_at if lease.ending else now
+    since = refused_since(lease, now)
     told = loudness(since, now)
     is_on = not lease.runs or any(run.ended_at is None for run in lease.runs)
     bills = "goes on billing" if is_on else "goes on billing its storage"

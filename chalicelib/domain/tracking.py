@@ -295,7 +295,8 @@ def _with_missing(lease: Lease, seen_ids: set[str], now: datetime) -> Lease:
     }
     vanished = {one: since for one, since in missing.items() if now - since >= MISSING_FOR}
     runs = tuple(
-        _over(run, vanished[run.instance_id]) if run.instance_id in vanished else run for run in lease.runs
+        _over(lease, run, vanished[run.instance_id]) if run.instance_id in vanished else run
+        for run in lease.runs
     )
     if lease.is_storage:
         for instance_id, since in vanished.items():
@@ -305,7 +306,13 @@ def _with_missing(lease: Lease, seen_ids: set[str], now: datetime) -> Lease:
     return replace(lease, missing_since=missing, runs=runs)
 
 
-def _over(run: Run, since: datetime) -> Run:
-    """The run of an instance that is no longer there."""
+def _over(lease: Lease, run: Run, since: datetime) -> Run:
+    """The run of an instance that is no longer there, missing `since`: nobody has seen when it went.
+
+    EC2 stops no spot box of a one-time request (EC2 guide, "Stop a Spot Instance"): where one is known to have ended
+    it was terminated, and its disks went with it.
+    """
     gone_at = max(since, run.started_at)
-    return replace(run, ended_at=run.ended_at or gone_at, disk_ended_at=run.disk_ended_at or gone_at)
+    is_terminated = run.ended_at is not None and run.is_spot and lease.request_type is RequestType.ONE_TIME
+    disks_went_at = min(gone_at, run.ended_at + DISKS_GO_WITHIN) if is_terminated and run.ended_at else gone_at
+    return replace(run, ended_at=run.ended_at or gone_at, disk_ended_at=run.disk_ended_at or disks_went_at)

@@ -7,6 +7,7 @@ from datetime import datetime
 from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.lease import Lease, Receipt
+from chalicelib.domain.missed import is_refusal
 from chalicelib.domain.steps import CANCEL, TERMINATE, steps_of
 from chalicelib.ports import Outcome, Services
 
@@ -25,16 +26,17 @@ def answered(
         outcome = outcomes.get(step.target)
         if step.action != action or step.done_at or outcome is None:
             continue
-        lease = lease.with_step(
-            replace(
-                step,
-                tried=step.tried + 1,
-                at=now,
-                call=step.call or CALLS.get(action, ""),
-                answer=outcome.answer,
-                done_at=now if is_proof(outcome) else None,
-            )
+        told = replace(
+            step,
+            tried=step.tried + 1,
+            at=now,
+            call=step.call or CALLS.get(action, ""),
+            answer=outcome.answer,
+            done_at=now if is_proof(outcome) else None,
         )
+        if not told.done_at and not told.refused_at and is_refusal(lease, told):
+            told = replace(told, refused_at=now)
+        lease = lease.with_step(told)
     return lease
 
 
