@@ -56,7 +56,7 @@ class Clock(Protocol):
 class Image:
     """What a launch must know of an AMI: its own name for its root volume, the size of it and, where it is gp3, what is
     provisioned for it; its other volumes; and what it bills as: its platform, the operation on the bill, and the
-    product codes of a marketplace."""
+    product codes of a marketplace. `ssh_user`: whom to log in as, by its name."""
 
     id: str
     root_device: str
@@ -67,6 +67,7 @@ class Image:
     platform: str = "Linux/UNIX"
     usage_operation: str = "RunInstances"
     product_codes: tuple[str, ...] = ()
+    ssh_user: str | None = None
 
     @property
     def unpriced(self) -> str | None:

@@ -30,6 +30,8 @@ VERIFIED = frozenset({"amazon", "aws-marketplace"})
 """The owners whom EC2 calls by an alias: it knows who they are (botocore, Image, `ImageOwnerAlias`)."""
 _PYTORCH = re.compile(r"/oss-nvidia-driver-gpu-pytorch-(\d+)\.(\d+)-ubuntu-(\d+)\.(\d+)/latest/ami-id$")
 _BASE = re.compile(r"/base-oss-nvidia-driver-gpu-ubuntu-(\d+)\.(\d+)/latest/ami-id$")
+EC2_USER = "ec2-user"
+"""Whom Amazon's own images have, and most others."""
 _USERS = (("ubuntu", "ubuntu"), ("debian", "admin"), ("rocky", "rocky"), ("centos", "centos"))
 
 
@@ -56,9 +58,8 @@ class PublicImage:
 
     @property
     def ssh_user(self) -> str:
-        """Whom to log in as, as far as its name tells; Amazon's own and unknown ones have `ec2-user`."""
-        name = self.name.lower()
-        return next((user for word, user in _USERS if word in name), "ec2-user")
+        """Whom to log in as, as far as its name tells."""
+        return ssh_user(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,13 @@ class OfferedImage:
     kind: Literal["deep-learning", "mine", "community"]
     of: PublicImage
     warning: str | None = None
+
+
+def ssh_user(image_name: str) -> str:
+    """Whom an image of that name has to log in as, as AWS and the distributions have it; `ec2-user` where it tells
+    nothing."""
+    name = image_name.lower()
+    return next((user for word, user in _USERS if word in name), EC2_USER)
 
 
 def architecture_for(instance_types: Collection[str]) -> str | None:

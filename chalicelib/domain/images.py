@@ -12,6 +12,8 @@ OF_TAG = "curfew:image-of"
 OWNER_TAG = "curfew:owner"
 NAME_TAG = "curfew:image-name"
 PROJECT_TAG = "curfew:project"
+USER_TAG = "curfew:ssh-user"
+"""Whom the box had to log in as: the name of its image is Curfew's own, and tells nothing of that."""
 MINE = "mine:"
 """What begins the `image` of a launch that means a saved one: `mine:<name>`."""
 KEPT = 3
@@ -30,6 +32,7 @@ class ImageOrder:
     owner: str
     name: str
     project: str | None = None
+    ssh_user: str | None = None
 
     @property
     def image_of(self) -> str:
@@ -45,7 +48,8 @@ class ImageOrder:
     def tags(self) -> dict[str, str]:
         """What is written on the image and its snapshots."""
         tags = {OF_TAG: self.image_of, OWNER_TAG: self.owner, NAME_TAG: self.name}
-        return {**tags, PROJECT_TAG: self.project} if self.project else tags
+        tags |= {PROJECT_TAG: self.project} if self.project else {}
+        return {**tags, USER_TAG: self.ssh_user} if self.ssh_user else tags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,6 +144,7 @@ def image_order(lease: Lease, instance_id: str) -> ImageOrder:
         owner=lease.owner,
         name=lease.project or own,
         project=lease.project,
+        ssh_user=lease.ssh_user,
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.catalogue import ssh_user
 from chalicelib.domain.guest_heartbeat import Beacon
-from chalicelib.domain.images import ImageOrder, SavedImage
+from chalicelib.domain.images import OF_TAG, USER_TAG, ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
 from chalicelib.domain.lease import Attempt, LaunchOrder
 from chalicelib.domain.reservations import Reservation
@@ -209,6 +210,7 @@ def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
         if mapping.get("Ebs")
     ]
     root = next((disk for disk in disks if disk.device == root_device), Disk(gib=0))
+    tags = {tag.get("Key"): tag.get("Value") for tag in raw.get("Tags") or []}
     gp3 = (root if root.type == "gp3" else Disk(gib=0, type="gp3")).in_full
     return Image(
         id=image_id,
@@ -220,4 +222,5 @@ def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
         platform=raw.get("PlatformDetails") or "",
         usage_operation=raw.get("UsageOperation") or "RunInstances",
         product_codes=tuple(code.get("ProductCodeId") or "?" for code in raw.get("ProductCodes") or []),
+        ssh_user=tags.get(USER_TAG) if OF_TAG in tags else ssh_user(raw.get("Name") or ""),
     )

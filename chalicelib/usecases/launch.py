@@ -235,6 +235,7 @@ def _hold(
             storage_gib=sum(disk.gib for disk in disks),
             disks=disks,
             teardown_margin=terms.policy.teardown.margin,
+            ssh_user=terms.image.ssh_user,
         )
         if ends_itself(order):
             lease = replace(lease, guest_deadline=guest_end(lease))

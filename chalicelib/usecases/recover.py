@@ -124,11 +124,25 @@ def nothing_started(order: LaunchOrder, attempts: Sequence[Attempt]) -> Refused:
             "nothing is held. Allow more instance_types, another region or a later time",
             tried=tried,
         )
+    if any(_lacks_vpc(one) for one in attempts):
+        return Refused(
+            f"{order.region} has no default VPC, or that has no subnet, and the launch names none; nothing runs and "
+            "nothing is held. Give subnet_id, a subnet of yours in that region (aws ec2 describe-subnets), or make the "
+            f"default VPC again: aws ec2 create-default-vpc --region {order.region}",
+            slug="no-default-vpc",
+            tried=tried,
+        )
     return Refused(
         f"EC2 refused to launch {what}: {attempts[0].code}: {attempts[0].detail}. Nothing runs and nothing is held",
         slug="launch-refused",
         tried=tried,
     )
+
+
+def _lacks_vpc(attempt: Attempt) -> bool:
+    """EC2 says so by codes of its own, and where the default VPC has lost its subnets in words alone."""
+    says = f"{attempt.code} {attempt.detail}"
+    return any(word in says for word in NO_VPC)
 
 
 def _left_out(order: LaunchOrder, attempts: Sequence[Attempt]) -> str:

@@ -43,6 +43,7 @@ TITLES: Mapping[str, str] = {
     "lease-over": "The lease is no longer active",
     "link-expired": "This link's time is over",
     "method-not-allowed": "This path does not take that method",
+    "no-default-vpc": "The region has no network for a launch that names none",
     "no-capacity": "EC2 has no capacity for this now",
     "not-configured": "Curfew is not set up",
     "not-found": "There is no such thing",

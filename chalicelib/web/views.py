@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.budget import Budget
 from chalicelib.domain.case import Finding, Verdict
+from chalicelib.domain.catalogue import EC2_USER
 from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.fleets import Fleet
@@ -23,9 +24,6 @@ from chalicelib.usecases.report import InstanceReport, LeaseReport, SpotRequestR
 from chalicelib.usecases.tagging import expiry_on
 from chalicelib.web.encode import JsonValue, moment, number, plain
 from chalicelib.web.problems import problem_of
-
-SSH_USER = "ec2-user"
-"""The user of Amazon Linux images. Curfew does not know the image's own: Ubuntu's is `ubuntu`, Debian's `admin`."""
 
 
 def lease(report: LeaseReport) -> JsonValue:
@@ -157,7 +155,7 @@ def ssh(told: Lease, instances: Sequence[Instance]) -> str | None:
         return None
     key_name = (told.order.key_name if told.order else None) or box.key_name
     key = f"-i {shlex.quote(key_name + '.pem')} " if key_name else ""
-    return f"ssh {key}{SSH_USER}@{box.public_ip}"
+    return f"ssh {key}{told.ssh_user or EC2_USER}@{box.public_ip}"
 
 
 def instance(report: InstanceReport) -> JsonValue:

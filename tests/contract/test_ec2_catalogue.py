@@ -62,7 +62,7 @@ def test_what_it_names_can_be_launched(world: World, catalogue: Ec2Catalogue) ->
     image_id = current(catalogue.deep_learning(REGION, X86_64)) or ""
     image = Ec2Compute(aws_of(world)).image(REGION, image_id)
     assert image is not None
-    assert (image.root_gib, image.unpriced) == (65, None)
+    assert (image.root_gib, image.unpriced, image.ssh_user) == (65, None, "ubuntu")
 
 
 def test_a_refusal_is_no_empty_list(world: World, catalogue: Ec2Catalogue) -> None:

@@ -69,6 +69,7 @@ def test_every_route_but_health_needs_a_token(world: World) -> None:
 
 def test_a_launch_answers_its_lease(world: World) -> None:
     """With exactly the keys that others rely on, and a few more."""
+    world("POST", "/key-pairs", {"name": "lab"})
     answer = world.respond(
         "POST", "/spot-requests", {**LAUNCH, "key_name": "lab", "project": "demo", "hours": 2}
     )
