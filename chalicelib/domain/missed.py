@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.lease import Lease, Status, Step
+from chalicelib.domain.meter import measure
+from chalicelib.domain.prices import PriceBook
 
 ON_ITS_WAY = frozenset({"", "shutting-down", "stopping", "pending", "running"})
 """Answers of an end that has only not finished yet."""
@@ -60,15 +62,15 @@ def denials(steps: Iterable[Step]) -> int:
     return sum(1 for step in steps if not step.done_at and any(code in step.answer for code in DENIALS))
 
 
-def missed(leases: Iterable[Lease], now: datetime) -> tuple[Missed, ...]:
-    """Every overdue end, the dearest first."""
+def missed(leases: Iterable[Lease], prices: PriceBook, now: datetime) -> tuple[Missed, ...]:
+    """Every overdue end, the dearest first, at list prices and price caps: no spot price has to be asked for."""
     found = [
         Missed(
             lease_id=lease.id,
             target=step.target,
             region=lease.region,
             since=_since(lease, step, lease.ending.decided_at),
-            hourly_usd=lease.hold.hourly_usd,
+            hourly_usd=_hourly_usd(lease, prices, now),
             why=step.answer or "no call of its end was answered yet",
         )
         for lease in leases
@@ -81,6 +83,13 @@ def missed(leases: Iterable[Lease], now: datetime) -> tuple[Missed, ...]:
 def _since(lease: Lease, step: Step, decided_at: datetime) -> datetime:
     """Of a refusal, since the first; of what only takes too long, since it was decided."""
     return (step.tried and is_refusal(lease, step) and step.refused_at) or decided_at
+
+
+def _hourly_usd(lease: Lease, prices: PriceBook, now: datetime) -> Decimal:
+    """The most that it costs an hour by now: of a box that was stopped its disks; of what nobody has seen all of it."""
+    if not lease.runs or any(run.ended_at is None for run in lease.runs):
+        return lease.hold.hourly_usd
+    return measure(lease, prices, now).ceiling_usd
 
 
 def _late(lease: Lease, now: datetime) -> tuple[Step, ...]:

@@ -51,7 +51,7 @@ def health(services: Services) -> Health:
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
     waiting = services.store.waiting_notices()
     leases = services.store.open_leases()
-    overdue = missed(leases, now)
+    overdue = missed(leases, services.prices.on_demand(), now)
     cost = guard_cost(services, now)
     missing = (
         *services.missing,

@@ -62,9 +62,9 @@ def test_not_found_of_a_box_that_is_missing_is_no_refusal() -> None:
 def test_a_refusal_counts_from_the_first_one() -> None:
     """Not from the decision, which may be a day older."""
     known = stuck_with(a_step(answer="Denied", refused_at=LATER))
-    told = notices.stuck(known, LATER + timedelta(minutes=1))
-    assert told.title.startswith("Could not end")
-    assert [one.since for one in missed([known], LATER + timedelta(minutes=1))] == [LATER]
+    assert notices.stuck(known, LATER + timedelta(minutes=1)).title.startswith("Could not end")
+    (told_of,) = missed([known], Stage().prices.on_demand(), LATER + timedelta(minutes=1))
+    assert told_of.since == LATER
     hour = notices.stuck(known, LATER + HOUR)
     assert "in 1 h 0 min" in hour.title
 

@@ -11,9 +11,10 @@ from chalicelib import settings
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.missed import LONGEST_SILENCE, loudness
 from chalicelib.domain.notices import Kind
+from chalicelib.usecases.end import end_instance
 from chalicelib.usecases.health import health
 from chalicelib.usecases.sweep import sweep
-from tests.builders import MINUTE, REGION, START, Stage, at, minutes
+from tests.builders import MINUTE, REGION, START, Stage, at, minutes, usd
 from tests.unit.sweep_kit import is_over, one_hour
 
 HASH = "a" * 64
@@ -109,6 +110,19 @@ def test_a_box_that_can_not_be_ended_counts_as_missed() -> None:
     assert missed.hourly_usd == lease.hold.hourly_usd > 0
     assert "could not be stopped either" in missed.why
     assert health(stage.services).status == "degraded"
+
+
+def test_what_was_stopped_instead_is_missed_at_what_its_disk_costs() -> None:
+    """A box that protection keeps from termination does not bill its compute any more."""
+    stage = Stage()
+    box = stage.compute.start(is_protected=True)
+    stage.until(at("09:05"))
+    lease = stage.only_lease()
+    end_instance(stage.services, box, by="ada")
+    stage.until(at("09:10"))
+    (missed,) = health(stage.services).missed
+    assert 0 < missed.hourly_usd < usd("0.02") < lease.hold.hourly_usd
+    assert "stopped instead" in missed.why
 
 
 def test_a_box_that_can_not_be_ended_is_told_of_louder_and_louder() -> None:
