@@ -155,3 +155,18 @@ def test_many_boxes_are_asked_for_in_parts() -> None:
     found = compute.saved_images(REGION, of=[f"lease-1/i-{number:03}" for number in range(201)])
     assert [(image.id, image.state, image.gib) for image in found] == [("ami-1", "unknown", 0)]
     stubber.assert_no_pending_responses()
+
+
+def test_a_saved_image_says_whom_to_log_in_as() -> None:
+    """As its box had it; one that was saved before that was known says nothing."""
+    with opened("localaws") as lab:
+        told, untold = (lab.start() for _ in range(2))
+        lab.compute.save_image(REGION, an_order(told, ssh_user="ubuntu"))
+        lab.compute.save_image(REGION, an_order(untold))
+        lab.wait(HALF_AN_HOUR)
+        users = {}
+        for box in (told, untold):
+            (image,) = saved(lab, an_order(box))
+            found = lab.compute.image(REGION, image.id)
+            users[box] = found and found.ssh_user
+        assert users == {told: "ubuntu", untold: None}
