@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from chalicelib.domain import notices
+from chalicelib.domain import account_notices
 from chalicelib.domain.bill_turn import LOOKED_BACK, RARELY, BillTurn, first_to_ask, is_due
 from chalicelib.domain.bills import DAY, BillAnswer, BilledDay, BillFailure, Trouble, kept
 from chalicelib.domain.daily_meter import by_bucket
@@ -117,5 +117,5 @@ def _reconciled(
             )
         )
         if found.is_off:
-            told.append(notices.off(found, facts.now))
+            told.append(account_notices.off(found, facts.now))
     return days, told

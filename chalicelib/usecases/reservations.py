@@ -5,7 +5,7 @@ It is told once a day and shown in GET /health; nothing cancels it.
 
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from chalicelib.domain import notices
+from chalicelib.domain import account_notices
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.reservations import (
     ASKED_EVERY,
@@ -30,7 +30,9 @@ def look_for_reservations(services: Services, facts: Facts) -> str | None:
         seen, lacking = _ask(services, facts)
         services.prices.refresh({(one.region, one.type) for one in seen if one.unused}, now=facts.now)
         found = unused(seen, scope=facts.policy.scope, prices=services.prices.on_demand(), now=facts.now)
-        told = [notices.reserved(one.reservation.id, reservation_bills(one), facts.now) for one in found]
+        told = [
+            account_notices.reserved(one.reservation.id, reservation_bills(one), facts.now) for one in found
+        ]
         services.store.keep_reservation_look(ReservationLook(at=facts.now, unused=found), notices=told)
     except Unavailable as error:
         return f"capacity reservations: {error.detail}"

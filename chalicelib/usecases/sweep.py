@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from chalicelib.domain import notices
+from chalicelib.domain import account_notices, notices
 from chalicelib.domain.case import Finding, Verdict
 from chalicelib.domain.disarm import is_armed
 from chalicelib.domain.errors import Stale, Unavailable
@@ -91,7 +91,7 @@ def sweep(
         lacking=(*facts.lacking, *lacking, *unpriced, *untyped),
     )
     denied = remember_denials(services, facts.sight.views, facts.denials, now) if only is None else ()
-    told = [*_remarks(facts, intent, verdicts), *(notices.denied(region, now) for region in denied)]
+    told = [*_remarks(facts, intent, verdicts), *(account_notices.denied(region, now) for region in denied)]
     services.store.record_sweep(record, notices=told)
     unheard = say_alive(services, record)
     tell_thresholds(services, facts)
@@ -251,12 +251,14 @@ def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[no
         if verdict.case.lease and (since := unseen_since(verdict))
     ]
     fights = {v.case.fight.shape: v.case.fight for v in verdicts if v.case.fight and v.case.fight.is_braked}
-    told += [notices.brake(fight, facts.now) for fight in fights.values()]
+    told += [account_notices.brake(fight, facts.now) for fight in fights.values()]
     failed = {view.region: view.error or "" for view in facts.sight.views if view.status == "failed"}
     if failed:
-        told.append(notices.incomplete(failed, facts.now))
+        told.append(account_notices.incomplete(failed, facts.now))
     if intent.deferred:
-        told.append(notices.deferred(intent.deferred, facts.policy.limits.idle_ends_per_sweep, facts.now))
+        told.append(
+            account_notices.deferred(intent.deferred, facts.policy.limits.idle_ends_per_sweep, facts.now)
+        )
     return told
 
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from chalicelib.domain import notices
+from chalicelib.domain import account_notices
 from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.meter import measure
@@ -26,7 +26,7 @@ def _tell(services: Services, facts: Facts, state: BudgetState, spent_usd: Decim
     if set(percents) == set(state.told):
         return
     new = [
-        notices.budget(state, threshold, spent_usd, facts.now)
+        account_notices.budget(state, threshold, spent_usd, facts.now)
         for threshold in reached
         if threshold.at_percent not in state.told
     ]

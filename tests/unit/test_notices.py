@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from chalicelib.domain import notices
+from chalicelib.domain import account_notices, notices
 from chalicelib.domain.decide import decide
 from chalicelib.domain.instance import RegionView, Sight
 from chalicelib.domain.lease import Ending, Lease, Status, Step
@@ -59,11 +59,13 @@ def test_ids_are_made_of_what_happened() -> None:
     assert notices.stuck(stuck, at("17:01")).id == notices.stuck(stuck, at("17:04")).id
     assert notices.stuck(stuck, at("17:01")).id != notices.stuck(stuck, at("17:05")).id
     gone = {"us-east-1": "error"}
-    assert notices.incomplete(gone, at("09:00")).id == notices.incomplete(gone, at("09:59")).id
+    assert (
+        account_notices.incomplete(gone, at("09:00")).id == account_notices.incomplete(gone, at("09:59")).id
+    )
     half = budget().thresholds[0]
-    first = notices.budget(state(), half, usd(50), at("09:00"))
-    assert first.id == notices.budget(state(), half, usd(60), at("10:00")).id
-    assert first.id != notices.budget(replace(state(), crossings=2), half, usd(60), at("10:00")).id
+    first = account_notices.budget(state(), half, usd(50), at("09:00"))
+    assert first.id == account_notices.budget(state(), half, usd(60), at("10:00")).id
+    assert first.id != account_notices.budget(replace(state(), crossings=2), half, usd(60), at("10:00")).id
 
 
 def test_a_receipt_s_notice_tells_the_cost_the_hold_and_every_step() -> None:
