@@ -7,11 +7,11 @@ Durations are ISO 8601 (`PT1H`). `idle.after` is what a wrong kill costs in rest
 from collections.abc import Iterable
 from copy import deepcopy
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import reduce
 from operator import getitem
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -20,9 +20,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    StrictBool,
     TypeAdapter,
     ValidationError,
 )
+
+from chalicelib.domain.money import DECIMALS
 
 MAX_LENGTH = timedelta(days=99_999)
 
@@ -34,9 +37,15 @@ def _iso(value: object) -> object:
     return value
 
 
+def to_decimals(amount: Decimal) -> Decimal:
+    """Dollars with as many decimals as are kept; what is more than nothing stays so."""
+    rounded = amount.quantize(Decimal(1).scaleb(-DECIMALS), ROUND_CEILING)
+    return amount if amount == rounded else rounded
+
+
 Length = Annotated[timedelta, BeforeValidator(_iso), Field(ge=timedelta(0), le=MAX_LENGTH)]
-Count = Annotated[int, Field(ge=0, le=10**9)]
-Usd = Annotated[Decimal, Field(ge=0, le=10**9, max_digits=20, decimal_places=10)]
+Count = Annotated[int, Field(strict=True, ge=0, le=10**9)]
+Usd = Annotated[Decimal, Field(ge=0, le=10**9), AfterValidator(to_decimals)]
 
 
 _LENGTH = TypeAdapter(timedelta)
@@ -52,6 +61,11 @@ def _known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"{name!r} is no IANA time zone such as 'UTC' or 'Asia/Shanghai'") from error
     return name
+
+
+def _name_zones(schema: dict[str, Any]) -> None:
+    """Every name that is one, for who reads the schema."""
+    schema["enum"] = sorted(available_timezones())
 
 
 class Section(BaseModel):
@@ -113,7 +127,7 @@ class TeardownPolicy(Section):
     """How boxes are ended."""
 
     margin: Length = timedelta(minutes=15)
-    lift_termination_protection: bool = False
+    lift_termination_protection: StrictBool = False
 
 
 class OwnBill(Section):
@@ -133,7 +147,7 @@ class BillsPolicy(Section):
 class NotifyPolicy(Section):
     """When people are told."""
 
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(_known_zone), Field(json_schema_extra=_name_zones)] = "UTC"
     digest_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"
 
 

@@ -5,7 +5,7 @@ Fields and values of later milestones are absent, so that nothing asked for is s
 
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from chalicelib.domain.budget import DEFAULT_THRESHOLDS, Consequence, Period, ScopeKind
-from chalicelib.domain.policy import MAX_LENGTH, Length
+from chalicelib.domain.policy import MAX_LENGTH, Length, to_decimals
 
 REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._:/=+@-]{0,127}$"
@@ -43,10 +43,8 @@ def canonical(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 
-Usd = Annotated[Decimal, Field(ge=0, le=10**9, max_digits=20, decimal_places=10), PlainSerializer(canonical)]
-SomeUsd = Annotated[
-    Decimal, Field(gt=0, le=10**9, max_digits=20, decimal_places=10), PlainSerializer(canonical)
-]
+Usd = Annotated[Decimal, Field(ge=0, le=10**9), AfterValidator(to_decimals), PlainSerializer(canonical)]
+SomeUsd = Annotated[Decimal, Field(gt=0, le=10**9), AfterValidator(to_decimals), PlainSerializer(canonical)]
 Hours = Annotated[Decimal, Field(gt=0, le=MAX_HOURS), PlainSerializer(canonical)]
 Label = Annotated[str, Field(pattern=LABEL)]
 InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1,31}$")]
@@ -224,8 +222,20 @@ class LaunchBody(Sent):
     dry_run: StrictBool = Field(default=False, description="true answers the quote and launches nothing")
 
 
+def _schema(**more: Any) -> ConfigDict:
+    """With what the model checks of several fields together, in the words of JSON Schema."""
+    return ConfigDict(frozen=True, extra="forbid", json_schema_extra=more)
+
+
 class ExtendBody(Sent):
     """PATCH /leases/{id}."""
+
+    model_config = _schema(
+        anyOf=[
+            {"required": [name], "properties": {name: {"type": ["number", "string"]}}}
+            for name in ("hours", "budget_usd")
+        ]
+    )
 
     hours: Hours | None = Field(
         default=None, description="the new total length counted from the launch, in hours, more than 0"
@@ -243,6 +253,16 @@ class ExtendBody(Sent):
 
 class ScopeBody(Sent):
     """Whose leases a budget counts."""
+
+    model_config = _schema(
+        anyOf=[
+            {"properties": {"kind": {"const": "account"}, "value": {"type": "null"}}},
+            {
+                "required": ["kind", "value"],
+                "properties": {"kind": {"enum": ["owner", "project"]}, "value": {"type": "string"}},
+            },
+        ]
+    )
 
     kind: ScopeKind = Field(default=ScopeKind.ACCOUNT, description="account, owner or project")
     value: Label | None = Field(
@@ -270,6 +290,13 @@ class ThresholdBody(Sent):
 class BudgetBody(Sent):
     """PUT /budgets/{name}."""
 
+    model_config = _schema(
+        anyOf=[
+            {"properties": {"services": {"const": "accelerators"}}},
+            {"properties": {"scope": {"properties": {"kind": {"const": "account"}}}}},
+        ]
+    )
+
     limit_usd: Usd = Field(description='dollars for each period, such as "100" or 100.50')
     period: Period = Field(default=Period.MONTHLY, description="monthly, daily or total, in UTC")
     scope: ScopeBody = Field(
@@ -294,6 +321,10 @@ class BudgetBody(Sent):
 
 class SweepBody(Sent):
     """POST /sweeps."""
+
+    model_config = _schema(
+        anyOf=[{"properties": {"dry_run": {"const": False}}}, {"properties": {"arm": {"const": False}}}]
+    )
 
     dry_run: StrictBool = Field(
         default=False, description="true says what a sweep would do, and does nothing"

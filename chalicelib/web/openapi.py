@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from chalice.app import Chalice
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -173,12 +173,21 @@ def _operation(path: str, about: About, schemas: Mapping[Key, JsonSchemaValue]) 
         operation["security"] = [{}, {"token": []}]
     if about.body.model_fields:
         operation["requestBody"] = {
-            "required": any(field.is_required() for field in about.body.model_fields.values()),
+            "required": not _takes_nothing(about.body),
             "content": {
                 "application/json": _with_example(schemas[about.body, "validation"], about.says.example)
             },
         }
     return operation
+
+
+def _takes_nothing(model: type[BaseModel]) -> bool:
+    """Whether a call without a body passes."""
+    try:
+        model.model_validate({})
+    except ValidationError:
+        return False
+    return True
 
 
 def _in_path(path: str) -> Iterator[dict[str, Any]]:
@@ -212,12 +221,13 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_header(header: Header) -> dict[str, Any]:
+    form = {"type": "string", "pattern": header.pattern} if header.pattern else {"type": "string"}
     return {
         "name": header.name,
         "in": "header",
         "required": False,
         "description": header.description,
-        "schema": {"type": "string", "pattern": header.pattern},
+        "schema": form,
     }
 
 
@@ -232,7 +242,9 @@ def _answer(about: About, answer: Any, schemas: Mapping[Key, JsonSchemaValue]) -
 
 def _refusals(about: About) -> dict[str, Any]:
     statuses = {*EVERYWHERE, *about.says.refusals} - {int(status) for status in about.says.answers}
-    refs = {str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    refs: dict[str, Any] = {
+        str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)
+    }
     if about.says.has_pages:
         page = {"text/html": {"schema": {"type": "string"}}}
         refs = {

@@ -12,6 +12,8 @@ from chalicelib.web.invalid import WHOLE, invalid_from
 from chalicelib.web.problems import BadJson, BodyTooLarge, Invalid, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
+MOST_DIGITS = 20
+"""No field takes a number with more before its point."""
 
 MOST_BYTES = 128 * 1024
 """Of a body: user data of 16 KB with every letter escaped fits. Parsing megabytes would cost seconds, and two routes
@@ -82,13 +84,20 @@ def _checked(model: type[M], sent: Any) -> M:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        document = json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
+        document = json.loads(raw, parse_float=_figure, parse_constant=_refuse_constant)
         json.dumps(document, default=str, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadJson(f"the body can't be read as JSON ({_short(error)}); nothing was done") from error
     if not isinstance(document, dict):
         raise Invalid([(WHOLE, "has to be a JSON object")])
     return document
+
+
+def _figure(text: str) -> Decimal | int:
+    """8.0 is the whole number 8, as JSON Schema has it."""
+    figure = Decimal(text)
+    is_short = figure.adjusted() < MOST_DIGITS
+    return int(figure) if is_short and figure == figure.to_integral_value() else figure
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -18,6 +18,7 @@ from chalicelib.settings import Settings
 from chalicelib.web.logs import LOG
 from tests.doubles.memory_bills import MemoryBills
 from tests.doubles.memory_compute import MemoryCompute
+from tests.doubles.memory_keys import MemoryKeys
 from tests.doubles.memory_ports import MemoryClock, MemoryMetrics, MemoryNotifier, MemoryPrices
 from tests.doubles.memory_store import MemoryStore
 from tests.doubles.memory_trail import MemoryTrail
@@ -87,6 +88,7 @@ def on_doubles(clock: MemoryClock, compute: MemoryCompute, store: MemoryStore) -
         metrics=MemoryMetrics(),
         prices=MemoryPrices(),
         bills=MemoryBills(),
+        keys=MemoryKeys(),
         trail=MemoryTrail(),
         store=store,
         notifier=MemoryNotifier(),
