@@ -19,6 +19,7 @@ from chalicelib.domain.admission import (
 from chalicelib.domain.arming import shifted
 from chalicelib.domain.errors import CurfewError, NotFound, Refused, Stale
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Status
+from chalicelib.domain.least import least_usd
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import hours, show
 from chalicelib.domain.periods import MOST_PERIODS, spent_by
@@ -88,13 +89,15 @@ def _extend(
         )
     prices = price_book(services, [lease], (), now)
     hold, order = _new_hold(prices, lease, length, budget_usd, policy)
-    spent = measure(lease, prices, now).accrued_usd
-    if budget_usd is not None and budget_usd < spent and budget_usd < lease.hold.total_usd:
-        raise Refused(
-            f"budget_usd {show(budget_usd)} is less than what the lease may have cost already ({show(spent)}); nothing "
-            f"was changed. To end it now: DELETE /leases/{lease.id}",
-            slug="budget-too-small",
-        )
+    hold = _with_enough(
+        lease,
+        hold,
+        prices=prices,
+        policy=policy,
+        expires_at=expires_at,
+        now=now,
+        is_capped=budget_usd is not None,
+    )
     changed = replace(
         lease, expires_at=expires_at, hold=hold, order=order, budget_usd=budget_usd or lease.budget_usd
     )
@@ -108,6 +111,40 @@ def _extend(
     lease = tell_guests(services, lease, expires_at)
     cut = replace(lease, expires_at=expires_at, moving_to=expires_at, budget_usd=changed.budget_usd)
     return _go_on(services, services.store.save_lease(cut))
+
+
+def _with_enough(
+    lease: Lease,
+    hold: Hold,
+    *,
+    prices: PriceBook,
+    policy: Policy,
+    expires_at: datetime,
+    now: datetime,
+    is_capped: bool,
+) -> Hold:
+    """The hold of a change, less of it given back where its end needs that. Raises Refused where it pays for no end."""
+    if not _is_to_pay_for_its_end(lease, is_capped=is_capped):
+        return hold
+    cost = measure(lease, prices, now)
+    least = least_usd(lease, cost, hold, expires_at=expires_at, policy=policy, now=now)
+    if hold.total_usd >= least:
+        return hold
+    kept = capped(lease.hold, max(least, hold.total_usd))
+    if not is_capped and kept.total_usd >= least:
+        return kept
+    raise Refused(
+        f"{show(hold.total_usd)} would be held, less than what the lease has cost ({show(cost.accrued_usd)}) and ending "
+        f"it may still cost; nothing was changed. Give a budget_usd of {show(least)} or more, or end it now: DELETE "
+        f"/leases/{lease.id}",
+        slug="budget-too-small",
+        least_usd=str(least),
+    )
+
+
+def _is_to_pay_for_its_end(lease: Lease, *, is_capped: bool) -> bool:
+    """A found box that nobody caps and that is not to be saved is held for what it costs until its end."""
+    return is_capped or not lease.is_adopted or lease.teardown_margin is not None
 
 
 def finish_changes(services: Services, leases: Iterable[Lease]) -> None:
@@ -152,6 +189,10 @@ def _release(services: Services, lease: Lease, now: datetime) -> Lease:
     policy, _ = services.store.policy()
     prices = price_book(services, [lease], (), now)
     hold, order = _new_hold(prices, lease, lease.expires_at - lease.requested_at, lease.budget_usd, policy)
+    cost = measure(lease, prices, now)
+    least = least_usd(lease, cost, hold, expires_at=lease.expires_at, policy=policy, now=now)
+    if _is_to_pay_for_its_end(lease, is_capped=lease.budget_usd is not None) and hold.total_usd < least:
+        hold = capped(lease.hold, max(least, hold.total_usd))
     smaller = replace(lease, hold=hold, order=order, moving_to=None, timers_at=None)
     return _rehold(services, lease, smaller, policy, prices=prices, now=now)
 
