@@ -107,7 +107,7 @@ def _accrued_in(facts: Facts, lease: Lease, cost: Cost) -> dict[str, Decimal]:
 
 
 def _loose_case(facts: Facts, box: Unleased) -> Case:
-    """A box without a lease, priced by the hour so that the report can say what it costs."""
+    """A box without a lease, priced by the hour so that the report can say what it costs; prepaid, no more."""
     instance = box.instance
     run = Run(
         instance_id=instance.id,
@@ -118,14 +118,16 @@ def _loose_case(facts: Facts, box: Unleased) -> Case:
     )
     is_on = instance.is_running
     address = facts.prices.rates_in(instance.region).public_ipv4_usd_per_hour
-    hourly = facts.prices.hourly_usd(run, facts.now) + address if is_on else ZERO
-    ceiling = facts.prices.ceiling_usd(run) + address if is_on else ZERO
+    bills = is_on and not instance.is_prepaid
+    hourly = facts.prices.hourly_usd(run, facts.now) if bills else ZERO
+    ceiling = facts.prices.ceiling_usd(run) if bills else ZERO
+    beside = address if is_on else ZERO
     return Case(
         now=facts.now,
         policy=facts.policy,
         lease=None,
         instances=(instance,),
         evidence=unknown("not asked: no lease covers it"),
-        cost=Cost(hourly_usd=hourly, ceiling_usd=ceiling),
+        cost=Cost(hourly_usd=hourly + beside, ceiling_usd=ceiling + beside),
         unleased_because=box.because,
     )

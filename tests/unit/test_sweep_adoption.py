@@ -106,6 +106,17 @@ def test_what_is_spared_is_reported_daily_and_never_ended(facts: dict[str, Any],
     assert len(stage.told(Kind.REPORTED)) == 2
 
 
+def test_what_is_prepaid_costs_nothing_further() -> None:
+    """Its notice names no price an hour: whether it runs or not is paid for."""
+    stage = Stage()
+    stage.compute.start(lifecycle="capacity-block")
+    record = stage.sweep()
+    (told,) = stage.told(Kind.REPORTED)
+    assert "prepaid and costs $0 further" in told.title
+    assert "an hour" not in told.title
+    assert record.unleased_hourly_usd < usd("0.01"), "its address alone"
+
+
 def test_an_instant_fleet_s_box_ends_like_any_other() -> None:
     """Nothing replaces it."""
     stage = Stage()

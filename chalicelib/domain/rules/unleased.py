@@ -8,11 +8,13 @@ def unleased(case: Case) -> Finding | None:
     """Warn of a box without a lease, and of an adopted one, with the reason and the hour at which it ends."""
     if case.lease is None:
         reason = case.unleased_because or "no lease covers it"
-        hourly = show(case.cost.hourly_usd)
+        hourly = f"it costs {show(case.cost.hourly_usd)} an hour and"
+        if any(instance.is_prepaid for instance in case.instances):
+            hourly = "its compute is prepaid and costs $0 further;"
         return Finding(
             rule="unleased",
             effect=Effect.WARN,
-            reason=f"it costs {hourly} an hour and Curfew does not end it: {reason}",
+            reason=f"{hourly} Curfew does not end it: {reason}",
             figures={"hourly_usd": exact(case.cost.hourly_usd)},
         )
     if not case.lease.is_adopted:
