@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
-from chalicelib.domain.policy import IdlePolicy
+from chalicelib.domain.policy import SHORTEST_IDLE, IdlePolicy
 
 SHORTEST_INTERVAL = timedelta(seconds=60)
 LONGEST_INTERVAL = timedelta(seconds=300)
@@ -22,7 +22,7 @@ FRESH_INTERVALS = 3
 NO_GPU_METRIC = (
     "no GPU metric: the CloudWatch agent is not installed, or does not send nvidia_smi metrics by InstanceId"
 )
-SHORTEST_WINDOW = FRESH_INTERVALS * LONGEST_INTERVAL
+SHORTEST_WINDOW = max(SHORTEST_IDLE, FRESH_INTERVALS * LONGEST_INTERVAL)
 BEAT_EVERY = timedelta(minutes=15)
 """How often a box tells of itself where nothing has changed."""
 

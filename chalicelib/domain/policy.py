@@ -28,6 +28,9 @@ from pydantic import (
 from chalicelib.domain.money import DECIMALS
 
 MAX_LENGTH = timedelta(days=99_999)
+SHORTEST_IDLE = timedelta(minutes=15)
+"""What `idle.after` counts as at least: samples come five minutes apart, and three of them tell a slow source from a
+silent one."""
 
 
 def _iso(value: object) -> object:
@@ -184,14 +187,18 @@ class Policy(Section):
     @property
     def remarks(self) -> tuple[str, ...]:
         """What of it does other than a reader may expect, in sentences."""
-        idle = self.idle
-        if idle.warn_before <= idle.after:
-            return ()
-        remark = (
-            f"idle.warn_before ({_iso_of(idle.warn_before)}) is longer than idle.after ({_iso_of(idle.after)}): it "
-            "counts inside it, so a box is warned of idleness as soon as it is idle"
-        )
-        return (remark,)
+        idle, said = self.idle, []
+        if idle.after < SHORTEST_IDLE:
+            said.append(
+                f"idle.after ({_iso_of(idle.after)}) is shorter than {_iso_of(SHORTEST_IDLE)}: use is judged over "
+                f"{_iso_of(SHORTEST_IDLE)} at least, so a box ends for idleness later than it says"
+            )
+        if idle.warn_before > idle.after:
+            said.append(
+                f"idle.warn_before ({_iso_of(idle.warn_before)}) is longer than idle.after ({_iso_of(idle.after)}): it "
+                "counts inside it, so a box is warned of idleness as soon as it is idle"
+            )
+        return tuple(said)
 
     @classmethod
     def from_stored(cls, document: object) -> Self:

@@ -120,6 +120,8 @@ def explain(error: BaseException) -> str:
     """Code and message for a person."""
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message") or "").strip()
+        if message.startswith(f"{code_of(error)}: "):
+            return message
         return f"{code_of(error)}: {message}" if message else code_of(error)
     return f"{type(error).__name__}: {error}"
 

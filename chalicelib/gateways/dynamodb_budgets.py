@@ -146,7 +146,10 @@ class BudgetRecords(OutboxRecords):
         if catalogue.revision != revision:
             raise holds.budgets_moved()
         if catalogue.named(name) is None:
-            raise NotFound(f"there is no budget {name!r}")
+            raise NotFound(
+                f"there is no budget {name!r}: nothing was changed, every limit and hold stays as it is. GET /budgets "
+                "lists them"
+            )
         others = tuple(one for one in catalogue.budgets if one.name != name)
         self._replace_catalogue(replace(catalogue, budgets=others), read=catalogue, writes=[])
 

@@ -29,6 +29,14 @@ NO_CAPACITY_CODES = frozenset(
         "Unsupported",
     }
 )
+NO_SUBNET = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound", "InvalidSubnetID.Malformed")
+NO_VPC = (
+    "VPCIdNotSpecified",
+    "DefaultVpcDoesNotExist",
+    "No default VPC",
+    "No subnets found for the default VPC",
+)
+"""What EC2 says where a launch names no subnet and there is no default one (EC2 API, "Error codes")."""
 
 
 def recover_launches(services: Services, facts: Facts) -> Facts:
@@ -132,11 +140,28 @@ def nothing_started(order: LaunchOrder, attempts: Sequence[Attempt]) -> Refused:
             slug="no-default-vpc",
             tried=tried,
         )
+    first = attempts[0]
     return Refused(
-        f"EC2 refused to launch {what}: {attempts[0].code}: {attempts[0].detail}. Nothing runs and nothing is held",
+        f"EC2 refused to launch {what}: {_told(first)}. Nothing runs and nothing is held{_mend(order, first)}",
         slug="launch-refused",
         tried=tried,
     )
+
+
+def _told(attempt: Attempt) -> str:
+    """EC2's code and its words, which may begin with the code already."""
+    detail = str(attempt.detail or "").strip().removesuffix(".")
+    return detail if str(attempt.code) in detail else f"{attempt.code}: {detail}".removesuffix(": ")
+
+
+def _mend(order: LaunchOrder, attempt: Attempt) -> str:
+    """The field to change, where EC2's code tells which."""
+    if attempt.code in NO_SUBNET and order.subnet_id:
+        return (
+            f". subnet_id {order.subnet_id} is none of this account's in {order.region}: name one that is there (aws "
+            f"ec2 describe-subnets --region {order.region}), or leave subnet_id out for the default VPC's"
+        )
+    return ""
 
 
 def _lacks_vpc(attempt: Attempt) -> bool:

@@ -8,6 +8,8 @@ from chalicelib.web.problems import Unauthorized
 ADMIN = "admin"
 """The owner that the admin token stands for."""
 
+HOW = "Send the token whose SHA-256 Curfew was deployed with, as: Authorization: Bearer <token>"
+
 
 def caller_of(authorization: str | None, *, admin_token_sha256: str | None) -> str | None:
     """The owner a header stands for, None without a header. Raises Unauthorized for anything but a valid token."""
@@ -16,9 +18,9 @@ def caller_of(authorization: str | None, *, admin_token_sha256: str | None) -> s
     scheme, _, token = authorization.strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        raise Unauthorized("the Authorization header has to read: Bearer <token>")
+        raise Unauthorized(f"the Authorization header is of another form; nothing was done. {HOW}")
     if not _is_admin(token, (admin_token_sha256 or "").strip().lower()):
-        raise Unauthorized("this token is not known; nothing was done")
+        raise Unauthorized(f"this token is not known; nothing was done. {HOW}")
     return ADMIN
 
 

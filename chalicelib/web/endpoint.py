@@ -22,7 +22,7 @@ from chalicelib.ports import Services
 from chalicelib.settings import Settings, SettingsError
 from chalicelib.web import logs, metering, receive
 from chalicelib.web.about import NOTHING, About, Says
-from chalicelib.web.auth import caller_of
+from chalicelib.web.auth import HOW, caller_of
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.problems import (
     MEDIA_TYPE,
@@ -166,7 +166,7 @@ class Door:
             request.headers.get("authorization"), admin_token_sha256=self.settings().admin_token_sha256
         )
         if caller is None and not is_public:
-            raise Unauthorized("this call needs an Authorization: Bearer <token> header; nothing was done")
+            raise Unauthorized(f"this call needs a token; nothing was done. {HOW}")
         return caller
 
 

@@ -15,6 +15,8 @@ WHOLE = "body"
 MOST = 100
 """How many fields a 422 names: nobody mends more at once, and whoever sends thousands gets no longer answer."""
 
+WANTED = "has to be "
+
 Path = tuple[int | str, ...]
 
 SENTENCES: Mapping[str, str] = {
@@ -73,7 +75,15 @@ def _place(loc: Path) -> Path:
 def _told(model: type[BaseModel], place: Path, found: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     detail = " or ".join(dict.fromkeys(_sentence(model, place, one) for one in found))
     hint = "" if found[0]["type"] == "extra_forbidden" else _hint(model, place)
-    return ".".join(map(str, place)) or WHOLE, f"{detail}; {hint}" if hint else detail
+    return ".".join(map(str, place)) or WHOLE, _together(detail, hint)
+
+
+def _together(detail: str, hint: str) -> str:
+    """What is wrong and what the field takes, each once: "has to be a list" is said by "a list of 1 to 20 types"."""
+    wanted = detail.removeprefix(WANTED)
+    if hint.startswith(wanted) and wanted != detail:
+        return f"{WANTED}{hint}"
+    return f"{detail}; {hint}" if hint else detail
 
 
 def _sentence(model: type[BaseModel], place: Path, found: Mapping[str, Any]) -> str:

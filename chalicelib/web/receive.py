@@ -87,7 +87,10 @@ def _parsed(raw: bytes) -> Any:
         document = json.loads(raw, parse_float=_figure, parse_constant=_refuse_constant)
         json.dumps(document, default=str, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise BadJson(f"the body can't be read as JSON ({_short(error)}); nothing was done") from error
+        raise BadJson(
+            f"the body can't be read as JSON ({_short(error)}); nothing was done. Send one object with its keys and "
+            'strings in double quotes and no comma after the last, such as {"hours": 4}'
+        ) from error
     if not isinstance(document, dict):
         raise Invalid([(WHOLE, "has to be a JSON object")])
     return document

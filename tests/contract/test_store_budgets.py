@@ -139,7 +139,7 @@ def test_deleting_a_budget(store: Store) -> None:
     assert revision(store) == at + 1
     with pytest.raises(Stale):
         store.open_lease(lease("lease-1", charge("1", name="b")), revision=at)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="nothing was changed"):
         store.delete_budget("a", revision=at + 1)
 
 

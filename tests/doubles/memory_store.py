@@ -172,7 +172,10 @@ class MemoryStore(MemoryBillRecords, MemoryTurns):
     def delete_budget(self, name: str, *, revision: int) -> None:
         self._expect_revision(revision)
         if name not in self._budgets:
-            raise NotFound(f"there is no budget {name!r}")
+            raise NotFound(
+                f"there is no budget {name!r}: nothing was changed, every limit and hold stays as it is. GET /budgets "
+                "lists them"
+            )
         del self._budgets[name]
         self._revision += 1
 

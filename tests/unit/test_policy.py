@@ -30,9 +30,17 @@ DOCUMENT: dict[str, Any] = {
 
 def test_a_warning_longer_than_the_idleness_itself_is_accepted_and_remarked() -> None:
     """It is cut to `idle.after`; equal to it or shorter there is nothing to say."""
-    assert Policy.model_validate({"idle": {"after": "PT10M"}}).remarks == ()
-    (remark,) = Policy.model_validate({"idle": {"after": "PT5M"}}).remarks
-    assert remark.startswith("idle.warn_before (PT10M) is longer than idle.after (PT5M)")
+    assert Policy.model_validate({"idle": {"after": "PT20M", "warn_before": "PT20M"}}).remarks == ()
+    (remark,) = Policy.model_validate({"idle": {"after": "PT20M", "warn_before": "PT40M"}}).remarks
+    assert remark.startswith("idle.warn_before (PT40M) is longer than idle.after (PT20M)")
+
+
+def test_an_idleness_shorter_than_what_can_be_judged_is_accepted_and_remarked() -> None:
+    """It counts as 15 minutes; that is told beside what else there is to say."""
+    assert Policy.model_validate({"idle": {"after": "PT15M"}}).remarks == ()
+    short, early = Policy.model_validate({"idle": {"after": "PT5M"}}).remarks
+    assert short.startswith("idle.after (PT5M) is shorter than PT15M")
+    assert early.startswith("idle.warn_before (PT10M) is longer than idle.after (PT5M)")
 
 
 def test_the_defaults_are_those_of_the_documents() -> None:

@@ -242,8 +242,16 @@ def test_a_refusal_that_the_caller_can_mend_says_so() -> None:
     with pytest.raises(Refused) as told:
         stage.launch()
     assert told.value.slug == "launch-refused"
-    assert "InvalidParameterValue" in told.value.detail
+    assert told.value.detail.count("InvalidParameterValue") == 1
     assert stage.store.open_leases() == ()
+
+
+def test_a_subnet_that_is_not_there_is_told_by_its_field_and_region() -> None:
+    """Ids differ by region, so the answer says which region was asked."""
+    stage = Stage()
+    stage.compute.fail("launch", code="InvalidSubnetID.NotFound")
+    with pytest.raises(Refused, match="subnet_id subnet-0123 is none of this account's in us-east-1"):
+        stage.launch(subnet_id="subnet-0123")
 
 
 @pytest.mark.parametrize(
