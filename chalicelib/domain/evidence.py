@@ -22,7 +22,7 @@ FRESH_INTERVALS = 3
 NO_GPU_METRIC = (
     "no GPU metric: the CloudWatch agent is not installed, or does not send nvidia_smi metrics by InstanceId"
 )
-SHORTEST_WINDOW = max(SHORTEST_IDLE, FRESH_INTERVALS * LONGEST_INTERVAL)
+SHORTEST_WINDOW = SHORTEST_IDLE
 BEAT_EVERY = timedelta(minutes=15)
 """How often a box tells of itself where nothing has changed."""
 
