@@ -134,9 +134,9 @@ def _with_enough(
     if not is_capped and kept.total_usd >= least:
         return kept
     raise Refused(
-        f"{show(hold.total_usd)} would be held, less than what the lease has cost ({show(cost.accrued_usd)}) and ending "
-        f"it may still cost; nothing was changed. Give a budget_usd of {show(least)} or more, or end it now: DELETE "
-        f"/leases/{lease.id}",
+        f"{show(hold.total_usd)} would be held, less than what the lease has cost ({show(cost.accrued_usd)}) and "
+        f"ending it may still cost; nothing was changed. Give a budget_usd of {show(least)} or more, or end it now: "
+        f"DELETE /leases/{lease.id}",
         slug="budget-too-small",
         least_usd=str(least),
     )
