@@ -1,5 +1,6 @@
 """What people are told of the account as a whole: its budgets, its bill, and what Curfew can't see or do there."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -74,21 +75,25 @@ def deferred(verdicts: tuple[Verdict, ...], cap: int, now: datetime) -> Notice:
     )
 
 
-def budget(state: BudgetState, threshold: Threshold, spent_usd: Decimal, now: datetime) -> Notice:
-    """A budget's threshold was passed; told once, and again when spending fell below it and passed it again."""
+def budget(state: BudgetState, passed: Sequence[Threshold], spent_usd: Decimal, now: datetime) -> Notice:
+    """Thresholds of a budget were passed, at once: told once, by the highest, and again when spending fell below and
+    passed them again."""
+    *below, highest = sorted(passed, key=lambda one: one.at_percent)
+    others = ", ".join(f"{percent} %" for percent in dict.fromkeys(one.at_percent for one in below))
+    wanted = {consequence for one in passed for consequence in one.do}
     limit = state.budget.limit_usd
     what = {
         Consequence.STOP_LAUNCHES: "No launch that counts against it starts until its next period or a higher limit.",
         Consequence.END: "What counts against it is ended.",
     }
     return Notice(
-        id=f"budget:{state.budget.name}:{state.budget.generation}:{state.period_key}:{threshold.at_percent}"
+        id=f"budget:{state.budget.name}:{state.budget.generation}:{state.period_key}:{highest.at_percent}"
         f":{state.crossings + 1}",
         kind=Kind.BUDGET,
         at=now,
         title=f"Budget {state.budget.name!r} has spent {show(spent_usd)} of {show(limit)} in {state.period_key}, "
-        f"over {threshold.at_percent} %",
-        lines=tuple(what[consequence] for consequence in threshold.do if consequence in what),
+        f"over {highest.at_percent} %" + (f" (and {others})" if others else ""),
+        lines=tuple(says for consequence, says in what.items() if consequence in wanted),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from math import inf
 
 from chalicelib.domain.case import Case, Finding, Verdict
 from chalicelib.domain.images import AVAILABLE
@@ -11,6 +12,7 @@ from chalicelib.domain.lease import KeptImage, Lease, Receipt
 from chalicelib.domain.links import Link, Purpose
 from chalicelib.domain.missed import URGENT_AFTER, loudness, open_steps, refused_since
 from chalicelib.domain.money import show
+from chalicelib.domain.steps import END_FLEET
 
 LINKS_OUTLAST_THE_END = timedelta(hours=1)
 """How long after the end it announces a warning's links work: an end may be late, and then it can still be put off."""
@@ -125,12 +127,30 @@ def identified(lease: Lease, now: datetime) -> Notice:
     )
 
 
-def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
-    """An end is near: which box, why, what it costs, when it ends, and what can be done."""
-    now = verdict.case.now
-    cost = verdict.case.cost
+def warned(lease: Lease, verdict: Verdict, *findings: Finding) -> Notice:
+    """An end is near: which box, why, what it costs, when it ends, and what can be done. Several reasons at once are
+    one message, the sooner end first."""
+    now, cost = verdict.case.now, verdict.case.cost
+    ends = sorted(findings, key=lambda one: one.ends_at.timestamp() if one.ends_at else inf)
+    first, *others = ends
     if lease.is_storage:
-        return _still_billing(lease, finding, now)
+        return _still_billing(lease, replace(first, reason="; ".join(one.reason for one in ends)), now)
+    told = _about(
+        lease,
+        f"warned:{first.rule}:{now:%Y%m%dT%H%M%S}",
+        Kind.WARNED,
+        now,
+        f"{_box(lease)} will end: {first.reason}",
+        _when_and_what_helps(lease, first),
+        *(f"Also: {one.reason}. {_when_and_what_helps(lease, one)}" for one in others),
+        f"It costs {show(cost.hourly_usd)} an hour and has cost {show(cost.accrued_usd)}.",
+    )
+    offers = tuple(Purpose) if any(one.rule == "idle" for one in ends) else (Purpose.SHOW,)
+    last = max(one.ends_at or now for one in ends)
+    return replace(told, offers=offers, offers_until=last + LINKS_OUTLAST_THE_END)
+
+
+def _when_and_what_helps(lease: Lease, finding: Finding) -> str:
     when = f"It ends at {_day_and_time(finding.ends_at)}" if finding.ends_at else "It ends soon"
     remedy = {
         "idle": "any work on its GPUs takes this back",
@@ -138,17 +158,7 @@ def warned(lease: Lease, verdict: Verdict, finding: Finding) -> Notice:
         "over_share": "a higher limit of that budget keeps it",
         "over_budget": f"PATCH /leases/{lease.id} with a higher budget_usd keeps it",
     }.get(finding.rule, "see its lease")
-    told = _about(
-        lease,
-        f"warned:{finding.rule}:{now:%Y%m%dT%H%M%S}",
-        Kind.WARNED,
-        now,
-        f"{_box(lease)} will end: {finding.reason}",
-        f"{when}; {remedy}.",
-        f"It costs {show(cost.hourly_usd)} an hour and has cost {show(cost.accrued_usd)}.",
-    )
-    offers = tuple(Purpose) if finding.rule == "idle" else (Purpose.SHOW,)
-    return replace(told, offers=offers, offers_until=(finding.ends_at or now) + LINKS_OUTLAST_THE_END)
+    return f"{when}; {remedy}."
 
 
 def kept(lease: Lease, until: datetime, now: datetime) -> Notice:
@@ -191,7 +201,13 @@ def taken_back(lease: Lease, finding: Finding, now: datetime) -> Notice:
 
 def ended(receipt: Receipt, now: datetime) -> Notice:
     """A lease ended (or would have, in a dry run): why, how, and what it cost."""
-    boxes = ", ".join(receipt.instance_ids) or ", ".join(receipt.spot_request_ids) or receipt.lease_id
+    is_fleet = receipt.leases or not receipt.instance_ids
+    fleets = [step.target for step in receipt.steps if step.action == END_FLEET and is_fleet]
+    boxes = ", ".join((*fleets, *receipt.instance_ids) or receipt.spot_request_ids) or receipt.lease_id
+    cost = f"It cost {show(receipt.cost_usd)}; {show(receipt.hold_usd)} had been held."
+    if receipt.leases:
+        links = ", ".join(f"GET /leases/{one}" for one in receipt.leases)
+        cost = f"What its boxes have cost is in the receipts of their own leases: {links}."
     dry = receipt.status == "dry-run"
     steps = "; ".join(f"{step.action} {step.target}: {step.answer or 'pending'}" for step in receipt.steps)
     return Notice(
@@ -201,7 +217,7 @@ def ended(receipt: Receipt, now: datetime) -> Notice:
         lease_id=receipt.lease_id,
         title=f"{'Dry run, would have ended' if dry else 'Ended'} {boxes} ({receipt.owner}): {receipt.reason}",
         lines=(
-            f"It cost {show(receipt.cost_usd)}; {show(receipt.hold_usd)} had been held.",
+            cost,
             *(_saved(image) for image in receipt.images),
             *([steps] if steps else []),
             *([_left(receipt)] if receipt.leftovers else []),
@@ -227,7 +243,17 @@ def _saved(image: KeptImage) -> str:
 
 
 def came_back(lease: Lease, root: str, now: datetime) -> Notice:
-    """An alarm: something that was ended runs again, and is ended again; told each time."""
+    """An alarm: something that was ended, or given up, runs all the same and is ended; told each time."""
+    if lease.ending and "landed_late" in lease.ending.figures:
+        return _about(
+            lease,
+            "came-back",
+            Kind.CAME_BACK,
+            now,
+            f"ALARM: {_box(lease)} was started late by a launch that had been given up, and is ended",
+            f"It belongs to {root}, whose caller was told that nothing runs. Ask again with a new Idempotency-Key.",
+            f"What it costs counts on that lease's budgets and in its receipt, GET /leases/{root}.",
+        )
     return _about(
         lease,
         "came-back",

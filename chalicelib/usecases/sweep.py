@@ -208,9 +208,11 @@ def _keep_what_changed(services: Services, facts: Facts, intent: Plan, receipts:
             told.append(notices.taken_back(changed, finding, verdict.case.now))
             rest = {rule: at for rule, at in changed.warned_at.items() if rule != finding.rule}
             changed = replace(changed, warned_at=rest)
-        for verdict, finding in warned.get(lease.id, []):
-            told.append(notices.warned(changed, verdict, finding))
-            changed = replace(changed, warned_at={**changed.warned_at, finding.rule: verdict.case.now})
+        if new := warned.get(lease.id):
+            verdict = new[0][0]
+            told.append(notices.warned(changed, verdict, *(finding for _, finding in new)))
+            at = dict.fromkeys((finding.rule for _, finding in new), verdict.case.now)
+            changed = replace(changed, warned_at={**changed.warned_at, **at})
         if changed != facts.stored.get(lease.id):
             _save(services, changed, told)
 

@@ -25,12 +25,9 @@ def _tell(services: Services, facts: Facts, state: BudgetState, spent_usd: Decim
     percents = tuple(dict.fromkeys(threshold.at_percent for threshold in reached))
     if set(percents) == set(state.told):
         return
-    new = [
-        account_notices.budget(state, threshold, spent_usd, facts.now)
-        for threshold in reached
-        if threshold.at_percent not in state.told
-    ]
+    new = [threshold for threshold in reached if threshold.at_percent not in state.told]
+    told = [account_notices.budget(state, new, spent_usd, facts.now)] if new else []
     try:
-        services.store.tell_thresholds(state, percents, notices=new)
+        services.store.tell_thresholds(state, percents, notices=told)
     except (Stale, Unavailable):
         return

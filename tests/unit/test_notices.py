@@ -7,6 +7,7 @@ from chalicelib.domain import account_notices, notices
 from chalicelib.domain.decide import decide
 from chalicelib.domain.instance import RegionView, Sight
 from chalicelib.domain.lease import Ending, Lease, Status, Step
+from chalicelib.domain.links import Purpose
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.money import show
 from chalicelib.domain.receipts import receipt_of
@@ -46,6 +47,18 @@ def test_what_helps_differs_by_rule() -> None:
     assert "budget_usd" in notices.warned(lease(), money, ruled(money, "over_budget")).lines[0]
 
 
+def test_two_reasons_at_once_are_one_warning() -> None:
+    """The sooner end first, each with what helps against it, and the links of idleness with it."""
+    judged = decide(case(at("16:50"), evidence=idle_since(at("15:55")), cost=Cost(hourly_usd=usd(1))))
+    over, idle = ruled(judged, "expired"), ruled(judged, "idle")
+    told = notices.warned(lease(), judged, replace(over, ends_at=at("17:10")), idle)
+    assert told.title.endswith(f"will end: {idle.reason}")
+    assert "17:00 UTC; any work" in told.lines[0]
+    assert told.lines[1].startswith(f"Also: {over.reason}. It ends at 2026-11-23 17:10 UTC; PATCH")
+    assert Purpose.SHOW in told.offers
+    assert len(told.offers) > 1
+
+
 def test_ids_are_made_of_what_happened() -> None:
     """The same again has the same id; another day, hour, warning or limit has another."""
     finding = ruled(decide(case(at("17:00"), lease=None, unleased_because="x")), "unleased")
@@ -62,7 +75,7 @@ def test_ids_are_made_of_what_happened() -> None:
     assert (
         account_notices.incomplete(gone, at("09:00")).id == account_notices.incomplete(gone, at("09:59")).id
     )
-    half = budget().thresholds[0]
+    half = budget().thresholds[:1]
     first = account_notices.budget(state(), half, usd(50), at("09:00"))
     assert first.id == account_notices.budget(state(), half, usd(60), at("10:00")).id
     assert first.id != account_notices.budget(replace(state(), crossings=2), half, usd(60), at("10:00")).id

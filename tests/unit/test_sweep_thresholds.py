@@ -38,6 +38,22 @@ def test_each_is_told_once_a_period() -> None:
     assert "over 50 %" in told(stage)[0]
 
 
+def test_those_passed_at_once_are_one_message() -> None:
+    """The highest with the others' names, and what all of them do."""
+    stage = Stage()
+    stage.put_budget(limit=100)
+    stage.launch(lasts_for=8 * HOUR)
+    stage.until(at("11:30"))
+    assert told(stage) == []
+    stage.put_budget(limit=1, force=True)
+    stage.sweep()
+    (one,) = stage.told(Kind.BUDGET)
+    assert one.title.endswith("over 100 % (and 50 %, 80 %)")
+    assert len(one.lines) == 2
+    stage.after(MINUTE)
+    assert len(told(stage)) == 1
+
+
 def test_a_new_period_tells_anew() -> None:
     """What was told yesterday was of yesterday's money."""
     stage = stage_of_dollars(60, Period.DAILY)
