@@ -39,10 +39,11 @@ REFUSALS: Mapping[int, str] = {
     413: "The body is too large",
     415: "The body has to be JSON",
     422: "The schema forbids what was sent",
+    429: "Too many calls at once",
     500: "Curfew made a mistake",
     503: "A service that Curfew rests on did not answer",
 }
-EVERYWHERE = (400, 401, 404, 409, 413, 415, 422, 500, 503)
+EVERYWHERE = (400, 401, 404, 409, 413, 415, 422, 429, 500, 503)
 
 ABOUT = (
     "A bill guard for GPU boxes on EC2. Money is a string of dollars with its full value; times are ISO 8601 UTC, "

@@ -53,6 +53,7 @@ TITLES: Mapping[str, str] = {
     "shared-lease": "It runs under one lease with others",
     "stale": "Somebody else changed it first",
     "too-many-periods": "It falls into too many budget periods at once",
+    "too-many-requests": "Too many calls at once",
     "unauthorized": "A valid token is needed",
     "unavailable": "A service Curfew rests on did not answer",
     "unsupported-media-type": "The body has to be JSON",
