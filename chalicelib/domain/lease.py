@@ -199,6 +199,8 @@ class Ending:
     claimed_until: datetime
     steps: tuple[Step, ...] = ()
     on_end: OnEnd = OnEnd.TERMINATE
+    boxes: Mapping[str, str] = field(default_factory=dict)
+    """A fleet's, which end beside it under leases of their own: by instance id that lease's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,3 +370,5 @@ class Receipt:
     leftovers: tuple[Leftover, ...] = ()
     snapshot_usd: Decimal = ZERO
     images: tuple[KeptImage, ...] = ()
+    leases: tuple[str, ...] = ()
+    """Those of a fleet's boxes, which end beside it: their receipts have what the boxes cost."""

@@ -22,7 +22,7 @@ def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | No
         cause=ending.cause,
         reason=ending.reason,
         figures=ending.figures,
-        instance_ids=lease.instance_ids,
+        instance_ids=(*lease.instance_ids, *ending.boxes),
         spot_request_ids=lease.spot_request_ids,
         launched_at=lease.launched_at,
         decided_at=ending.decided_at,
@@ -39,6 +39,7 @@ def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | No
         leftovers=cost.leftovers,
         snapshot_usd=cost.snapshot_usd,
         images=cost.images,
+        leases=tuple(dict.fromkeys(ending.boxes.values())),
     )
 
 

@@ -79,7 +79,8 @@ def _end_fleet(services: Services, fleet_id: str, *, by: str) -> Receipt:
     facts, leases = _leases_of(services, facts, boxes, fleet_id)
     known = _found(facts, lambda lease: lease.id.startswith(f"lease-{fleet_id}"))
     if known is None:
-        facts, lease = takeover.of_fleet(services, facts, fleet_id, region, _asked(by))
+        held = {box.id: one.id for box in boxes for one in leases if box.id in one.instance_ids}
+        facts, lease = takeover.of_fleet(services, facts, fleet_id, region, _asked(by), boxes=held)
     else:
         lease = known
     claimed = [one for each in (lease, *leases) if (one := _claimed(services, facts, each, by=by))]

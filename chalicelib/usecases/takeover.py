@@ -3,7 +3,7 @@
 That of what has no box is ending from its first write: no rule would ever end it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -57,14 +57,22 @@ def of_request(
 
 
 def of_fleet(
-    services: Services, facts: Facts, fleet_id: str, region: str, why: teardown.Why
+    services: Services,
+    facts: Facts,
+    fleet_id: str,
+    region: str,
+    why: teardown.Why,
+    *,
+    boxes: Mapping[str, str],
 ) -> tuple[Facts, Lease]:
-    """The lease of a fleet alone: its boxes have their own. Its one step ends the fleet."""
+    """The lease of a fleet alone: its `boxes` have their own, by instance id. Its one step ends the fleet."""
     step = end_of(fleet_id, region, facts.sight.view(region).fleet(fleet_id))
 
     def made(closed_before: int) -> Lease:
         lease = _boxless(f"lease-{fleet_id}", closed_before, region, RequestType.NONE, facts.now)
-        return with_steps(teardown.intended(lease, why, facts.owned(lease), facts.now), [step])
+        lease = teardown.intended(lease, why, facts.owned(lease), facts.now)
+        ending = replace(lease.ending, boxes=boxes) if lease.ending else None
+        return with_steps(replace(lease, ending=ending), [step])
 
     return _opened(services, facts, made)
 

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.domain.errors import NotFound, Refused
 from chalicelib.domain.lease import Status
+from chalicelib.domain.notices import Kind
 from chalicelib.domain.steps import END_FLEET
 from chalicelib.usecases.end import end_spot_request
 from chalicelib.usecases.report import spot_request, spot_requests
@@ -32,6 +33,25 @@ def test_a_fleet_ends_with_what_it_runs(facts: dict[str, str], *, is_armed: bool
     again = end_spot_request(stage.services, name_of(facts), by="ada")
     assert (again.id, again.status) == (first.id, "done")
     assert [step.action for step in again.steps] == [END_FLEET]
+
+
+@BOTH
+def test_the_receipt_of_a_fleet_says_where_its_boxes_and_their_cost_are(facts: dict[str, str]) -> None:
+    """Its boxes by id, their leases, and a message that names all three and no cost of nothing."""
+    stage = Stage()
+    boxes = {stage.compute.start(**facts) for _ in range(2)}
+    stage.sweep()
+    leases = {lease.id for lease in stage.store.open_leases()}
+    first = end_spot_request(stage.services, name_of(facts), by="ada")
+    stage.until(at("09:30"))
+    kept = stage.receipt(first.lease_id)
+    for receipt in (first, kept):
+        assert (set(receipt.instance_ids), set(receipt.leases)) == (boxes, leases)
+    assert sum(stage.receipt(one).cost_usd for one in leases) > 0
+    (told,) = [one for one in stage.told(Kind.ENDED) if one.lease_id == first.lease_id]
+    assert told.title.startswith(f"Ended {name_of(facts)}")
+    assert all(box in told.title for box in boxes)
+    assert all(f"GET /leases/{one}" in told.lines[0] for one in leases)
 
 
 def test_a_fleet_without_a_box_ends_too() -> None:
