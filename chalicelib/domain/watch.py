@@ -1,7 +1,8 @@
 """What comes back after its lease was closed: it belongs to that lease all the same, and is ended again at once.
 
 It is known by what the lease's own end has called: the request it cancelled, the instance it terminated, the fleet or
-group it ended. Never by a tag, which a console or a template copies.
+group it ended; and by the token of a launch whose answer never came, which may land after it was given up. Never by a
+tag, which a console or a template copies, but for a fleet's box whose fleet had no answer: its token is not the box's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Step
 from chalicelib.domain.shields import is_protected
 from chalicelib.domain.steps import CANCEL, CLOSE_GROUP, DRY_RUN, END_FLEET, TERMINATE
+from chalicelib.domain.tracking import LEASE_TAG
 
 WATCHED_FOR = timedelta(hours=1)
 """For so long after its close a lease's ids are looked for. What comes later is a stray like any other."""
@@ -19,11 +21,17 @@ LEFT_ALONE = frozenset({"gone", "stopped"})
 CAME_BACK = "came-back"
 """The step that a receipt shows for it."""
 SEEN_GONE = "terminated"
+FLEET_CALL = "CreateFleet"
+ANSWERED = frozenset({"launched", "refused"})
 
 
 def came_back(closed: Lease, instance: Instance) -> bool:
     """Whether a box that no open lease owns is what a closed lease has ended, or was started by it."""
-    if closed.ending is None or closed.ending.cause in LEFT_ALONE or instance.region != closed.region:
+    if instance.region != closed.region:
+        return False
+    if landed_late(closed, instance):
+        return True
+    if closed.ending is None or closed.ending.cause in LEFT_ALONE:
         return False
     steps = [step for step in closed.ending.steps if step.answer != DRY_RUN]
     cancelled = {step.target for step in steps if step.action == CANCEL}
@@ -38,6 +46,17 @@ def came_back(closed: Lease, instance: Instance) -> bool:
         or bool(({instance.fleet_id, instance.spot_fleet_id} - {None}) & fleets)
         or (instance.group in groups and _began_before(closed, instance))
     )
+
+
+def landed_late(closed: Lease, instance: Instance) -> bool:
+    """Whether a box was started by a launch of that lease whose answer had not come when it was closed."""
+    open_calls = [one for one in closed.attempts if one.outcome not in ANSWERED]
+    if not open_calls or instance.id in closed.instance_ids or instance.region != closed.region:
+        return False
+    if instance.client_token in {one.token for one in open_calls}:
+        return True
+    has_fleet = any(one.operation == FLEET_CALL for one in open_calls) and instance.fleet_id is not None
+    return has_fleet and instance.tags.get(LEASE_TAG) == closed.id
 
 
 def _began_before(closed: Lease, instance: Instance) -> bool:

@@ -24,7 +24,7 @@ from chalicelib.usecases import images, keys, list_prices, timers
 from chalicelib.usecases.gather import charged_to, price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.market import below_market
-from chalicelib.usecases.recover import give_up, launched, nothing_started
+from chalicelib.usecases.recover import give_up, launched, nothing_started, raise_failure
 
 ADMISSION_TRIES = 10
 REPLAYS = 2
@@ -107,9 +107,11 @@ def launch(
     except Unavailable as error:
         raise _not_begun(error) from error
     try:
-        return _start(services, lease, order, terms, now, begin_by=begin_by)
+        return _unless_given_up(services, _start(services, lease, order, terms, now, begin_by=begin_by))
     except Refused as refusal:
-        give_up(services, services.store.lease(lease_id) or lease, refusal)
+        current = services.store.lease(lease_id) or lease
+        raise_failure(current)
+        give_up(services, current, refusal)
         raise
     except Unavailable as error:
         raise _may_run(error, lease) from error
@@ -141,10 +143,14 @@ def _answer_again(lease: Lease, body_hash: str) -> Lease:
             slug="idempotency-key-reused",
             lease=lease.id,
         )
-    if lease.failure is not None:
-        members = {key: value for key, value in lease.failure.items() if key not in {"slug", "detail"}}
-        kind = NoCapacity if lease.failure["slug"] == NoCapacity.slug else Refused
-        raise kind(str(lease.failure["detail"]), slug=str(lease.failure["slug"]), **members)
+    raise_failure(lease)
+    return lease
+
+
+def _unless_given_up(services: Services, lease: Lease) -> Lease:
+    """A call can take longer than the sweep waits for what it starts."""
+    if lease.status is Status.REQUESTED:
+        raise_failure(services.store.lease(lease.id) or lease)
     return lease
 
 

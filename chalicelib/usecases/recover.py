@@ -117,9 +117,19 @@ def _why_nothing_runs(lease: Lease) -> Refused:
     if lease.order and lease.attempts and all(one.outcome == "refused" for one in lease.attempts):
         return nothing_started(lease.order, lease.attempts)
     return Refused(
-        "its launch was cut off; nothing runs and nothing is held. Ask again with a new Idempotency-Key",
+        "its launch was cut off: nothing of it has shown up, and nothing is held. What shows up within an hour all the "
+        "same is ended at once. Ask again with a new Idempotency-Key",
         slug="launch-lost",
     )
+
+
+def raise_failure(lease: Lease) -> None:
+    """Raise the refusal that a launch which started nothing was closed with; other leases have none."""
+    if lease.failure is None:
+        return
+    members = {key: value for key, value in lease.failure.items() if key not in {"slug", "detail"}}
+    kind = NoCapacity if lease.failure["slug"] == NoCapacity.slug else Refused
+    raise kind(str(lease.failure["detail"]), slug=str(lease.failure["slug"]), **members)
 
 
 def nothing_started(order: LaunchOrder, attempts: Sequence[Attempt]) -> Refused:

@@ -14,7 +14,7 @@ from chalicelib.domain.adoption import Unleased, within_room
 from chalicelib.domain.budget import BudgetBook
 from chalicelib.domain.errors import BudgetExceeded, Stale, Unavailable
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Ending, Hold, Lease, OnEnd, Run, Status
+from chalicelib.domain.lease import Ending, Hold, Lease, OnEnd, RequestType, Run, Status
 from chalicelib.domain.tracking import holdings, owned_by, track
 from chalicelib.ports import Services
 from chalicelib.usecases import teardown
@@ -109,7 +109,10 @@ def _following(
     states = [one for one in book.states if one.budget.covers(owner=closed.owner, project=closed.project)]
     budgets = tuple(one.budget for one in states)
     held, charges = within_room(hold, budgets, term, states)
+    landed = next((box for box in boxes if watch.landed_late(closed, box)), None)
     reason = f"it came back after its lease was closed ({closed.ending.reason if closed.ending else ''})"
+    if landed:
+        reason = "its launch landed late: it had been given up when nothing showed up in time, and nothing was held"
     order = closed.order and replace(closed.order, on_end=OnEnd.TERMINATE)  # what it had to save is saved
     lease = Lease(
         id=f"{root}-again-{times}",
@@ -133,13 +136,19 @@ def _following(
         teardown_margin=closed.teardown_margin,
         instance_ids=tuple(box.id for box in boxes),
         spot_request_ids=closed.spot_request_ids,
-        fleet_id=closed.fleet_id,
+        fleet_id=closed.fleet_id or _fleet_of(closed, landed),
     )
     lease = track(lease, facts.sight, now, only=facts.only)
     cause = closed.ending.cause if closed.ending else watch.CAME_BACK
-    why = teardown.Why(cause=cause, reason=reason, figures={"times_back": str(times)})
+    figures = {"times_back": str(times), **({"landed_late": landed.id} if landed else {})}
+    why = teardown.Why(cause=cause, reason=reason, figures=figures)
     ending = teardown.intended(lease, why, holdings(lease, facts.sight, now), now)
     return _with_sightings(ending, boxes, facts)
+
+
+def _fleet_of(closed: Lease, landed: Instance | None) -> str | None:
+    """The fleet that landed late and would start its boxes again and again."""
+    return landed.fleet_id if landed and closed.request_type is RequestType.MAINTAIN else None
 
 
 def _with_sightings(lease: Lease, boxes: Sequence[Instance], facts: Facts) -> Lease:

@@ -9,6 +9,7 @@ from chalicelib.domain.meter import Cost
 from chalicelib.domain.policy import Policy
 from chalicelib.ports import Services
 from chalicelib.usecases import report
+from chalicelib.usecases.recover import raise_failure
 from chalicelib.web import views
 from chalicelib.web.encode import duration
 from chalicelib.web.endpoint import Answer
@@ -54,11 +55,16 @@ def body_hash(body: LaunchBody) -> str:
 
 
 def launched(services: Services, lease: Lease) -> Answer:
-    """201 with the lease, 202 while it is still `requested`. What started is answered even if it can't be seen yet."""
+    """201 with the lease, 202 while it is still `requested`. What started is answered even if it can't be seen yet.
+
+    Raises Refused where the lease was given up meanwhile.
+    """
+    told = report_of(services, lease)
+    raise_failure(told.lease)  # given up while it was looked at
     return Answer(
         status=HTTPStatus.ACCEPTED if lease.status is Status.REQUESTED else HTTPStatus.CREATED,
         headers={"Location": f"/leases/{lease.id}"},
-        body=views.lease(report_of(services, lease)),
+        body=views.lease(told),
     )
 
 
