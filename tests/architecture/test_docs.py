@@ -1,11 +1,12 @@
 """What the documents say to type exists, and what they point to is there."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import ROOT
+from tests.architecture.sources import ROOT, sources
 
 DOCUMENTS = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if path.exists()]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
@@ -33,6 +34,22 @@ def test_every_command_of_a_document_is_in_the_makefile(document: Path) -> None:
     code = re.findall(r"```.*?```", text, flags=re.DOTALL) + re.findall(r"`[^`\n]+`", text)
     named = {target for part in code for target in re.findall(r"(?:^|[`\n;&|] *)make ([a-z0-9-]+)", part)}
     assert named - TARGETS == set()
+
+
+def test_the_runbook_has_a_row_for_whatever_health_misses() -> None:
+    """And none for a setting that is lacked no more: what sweeps lack (named by a call) has rows of its own."""
+    named = {
+        value.value
+        for file in sources("chalicelib")
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == "what" and isinstance(value, ast.Constant)
+    }
+    table = (ROOT / "docs" / "runbook.md").read_text().partition("| `missing` |")[2].partition("| else |")[0]
+    rows = set(re.findall(r"^\| `([^`]+)`", table, flags=re.MULTILINE))
+    assert named - rows == set()
+    assert {row for row in rows - named if not row[0].isupper()} == {"policy"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=by_path)
