@@ -10,11 +10,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.models import autoscaling_backends
+from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from localaws import operations
 from localaws.errors import RequestError
 from localaws.events.bus import ACCOUNT
 from localaws.model import Box, Market
+from localaws.money.price_list import OnDemandPrices
 from localaws.onmoto import backend
 from localaws.operations import Call
 from localaws.protocol.wire import CallId
@@ -26,6 +28,17 @@ IMAGE = "ami-0123456789abcdef0"
 FLEET_ROLE = f"arn:aws:iam::{ACCOUNT}:role/aws-ec2-spot-fleet-tagging-role"
 TakeBack = Callable[[], Any]
 """Undoes what was made for a box that could not start."""
+
+
+def known_type(kind: str) -> str:
+    """The type as it is; a RequestError with those that have a price for one that EC2 does not have."""
+    priced = OnDemandPrices().known_types
+    if kind not in priced and kind not in INSTANCE_TYPES:
+        raise RequestError(
+            f"type must be an instance type of EC2's, not {kind!r}; those with accelerators: {', '.join(priced)}",
+            field="type",
+        )
+    return kind
 
 
 def start_box(

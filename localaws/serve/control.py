@@ -17,6 +17,7 @@ from localaws.protocol.bodies import number, text
 from localaws.protocol.faults import Fault
 from localaws.protocol.wire import HttpRequest, HttpResponse
 from localaws.serve.control_money import MoneyControl
+from localaws.starter import known_type
 from localaws.truth import plain
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Control:
 
     def _start_boxes(self, body: dict[str, Any]) -> tuple[int, Any]:
         world = self._world
-        kind = text(body, "type")
+        kind = known_type(text(body, "type"))
         market = body.get("market", "on-demand")
         if market not in MARKETS:
             raise RequestError(f"market must be one of {', '.join(MARKETS)}, not {market!r}", field="market")

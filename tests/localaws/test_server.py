@@ -149,6 +149,7 @@ def test_the_world_over_http(server: Running) -> None:
     "method, path, body, status, field",
     [
         ("POST", "/instances", {"market": "on-demand"}, 422, "type"),
+        ("POST", "/instances", {"type": "nope"}, 422, "type"),
         ("POST", "/instances", {"type": "g5.xlarge", "market": "spot"}, 422, "market"),
         ("POST", "/instances", {"type": "g5.xlarge", "region": "mars-1"}, 422, "region"),
         ("POST", "/instances", {"type": "g5.xlarge", "gpu": 101}, 422, "gpu"),
