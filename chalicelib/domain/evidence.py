@@ -79,6 +79,8 @@ class Evidence:
     due_at: datetime | None = None
     heard_at: datetime | None = None
     contradiction: str | None = None
+    last_heard_at: datetime | None = None
+    """When the last heartbeat came in of any of its boxes that told of their work, whatever it said; for people."""
 
 
 def unknown(reason: str) -> Evidence:

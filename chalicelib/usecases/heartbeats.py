@@ -19,10 +19,11 @@ from chalicelib.ports import Services
 TRIES = 3
 
 
-def with_beats(services: Services, cases: Sequence[Case]) -> tuple[Case, ...]:
-    """The cases with what their boxes have told: one query, and none while no case is old enough to be idle. Where the
-    table does not answer it is not known what they told, which ends nothing for idleness."""
-    if not any(_matters(case) for case in cases):
+def with_beats(services: Services, cases: Sequence[Case], *, young: bool = False) -> tuple[Case, ...]:
+    """The cases with what their boxes have told: one query, and none while no case is old enough to be idle; with
+    `young` all the same, for people. Where the table does not answer it is not known what they told, which ends nothing
+    for idleness."""
+    if not any(_matters(case, young=young) for case in cases):
         return tuple(replace(case, expects_beats=_expects(case)) for case in cases)
     heard: tuple[Heard, ...] | None = None
     with suppress(Unavailable):
@@ -41,8 +42,25 @@ def _expects(case: Case) -> bool:
     return case.lease is not None and case.lease.heartbeat_key is not None
 
 
-def _matters(case: Case) -> bool:
-    return _expects(case) and bool(case.running) and case.now >= gate(case)
+def _matters(case: Case, *, young: bool) -> bool:
+    return _expects(case) and bool(case.running) and (young or case.now >= gate(case))
+
+
+def with_last_heard(case: Case) -> Case:
+    """The case whose evidence says when a heartbeat was heard last; of a young or kept one also what it said."""
+    told = [beat for box in case.running for beat in (case.beats or {}).get(box.id, ())]
+    if not told:
+        return case
+    last = max(told, key=lambda beat: (beat.heard_at, beat.until))
+    evidence = replace(case.evidence, last_heard_at=last.heard_at)
+    if case.now < gate(case):
+        said = last.why or ("at work" if last.is_busy else "idle")
+        reason = (
+            f"too young to be idle, or kept: not before {gate(case):%Y-%m-%d %H:%M} UTC is it warned; its last "
+            f"heartbeat came at {last.heard_at:%Y-%m-%d %H:%M} UTC: {said}"
+        )
+        evidence = replace(evidence, reason=reason)
+    return replace(case, evidence=evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

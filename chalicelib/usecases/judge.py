@@ -20,7 +20,7 @@ from chalicelib.domain.standing import standings
 from chalicelib.ports import Services
 from chalicelib.usecases.evidence import with_evidence
 from chalicelib.usecases.gather import Facts, obstacle_of
-from chalicelib.usecases.heartbeats import with_beats
+from chalicelib.usecases.heartbeats import with_beats, with_last_heard
 
 
 def judge(
@@ -47,9 +47,10 @@ def judge(
     )
     lacking: tuple[str, ...] = ()
     if facts.only is None:
-        cases = with_beats(services, cases)
+        cases = with_beats(services, cases, young=not ask)
         seen = [box for view in facts.sight.views for box in view.instances]
         cases, lacking = with_evidence(services, cases, seen=seen, ask=ask)
+        cases = tuple(map(with_last_heard, cases))
     loose = [_loose_case(facts, box) for box in facts.loose]
     return tuple(decide(case) for case in [*cases, *loose]), lacking
 
