@@ -36,7 +36,7 @@ TITLES: Mapping[str, str] = {
     "invalid": "The request says something it can't say",
     "key-exists": "A key pair of that name is there already",
     "key-not-found": "The region has no such key pair",
-    "launch-lost": "The launch was cut off and started nothing",
+    "launch-lost": "The launch was cut off, and nothing of it has shown up",
     "launch-refused": "EC2 refused the launch",
     "launches-stopped": "A budget has stopped launches",
     "lease-limit": "The policy's lease limits forbid this",
