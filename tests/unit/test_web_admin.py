@@ -66,6 +66,7 @@ def test_a_policy_that_warns_at_once_says_so_beside_its_document(world: World) -
         assert answer.status_code == 200
         assert answer.json_body["idle"]["warn_before"] == "PT10M"
         assert "warned of idleness as soon as it is idle" in answer.headers["Curfew-Remark"]
+        assert "judged over PT15M at least" in answer.headers["Curfew-Remark"]
     answer = world.respond("PUT", "/policy", {"idle": {"after": "PT1H"}})
     assert "Curfew-Remark" not in answer.headers
 
