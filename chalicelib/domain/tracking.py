@@ -314,5 +314,7 @@ def _over(lease: Lease, run: Run, since: datetime) -> Run:
     """
     gone_at = max(since, run.started_at)
     is_terminated = run.ended_at is not None and run.is_spot and lease.request_type is RequestType.ONE_TIME
-    disks_went_at = min(gone_at, run.ended_at + DISKS_GO_WITHIN) if is_terminated and run.ended_at else gone_at
+    disks_went_at = (
+        min(gone_at, run.ended_at + DISKS_GO_WITHIN) if is_terminated and run.ended_at else gone_at
+    )
     return replace(run, ended_at=run.ended_at or gone_at, disk_ended_at=run.disk_ended_at or disks_went_at)

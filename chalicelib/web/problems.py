@@ -164,7 +164,9 @@ def problem_of_settings(request_id: str | None) -> Problem:
 
 def unknown_path(path: str) -> Problem:
     """The document for a path without a route, for servers that answer those themselves."""
-    return problem_of(NotFound(f"there is nothing at {path}; nothing was done. GET /openapi.json lists every path"))
+    return problem_of(
+        NotFound(f"there is nothing at {path}; nothing was done. GET /openapi.json lists every path")
+    )
 
 
 def _members(slug: str, status: int, detail: str) -> dict[str, Any]:
