@@ -16,6 +16,7 @@ from chalicelib.domain.money import ZERO, summed, to_micro
 from chalicelib.domain.reconcile import DaySpend, reconcile
 from chalicelib.ports import Services
 from chalicelib.usecases.guard import guard_cost
+from chalicelib.usecases.hourly import RECENT
 from chalicelib.usecases.metered import metered
 
 
@@ -43,6 +44,16 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotCounted:
+    """Boxes that no lease covers, and so no meter, as the last sweep of the whole account saw them at `as_of`: which
+    (`instance_id`, `region`, `reason`, `hourly_usd`), and the most that all of them cost an hour."""
+
+    as_of: datetime | None = None
+    hourly_usd: Decimal = ZERO
+    boxes: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpendReport:
     """One month. `spent_usd`: of the whole account, by the greater of bill and meter; `accelerators_usd`: of GPU boxes.
 
@@ -61,6 +72,7 @@ class SpendReport:
     cost_explorer: Freshness
     guard: GuardCost
     """What Curfew itself costs in the present month."""
+    not_counted: NotCounted = NotCounted()
     kept_images: tuple[KeptImage, ...] = ()
     """What the ends of these leases have saved, as it was last seen. Their snapshots come with the bill."""
 
@@ -100,7 +112,20 @@ def spend(services: Services, period: str | None) -> SpendReport:
         ),
         cost_explorer=_freshness(services, now),
         guard=guard_cost(services, now),
+        not_counted=_not_counted(services),
         kept_images=tuple(image for one in leases for image in kept_images(one.lease, prices)),
+    )
+
+
+def _not_counted(services: Services) -> NotCounted:
+    recent = services.store.sweeps(limit=RECENT, cursor=None).items
+    last = next((one for one in recent if one.trigger != "event"), None)
+    if last is None:
+        return NotCounted()
+    return NotCounted(
+        as_of=last.started_at,
+        hourly_usd=last.unleased_hourly_usd,
+        boxes=tuple(one for one in last.reported if "instance_id" in one),
     )
 
 

@@ -17,7 +17,7 @@ from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.instance import StateChange
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.missed import denials
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, exact
 from chalicelib.domain.plan import Plan, plan
 from chalicelib.domain.rescue import on_end_of
 from chalicelib.domain.shields import may_be_spared
@@ -85,7 +85,7 @@ def sweep(
     unpriced = list_prices.renew(services, facts.leases, facts.loose, now) if asks else ()
     untyped = learn_types(services, facts) if asks else ()
     record = replace(
-        _record(services, facts, intent, receipts, trigger),
+        _record(services, facts, intent, receipts, trigger, verdicts=verdicts),
         adopted=adopted.lease_ids,
         unleased_hourly_usd=sum((v.case.cost.ceiling_usd for v in verdicts if v.case.lease is None), ZERO),
         lacking=(*facts.lacking, *lacking, *unpriced, *untyped),
@@ -265,11 +265,23 @@ def _remarks(facts: Facts, intent: Plan, verdicts: Sequence[Verdict]) -> list[no
 
 
 def _record(
-    services: Services, facts: Facts, intent: Plan, receipts: Sequence[Receipt], trigger: str
+    services: Services,
+    facts: Facts,
+    intent: Plan,
+    receipts: Sequence[Receipt],
+    trigger: str,
+    *,
+    verdicts: Sequence[Verdict],
 ) -> SweepRecord:
     finished_at = services.clock.now()
+    hourly = {v.case.instances[0].id: exact(v.case.cost.hourly_usd) for v in verdicts if v.case.lease is None}
     reported = [
-        {"instance_id": box.instance.id, "region": box.instance.region, "reason": box.because}
+        {
+            "instance_id": box.instance.id,
+            "region": box.instance.region,
+            "reason": box.because,
+            "hourly_usd": hourly.get(box.instance.id, "0"),
+        }
         for box in facts.loose
         if box.because and facts.policy.unleased.effect != "ignore"
     ]

@@ -16,6 +16,7 @@ from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.lease import KeptImage, Leftover, OnEnd, Origin, Receipt, RequestType, Status
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases.budgets import NextPeriod
+from chalicelib.usecases.spend import NotCounted
 
 T = TypeVar("T")
 
@@ -299,6 +300,7 @@ class SpendAnswer(TypedDict):
     forecast: ForecastAnswer
     cost_explorer: CostExplorerAnswer
     guard: GuardCost
+    not_counted: NotCounted
     kept_images: list[KeptImage]
 
 

@@ -58,6 +58,7 @@ def spend(told: SpendReport) -> JsonValue:
             "newest_day": told.cost_explorer.newest_day and told.cost_explorer.newest_day.isoformat(),
         },
         "guard": plain(told.guard),
+        "not_counted": plain(told.not_counted),
         "kept_images": plain(told.kept_images),
     }
 

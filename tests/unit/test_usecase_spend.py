@@ -115,6 +115,19 @@ def test_a_bill_that_can_t_be_had_says_why() -> None:
 # -- over HTTP
 
 
+def test_boxes_without_a_lease_are_named_as_not_counted() -> None:
+    """With what each costs an hour, so that the gap to the bill is explained; nothing before the first sweep."""
+    stage = Stage()
+    box = stage.compute.start(managed_by="eks.amazonaws.com")
+    assert of(stage).not_counted.as_of is None
+    stage.sweep()
+    found = of(stage).not_counted
+    (one,) = found.boxes
+    assert (found.as_of, one["instance_id"]) == (at("09:00"), box)
+    assert found.hourly_usd >= usd(one["hourly_usd"]) > 0
+    assert "eks" in one["reason"]
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return open_world(monkeypatch)
@@ -138,6 +151,7 @@ def test_spend_is_told_over_http(world: World) -> None:
             "cost_explorer",
             "guard",
             "kept_images",
+            "not_counted",
         ),
     }
     today: dict[str, Any] = body["days"][-1]
