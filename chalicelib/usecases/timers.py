@@ -1,7 +1,8 @@
 """The timers of leases: armed at the launch, kept right by the sweep, removed at the close.
 
 None of it may keep an end or a launch waiting: what Scheduler does not take now is pending, and the next sweep's. What
-is armed stands in the lease, so that nothing has to be listed; once an hour it is put again, whatever stands there.
+is armed stands in the lease, so that nothing has to be listed; each day, and in the last hour of a lease, it is put
+again, whatever stands there.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,9 @@ from chalicelib.usecases.gather import Facts
 
 PATIENCE = timedelta(seconds=5)
 REGIONS_AT_ONCE = 16
-VERIFIED_EVERY = timedelta(hours=1)
+VERIFIED_EVERY = timedelta(days=1)
+VERIFIED_BEFORE_END = timedelta(hours=1)
+"""A timer that somebody has removed is missed at its moment only, and each look at it writes its lease."""
 LATELY = timedelta(minutes=3)
 """For so long after a close its timers are removed again: whoever closed it may have died before it came to that."""
 TRIES = 3
@@ -83,7 +86,7 @@ def _ever(services: Services, lease: Lease) -> Iterable[Timer]:
 
 
 def repair(services: Services, facts: Facts, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    """Arm what is pending, move what is wrong, put again what is an hour old: every region side by side, 5 s at most.
+    """Arm what is pending, move what is wrong, put again what is due: every region side by side, 5 s at most.
     In a dry run take all of them away: nothing is to be ended then. Answers what is lacking, for people."""
     if not services.timers.is_configured:
         return ()
@@ -133,8 +136,13 @@ def _needed(services: Services, sight: Sight, case: Case, lease: Lease) -> Chang
     timers = () if services.is_dry_run else wish
     if timers is None:
         return None
-    is_old = lease.timers_at is None or case.now - lease.timers_at >= VERIFIED_EVERY
-    return change(lease, timers, case.now, anew=is_old)
+    return change(lease, timers, case.now, anew=_is_to_be_put_again(lease, case.now))
+
+
+def _is_to_be_put_again(lease: Lease, now: datetime) -> bool:
+    if lease.timers_at is None or now - lease.timers_at >= VERIFIED_EVERY:
+        return True
+    return lease.timers_at < lease.expires_at - VERIFIED_BEFORE_END <= now
 
 
 def _repair_region(services: Services, sight: Sight, cases: Sequence[Case]) -> tuple[str, ...]:

@@ -21,14 +21,17 @@ from multiprocessing import get_context
 from threading import Lock
 from typing import Any
 
+from chalicelib.domain.arming import with_put
 from chalicelib.domain.budget import Budget, Period
 from chalicelib.domain.egress import LATE, PERIOD
+from chalicelib.domain.ends import timers_of
 from chalicelib.domain.guard import PAID_READS, PRICES_AS_OF, PRICES_USD, Item, Usage, cost_of, month_of
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Lease
+from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.policy import OwnBill
 from chalicelib.domain.storage import Volume
 from chalicelib.usecases import guard
+from chalicelib.usecases.timers import VERIFIED_EVERY
 from chalicelib.web import views
 from localaws.world import World
 from tests.simulation.meter_run import MeterRun, meter_run
@@ -195,7 +198,7 @@ def _lease_of(box: Instance, like: Lease, disks: tuple[Volume, ...], now: dateti
     run = replace(
         like.runs[0], instance_id=box.id, instance_type=box.type, zone=box.zone, started_at=started_at
     )
-    return replace(
+    lease = replace(
         like,
         id=f"lease-{box.id[2:]}",
         region=box.region,
@@ -209,8 +212,13 @@ def _lease_of(box: Instance, like: Lease, disks: tuple[Volume, ...], now: dateti
         volumes=disks,
         volumes_at=now - (now - started_at) % HOUR,
         egress_until=_whole(started_at) + (now - _whole(started_at) - LATE) // HOUR * HOUR,
+        timers=(),
+        timers_at=now - (now - started_at) % VERIFIED_EVERY,
         version=0,
     )
+    for timer in timers_of(lease, home_region=REGIONS[0], on_end=OnEnd.TERMINATE):
+        lease = with_put(lease, timer)
+    return lease
 
 
 def _whole(at: datetime) -> datetime:

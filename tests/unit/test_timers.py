@@ -135,13 +135,13 @@ def test_a_new_box_of_a_request_is_armed_too(stage: Stage, timers: MemoryTimers)
     assert {f"terminate-{one}" for one in new} <= set(timers.of(lease.id))
 
 
-def test_what_somebody_removed_is_put_again_within_an_hour(stage: Stage, timers: MemoryTimers) -> None:
-    """Nothing is listed every minute; once an hour every timer is put anew."""
-    lease = stage.launch(lasts_for=8 * HOUR)
+def test_what_somebody_removed_is_there_again_in_the_last_hour(stage: Stage, timers: MemoryTimers) -> None:
+    """Nothing is listed every minute; an hour before a lease's end every timer is put anew."""
+    lease = stage.launch(lasts_for=3 * HOUR)
     timers.armed.clear()
-    stage.until(at("09:59"))
+    stage.until(at("10:59"))
     assert timers.armed == {}
-    stage.until(at("10:01"))
+    stage.until(at("11:01"))
     assert len(timers.of(lease.id)) == 2
 
 
