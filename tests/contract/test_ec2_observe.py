@@ -53,7 +53,8 @@ class TestHoles:
         }
         stubber.add_response("describe_images", {"Images": [image]})
         found = compute.image(REGION, AMI.id)
-        assert found == replace(AMI, other_disks=(Disk(device="/dev/sdf", gib=500, type="gp2"),))
+        others = (Disk(device="/dev/sdf", gib=500, type="gp2"),)
+        assert found == replace(AMI, other_disks=others, ssh_user="ec2-user")
 
     @pytest.mark.parametrize(
         "facts, why",
