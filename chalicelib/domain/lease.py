@@ -82,7 +82,8 @@ class LaunchOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One call that may start something, recorded with its full parameters before it is made.
+    """One call that may start something, recorded with its full parameters before it is made, and without once it is
+    answered.
 
     `outcome` is None while the answer is not known: such an attempt is looked up by its token and replayed before any
     other is made.
@@ -96,6 +97,13 @@ class Attempt:
     outcome: str | None = None
     code: str = ""
     detail: str = ""
+
+    def settled(self, outcome: str, *, code: str = "", detail: str = "") -> "Attempt":
+        """With its answer. A call that will not be made again needs its parameters no more: user data is most of what
+        a lease weighs, and every sweep reads every lease."""
+        is_final = outcome in {"launched", "refused"}
+        parameters = {} if is_final else self.parameters
+        return replace(self, outcome=outcome, code=code, detail=detail, parameters=parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -347,7 +347,7 @@ def _launch(services: Services, attempt: Attempt, *, begin_by: float) -> LaunchA
 
 
 def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:
-    last = replace(lease.attempts[-1], outcome=answer.outcome, code=answer.code, detail=answer.detail)
+    last = lease.attempts[-1].settled(answer.outcome, code=answer.code, detail=answer.detail)
     return replace(lease, attempts=(*lease.attempts[:-1], last))
 
 

@@ -228,7 +228,7 @@ def give_up(services: Services, lease: Lease, refusal: Refused, facts: Facts | N
 
 def _answered(lease: Lease, outcome: str) -> Lease:
     """The lease with every unanswered attempt settled."""
-    attempts = [one if one.outcome else replace(one, outcome=outcome) for one in lease.attempts]
+    attempts = [one if one.outcome else one.settled(outcome) for one in lease.attempts]
     return replace(lease, attempts=tuple(attempts))
 
 

@@ -271,6 +271,10 @@ class MemoryCompute:
             self._answers[key] = (attempt.parameters, answer)
         return answer
 
+    def sent(self, attempt: Attempt) -> Mapping[str, Any]:
+        """What a call that launched something was made with."""
+        return self._answers[attempt.region, attempt.token][0]
+
     def find_launched(
         self, region: str, *, lease_id: str, tokens: Collection[str], maintains: bool = False
     ) -> LaunchAnswer:

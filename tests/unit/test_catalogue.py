@@ -125,12 +125,13 @@ def test_the_name_tells_whom_to_log_in_as(name: str, user: str) -> None:
 
 
 def test_deep_learning_launches_the_current_image() -> None:
-    """The lease keeps what was asked for, its attempt what it came to."""
+    """The lease keeps what was asked for, EC2 is told what it came to."""
     catalogue = MemoryCatalogue(parameters={(REGION, "x86_64"): {pytorch("2.10"): AMI.id}})
-    lease = on_catalogue(catalogue).launch(image="deep-learning")
+    stage = on_catalogue(catalogue)
+    lease = stage.launch(image="deep-learning")
     assert lease.order is not None
     assert lease.order.image == "deep-learning"
-    data = lease.attempts[-1].parameters["launch_template"]["LaunchTemplateData"]
+    data = stage.compute.sent(lease.attempts[-1])["launch_template"]["LaunchTemplateData"]
     assert data["ImageId"] == AMI.id
 
 

@@ -80,7 +80,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Lab]:
         lease = world.store.lease(launched["id"])
         assert lease is not None
         box = GuestBox(tmp_path, net, booted_at=world.clock.now())
-        box.install(user_data_of(lease.attempts[0].parameters))
+        box.install(user_data_of(world.compute.sent(lease.attempts[0])))
         world.clock.advance(SECONDS)
         yield Lab(world, net, box, lease.id)
 

@@ -69,7 +69,7 @@ def test_the_cap_that_is_sent_is_the_one_the_hold_assumes() -> None:
     stage = Stage()
     stage.prices.told[DUBLIN] = told_in_dublin()
     lease = stage.launch(region=DUBLIN)
-    assert "1.1166" in str(lease.attempts[0].parameters)
+    assert "1.1166" in str(stage.compute.sent(lease.attempts[0]))
     assert order().region != DUBLIN
 
 

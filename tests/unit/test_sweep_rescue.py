@@ -284,7 +284,7 @@ def test_the_next_launch_finds_the_newest_as_mine() -> None:
     newest = max(stage.compute.ec2.albums.made.values(), key=lambda image: image.created_at or at("00:00"))
     again = stage.launch(image="mine:train")
     (attempt,) = again.attempts
-    assert attempt.parameters["launch_template"]["LaunchTemplateData"]["ImageId"] == newest.id
+    assert stage.compute.sent(attempt)["launch_template"]["LaunchTemplateData"]["ImageId"] == newest.id
     assert stage.box(again.instance_ids[0]).tags["curfew:lease"] == again.id
 
 

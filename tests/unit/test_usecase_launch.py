@@ -606,3 +606,12 @@ def test_launches_at_once_never_pass_a_budget() -> None:
     assert admitted == 10
     assert len(stage.alive) == 10
     assert stage.left() == usd("0.01")
+
+
+def test_an_answered_call_is_kept_without_its_parameters() -> None:
+    """User data would be most of what a lease weighs, and every sweep reads every lease."""
+    stage = Stage()
+    lease = stage.launch(user_data="#!/bin/sh\n" + "echo train\n" * 100)
+    (attempt,) = lease.attempts
+    assert (attempt.outcome, attempt.parameters) == ("launched", {})
+    assert attempt.token
