@@ -220,9 +220,10 @@ def heard_idle(now: str, heard: str, *, warned: str | None, warn_before: str = "
 
 
 def test_an_end_that_rests_on_heartbeats_needs_one_after_the_warning() -> None:
-    """Without it the warning stands; with `warn_before` 0 one of the last two minutes is needed."""
+    """Without it, or with none of the last two minutes, the warning stands; with `warn_before` 0 it needs no warning."""
     assert effect_of("idle", heard_idle("11:00", "10:50", warned="10:50")) is Effect.WARN
-    assert effect_of("idle", heard_idle("11:00", "10:51", warned="10:50")) is Effect.END
+    assert effect_of("idle", heard_idle("11:00", "10:57:59", warned="10:50")) is Effect.WARN
+    assert effect_of("idle", heard_idle("11:00", "10:58", warned="10:50")) is Effect.END
     assert effect_of("idle", heard_idle("11:00", "10:57:59", warned=None, warn_before="PT0S")) is Effect.KEEP
     assert effect_of("idle", heard_idle("11:00", "10:58", warned=None, warn_before="PT0S")) is Effect.END
 

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable
 from datetime import datetime
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import Unavailable
@@ -164,6 +164,7 @@ def is_in(spans: list[tuple[int, int]], minute: int) -> bool:
     return any(since <= minute < since + length for since, length in spans)
 
 
+@example(work=[(17, 1)], cuts=[(17, 4)], blind=[], warn_before="PT5M")
 @settings(max_examples=25, deadline=None)
 @given(
     work=st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30)), max_size=4),

@@ -67,11 +67,13 @@ def _kept(case: Case) -> str:
 
 
 def _is_confirmed(case: Case, warned_at: datetime | None, lead: timedelta) -> bool:
-    """People were warned where they are to be, and a box of which only its heartbeats tell has told since."""
+    """People were warned where they are to be, and a box of which only its heartbeats tell has told since, just now: it
+    tells each minute by then, and a later word of work may have been lost."""
     heard_at = case.evidence.heard_at
+    is_fresh = heard_at is None or case.now - heard_at <= HEARD_WITHIN
     if not lead:
-        return heard_at is None or case.now - heard_at <= HEARD_WITHIN
-    return warned_at is not None and (heard_at is None or heard_at > warned_at)
+        return is_fresh
+    return warned_at is not None and is_fresh and (heard_at is None or heard_at > warned_at)
 
 
 def valid_warning(case: Case) -> datetime | None:
