@@ -8,7 +8,7 @@ from chalicelib.domain.evidence import Use
 from chalicelib.domain.money import exact
 
 HEARD_WITHIN = timedelta(minutes=2)
-"""How old the heartbeat may be that an end without a warning rests on."""
+"""How old the heartbeat may be that an end rests on: one is posted each minute by then."""
 
 
 def idle(case: Case) -> Finding | None:
@@ -17,7 +17,7 @@ def idle(case: Case) -> Finding | None:
     Nor without a warning that is `idle.warn_before` old, which counts inside `idle.after`, and that no work has
     overtaken since. Where it is longer people are warned as soon as it is idle, and `Curfew-Remark` of /policy says so.
     Nor before the time until which somebody keeps it by a warning's link: then it is warned of anew. Where nothing but
-    heartbeats says idle, one of them has to have said so after the warning; without a warning, within two minutes.
+    heartbeats says idle, one of them has to have said so within two minutes, and after the warning.
     """
     if case.lease is None or not case.running:
         return None
