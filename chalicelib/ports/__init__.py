@@ -1,0 +1,48 @@
+"""What the use cases need from the world, as Protocols. Each has one gateway; tests bring fakes.
+
+Gateways raise `Unavailable` where AWS did not answer, and answer per id where AWS answers per id: one poisoned id never
+hides the others. `No…` is a port that is not set up. Everybody imports from here, whichever file a port stands in.
+"""
+
+from chalicelib.ports.clock import Clock
+from chalicelib.ports.compute import Compute, Image, LaunchAnswer, Outcome
+from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoBeacons, NoCatalogue, NoKeyPairs
+from chalicelib.ports.money import Bills, Ledger, Prices
+from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
+from chalicelib.ports.records import Account, FirstSight, Page, SweepRecord
+from chalicelib.ports.services import Services
+from chalicelib.ports.store import Store
+from chalicelib.ports.timers import NoTimers, Timers
+from chalicelib.ports.witnesses import Metrics, Trail
+
+__all__ = [
+    "Account",
+    "Beacons",
+    "Bills",
+    "Catalogue",
+    "Clock",
+    "Compute",
+    "DeadMan",
+    "FirstSight",
+    "Image",
+    "KeyPairs",
+    "LaunchAnswer",
+    "Ledger",
+    "Links",
+    "Metrics",
+    "NoBeacons",
+    "NoCatalogue",
+    "NoKeyPairs",
+    "NoLinks",
+    "NoNotifier",
+    "NoTimers",
+    "Notifier",
+    "Outcome",
+    "Page",
+    "Prices",
+    "Services",
+    "Store",
+    "SweepRecord",
+    "Timers",
+    "Trail",
+]
