@@ -6,7 +6,7 @@
 | LEASE#id | LEASE | a closed lease; the same view |
 | CLOSED | closed_at#id | the id of a closed lease, so that those closed since a moment are one query |
 | BUDGETS | CATALOGUE | every budget's definition, and the revision of them all |
-| BUDGET#name | period | `used_usd`: holds of open leases and costs of closed ones |
+| BUDGET#name[#generation] | period | `used_usd`: holds of open leases and costs of closed ones |
 | RECEIPT#lease | RECEIPT | how a lease ended; view RECEIPTS by `decided_at` |
 | SWEEPS | started_at#id | what a sweep saw and did; vanishes after 30 days |
 | OUTBOX | at#notice | a notice not sent yet: `due_at`, `claimed_until`, `tries` |
