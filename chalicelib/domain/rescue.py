@@ -17,7 +17,7 @@ from chalicelib.domain.images import AVAILABLE, ImageOrder, SavedImage
 from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Step
 from chalicelib.domain.policy import Policy
-from chalicelib.domain.steps import RESCUE, SAVE, STOP, WAIT, with_steps
+from chalicelib.domain.steps import CALLS, RESCUE, SAVE, STOP, WAIT, with_steps
 from chalicelib.domain.tracking import Holdings
 
 AT_REST_FOR = timedelta(hours=6)
@@ -247,18 +247,21 @@ def noted(lease: Lease, instance_id: str, move: Move, answer: str, now: datetime
         case Move.STOP:
             is_refused = answer in UNSTOPPABLE
             said = f"{RUNS_ON}: {answer}" if is_refused else answer
-            return _changed(lease, STOP, instance_id, said, done_at=now if is_refused else None, tried=1)
+            done_at = now if is_refused else None
+            return _changed(lease, STOP, instance_id, said, done_at=done_at, called_at=now)
         case Move.SAVE:
             is_begun = any(image.id == answer for image in lease.images)
-            return _changed(lease, SAVE, instance_id, answer, done_at=now if is_begun else None, tried=1)
+            return _changed(
+                lease, SAVE, instance_id, answer, done_at=now if is_begun else None, called_at=now
+            )
         case Move.WAIT:
-            return _changed(lease, WAIT, instance_id, answer)
+            return _changed(lease, WAIT, instance_id, answer, called_at=now)
         case Move.DONE | Move.LATE | Move.GIVE_UP:
             if step_of(lease, WAIT, instance_id) is None:
                 return _changed(lease, STOP, instance_id, answer, done_at=now)
             for action in (STOP, SAVE):
                 lease = _changed(lease, action, instance_id, None, done_at=now)
-            return _changed(lease, WAIT, instance_id, answer, done_at=now)
+            return _changed(lease, WAIT, instance_id, answer, done_at=now, called_at=now)
 
 
 def at_rest_noted(lease: Lease, plight: Plight, instance_id: str, now: datetime) -> Lease:
@@ -308,11 +311,13 @@ def _changed(
     answer: str | None,
     *,
     done_at: datetime | None = None,
-    tried: int = 0,
+    called_at: datetime | None = None,
 ) -> Lease:
-    """With an open step's answer (None: as it is), its tries, and its end."""
+    """With an open step's answer (None: as it is), its end, and where EC2 was called for it the call and its time."""
     step = step_of(lease, action, instance_id)
     if step is None or step.done_at:
         return lease
-    answer = step.answer if answer is None else answer
-    return lease.with_step(replace(step, answer=answer, tried=step.tried + tried, done_at=done_at))
+    step = replace(step, answer=step.answer if answer is None else answer, done_at=done_at)
+    if called_at is not None:
+        step = replace(step, tried=step.tried + (action != WAIT), at=called_at, call=CALLS[action])
+    return lease.with_step(step)

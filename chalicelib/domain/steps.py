@@ -33,6 +33,14 @@ DISARMING = frozenset({LOWER_GROUP, LEAVE_GROUP, CLOSE_GROUP, SHRINK_FLEET, END_
 another box."""
 WHOLE = frozenset({CLOSE_GROUP, END_FLEET})
 """Whose target starts nothing that is to be kept any more: what it starts all the same belongs to the lease."""
+CALLS = {
+    STOP: "StopInstances",
+    SAVE: "CreateImage NoReboot=true",
+    WAIT: "DescribeImages",
+    CANCEL: "CancelSpotInstanceRequests",
+    TERMINATE: "TerminateInstances",
+}
+"""What EC2 is called for a step; those of fleets and groups have their sizes in theirs."""
 
 
 def steps_of(lease: Lease) -> tuple[Step, ...]:

@@ -60,13 +60,15 @@ class Image:
 class Outcome:
     """What AWS answered for one id. `accepted`: it will happen or has; `answer`: AWS's word (a state or error code).
 
-    `is_absent`: AWS knows no such id. `is_dry_run`: the call was not made.
+    `is_absent`: AWS knows no such id. `is_dry_run`: the call was not made. `call`: what AWS was called for it,
+    where that was more than its step's own call.
     """
 
     accepted: bool
     answer: str
     is_absent: bool = False
     is_dry_run: bool = False
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,8 @@ from chalicelib.domain import notices
 from chalicelib.domain.errors import Stale, Unavailable
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.domain.missed import is_refusal
-from chalicelib.domain.steps import CANCEL, TERMINATE, steps_of
+from chalicelib.domain.steps import CALLS, steps_of
 from chalicelib.ports import Outcome, Services
-
-CALLS = {CANCEL: "CancelSpotInstanceRequests", TERMINATE: "TerminateInstances"}
 
 
 def answered(
@@ -30,7 +28,7 @@ def answered(
             step,
             tried=step.tried + 1,
             at=now,
-            call=step.call or CALLS.get(action, ""),
+            call=outcome.call or step.call or CALLS.get(action, ""),
             answer=outcome.answer,
             done_at=now if is_proof(outcome) else None,
         )

@@ -27,7 +27,7 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.receipts import joined, receipt_of
 from chalicelib.domain.rescue import held_back, is_rescued, with_rescue, without_kept
 from chalicelib.domain.shields import REHEARSED
-from chalicelib.domain.steps import CANCEL, DRY_RUN, TERMINATE, pending
+from chalicelib.domain.steps import CALLS, CANCEL, DRY_RUN, STOP, TERMINATE, pending
 from chalicelib.domain.tracking import MISSING_FOR, Holdings, holdings, track
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.answers import answered, save
@@ -38,6 +38,7 @@ from chalicelib.usecases.recover import is_unanswered, with_what_started
 from chalicelib.usecases.rescue import make_room, rescue, with_images_seen
 
 PROTECTED = "OperationNotPermitted"
+LIFT = "ModifyInstanceAttribute DisableApiTermination=false"
 MAX_REGIONS_AT_ONCE = 32
 PATIENCE_SECONDS = 12.0
 """A region that has not carried its ends out by then is left at it, and what it ends stays claimed and `ending`: the
@@ -204,14 +205,16 @@ def _unshield(services: Services, region: str, instance_id: str, policy: Policy)
     if policy.teardown.lift_termination_protection:
         lifted = services.compute.lift_termination_protection(region, instance_id)
         if not lifted.accepted:
-            return lifted
-        return services.compute.terminate(region, [instance_id])[instance_id]
+            return replace(lifted, call=f"{CALLS[TERMINATE]}, {LIFT}")
+        outcome = services.compute.terminate(region, [instance_id])[instance_id]
+        return replace(outcome, call=f"{CALLS[TERMINATE]}, {LIFT}, {CALLS[TERMINATE]}")
     stopped = services.compute.stop(region, [instance_id])[instance_id]
     word = "stopped instead" if stopped.accepted else f"could not be stopped either ({stopped.answer})"
     return Outcome(
         accepted=False,
         answer=f"{PROTECTED}: termination protection is on, {word}; set teardown.lift_termination_protection "
         "or switch it off",
+        call=f"{CALLS[TERMINATE]}, {CALLS[STOP]}",
     )
 
 

@@ -238,6 +238,9 @@ def test_a_protected_box_is_stopped_and_reported() -> None:
     stage.until(at("10:01"))
     assert stage.box(box).state == "stopped"
     assert "OperationNotPermitted" in stage.told(Kind.STUCK)[0].lines[0]
+    (lease,) = stage.store.open_leases()
+    assert lease.ending is not None
+    assert lease.ending.steps[0].call == "TerminateInstances, StopInstances"
 
 
 def test_protection_is_lifted_where_the_policy_says_so() -> None:
@@ -249,6 +252,10 @@ def test_protection_is_lifted_where_the_policy_says_so() -> None:
     stage.compute.start(is_protected=True)
     stage.until(at("10:01"))
     assert is_over(stage)
+    (receipt,) = stage.store.receipts(limit=1, cursor=None).items
+    assert receipt.steps[0].call == (
+        "TerminateInstances, ModifyInstanceAttribute DisableApiTermination=false, TerminateInstances"
+    )
 
 
 def test_one_poisoned_box_shields_nobody() -> None:

@@ -68,6 +68,24 @@ def test_a_persistent_box_is_stopped_then_imaged_then_its_request_is_cancelled()
     ]
 
 
+@BOTH
+def test_each_step_of_a_rescue_has_its_time_its_call_and_its_answer(kind: RequestType) -> None:
+    """What was done to save a box can be read from the receipt."""
+    stage = Stage()
+    lease = one_hour(stage, kind)
+    stage.until(at("10:20"))
+    steps = stage.receipt(lease.id).steps
+    stops = {"stop-instance": "StopInstances"} if kind is PERSISTENT else {}
+    assert {step.action: step.call for step in steps} == {
+        **stops,
+        "create-image": "CreateImage NoReboot=true",
+        "wait-image": "DescribeImages",
+        "cancel-spot-request": "CancelSpotInstanceRequests",
+        "terminate-instance": "TerminateInstances",
+    }
+    assert all(step.at and step.answer for step in steps)
+
+
 def test_a_box_that_an_interruption_stopped_is_imaged_as_it_is() -> None:
     """It is not cancelled before that."""
     stage = Stage()
