@@ -76,6 +76,23 @@ def test_with_end_after_it_is_terminated_and_its_request_cancelled_first() -> No
     assert [one.operation for one in stage.ending_calls] == ["stop", "cancel_spot_requests", "terminate"]
 
 
+def test_with_end_after_one_that_is_to_be_saved_is_before_its_request_is_cancelled() -> None:
+    """Cancelled first, EC2 would terminate it with its disk."""
+    stage = Stage()
+    stage.put_policy(stopped={"end_after": "P7D"}, unleased={"end": "image"})
+    box = stage.compute.start(market="persistent")
+    stage.until(at("09:05"))
+    stage.compute.stop(REGION, [box])
+    stage.until(at("09:07"))
+    days(stage, 7)
+    stage.until(stage.clock.now() + 20 * MINUTE)
+    watched = {"save_image", "cancel_spot_requests"}
+    acts = [one.operation for one in stage.compute.calls if one.operation in watched and one.ids]
+    assert list(dict.fromkeys(acts)) == ["save_image", "cancel_spot_requests"]
+    (image,) = stage.compute.ec2.albums.made.values()
+    assert (image.state, stage.alive, stage.armed) == ("available", [], [])
+
+
 def test_one_that_is_started_again_is_adopted_in_the_same_sweep_with_all_its_grace() -> None:
     """What it keeps billed until then; from its start on it has an hour and a hold."""
     stage = Stage()
