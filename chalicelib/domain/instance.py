@@ -4,9 +4,10 @@ Real answers lack fields: an instance without State is taken for one that runs a
 would hide it. `LaunchTime` is only the last start (EC2 guide, DescribeInstances).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from chalicelib.domain.fleets import Fleet, Group
 
@@ -150,14 +151,15 @@ class StateChange:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sight:
-    """Everything one look saw, over all regions; `news` is what events told besides."""
+    """Everything one look saw, over all regions; `news` is what events told besides. Without slots: what is worked out
+    of it is kept beside it, because every lease of a sweep asks several times."""
 
     views: tuple[RegionView, ...]
     news: tuple[StateChange, ...] = ()
 
-    @property
+    @cached_property
     def seen_regions(self) -> frozenset[str]:
         """The regions that answered."""
         return frozenset(view.region for view in self.views if view.status == "ok")
@@ -167,12 +169,28 @@ class Sight:
         """No region failed. A denied one is reported, but will never answer."""
         return all(view.status != "failed" for view in self.views)
 
-    @property
+    @cached_property
     def instances(self) -> tuple[Instance, ...]:
         """Every instance of every region that answered."""
         return tuple(instance for view in self.views for instance in view.instances)
 
-    @property
+    @cached_property
+    def _places(self) -> Mapping[str, Sequence[int]]:
+        """Where in `instances` those are that have an id as their own, their spot request's or their fleet's."""
+        places: dict[str, list[int]] = {}
+        for place, one in enumerate(self.instances):
+            for name in (one.id, one.spot_request_id, one.fleet_id):
+                if name is not None:
+                    places.setdefault(name, []).append(place)
+        return places
+
+    def instances_by(self, ids: Iterable[str]) -> tuple[Instance, ...]:
+        """The instances that have one of these as their own id, their spot request's or their fleet's, as ordered
+        in `instances`."""
+        places = {place for one in ids for place in self._places.get(one, ())}
+        return tuple(self.instances[place] for place in sorted(places))
+
+    @cached_property
     def spot_requests(self) -> tuple[SpotRequest, ...]:
         """Every spot request of every region that answered."""
         return tuple(request for view in self.views for request in view.spot_requests)

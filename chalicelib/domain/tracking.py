@@ -57,6 +57,12 @@ def owned_by(lease: Lease, instance: Instance) -> bool:
     )
 
 
+def boxes_of(lease: Lease, sight: Sight) -> tuple[Instance, ...]:
+    """The instances that belong to a lease, looked up by their ids: a sweep asks that of every lease some ten times."""
+    ids = (*lease.instance_ids, *lease.spot_request_ids, lease.fleet_id or "")
+    return tuple(instance for instance in sight.instances_by(ids) if owned_by(lease, instance))
+
+
 def is_being_launched(lease: Lease, instance: Instance) -> bool:
     """Whether an instance looks like what a launch in flight has just started, before its answer is recorded.
 
@@ -92,7 +98,7 @@ def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None)
     """The lease with new ids, runs opened and closed, and missing ids noted. `only`: the look was at one instance."""
     if lease.region in sight.seen_regions:
         lease = _without_guesses(lease)
-    seen = [instance for instance in sight.instances if owned_by(lease, instance)]
+    seen = boxes_of(lease, sight)
     for instance in seen:
         lease = _with_ids(lease, instance)
         lease = _with_runs(lease, instance, sight, now)
@@ -103,7 +109,7 @@ def track(lease: Lease, sight: Sight, now: datetime, *, only: str | None = None)
 
 def holdings(lease: Lease, sight: Sight, now: datetime) -> Holdings:
     """What of a tracked lease is there now."""
-    seen = [instance for instance in sight.instances if owned_by(lease, instance)]
+    seen = boxes_of(lease, sight)
     vanished = tuple(
         instance_id for instance_id, since in lease.missing_since.items() if now - since >= MISSING_FOR
     )

@@ -15,7 +15,7 @@ from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.periods import cost_by_day
-from chalicelib.domain.tracking import owned_by
+from chalicelib.domain.tracking import boxes_of
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, gather
 from chalicelib.usecases.judge import judge
@@ -162,7 +162,7 @@ def _report(services: Services, facts: Facts, verdicts: dict[str, Verdict], leas
     if not lease.is_open:
         return _closed(services, lease)
     verdict = verdicts.get(lease.id)
-    boxes = tuple(instance for instance in facts.sight.instances if owned_by(lease, instance))
+    boxes = boxes_of(lease, facts.sight)
     tracked = verdict.case.lease if verdict and verdict.case.lease else lease
     cost = verdict.case.cost if verdict else measure(lease, facts.prices, facts.now)
     return LeaseReport(

@@ -5,13 +5,32 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chalicelib.domain.instance import Instance, Sight, SpotRequest, StateChange
+from chalicelib.domain.instance import Instance, RegionView, Sight, SpotRequest, StateChange
 from chalicelib.domain.lease import Attempt, Lease, Status
-from chalicelib.domain.tracking import holdings, is_being_launched, owned_by, track
-from tests.builders import BOX, HOUR, REQUEST, adopted, at, box, lease, order, request, run, sight, usd
+from chalicelib.domain.tracking import boxes_of, holdings, is_being_launched, owned_by, track
+from tests.builders import (
+    BOX,
+    HOUR,
+    REGION,
+    REQUEST,
+    adopted,
+    at,
+    box,
+    lease,
+    order,
+    request,
+    run,
+    sight,
+    usd,
+)
 
 OTHER = "i-0aaaaaaaaaaaaaaa2"
+ANY_ID = st.sampled_from(["a", "b", "c", ""])
+"""So few that they meet, also as names of different things."""
+SOME_IDS = st.lists(ANY_ID, max_size=3).map(tuple)
 
 
 def spans(tracked: Lease, instance_id: str = BOX) -> list[tuple[str, str | None]]:
@@ -38,6 +57,24 @@ def test_an_instance_is_owned_by_id_by_request_or_by_fleet() -> None:
     assert owned_by(lease(fleet_id="fleet-1"), box(OTHER, spot_request_id=None, fleet_id="fleet-1"))
     assert not owned_by(lease(), box(OTHER, spot_request_id="sir-2"))
     assert not owned_by(lease(), box(OTHER, spot_request_id=None))
+
+
+@given(
+    of=st.builds(lease, instance_ids=SOME_IDS, spot_request_ids=SOME_IDS, fleet_id=st.none() | ANY_ID),
+    boxes=st.lists(
+        st.builds(
+            box,
+            ANY_ID,
+            spot_request_id=st.none() | ANY_ID,
+            fleet_id=st.none() | ANY_ID,
+            region=st.sampled_from([REGION, "eu-west-1"]),
+        )
+    ),
+)
+def test_a_leases_boxes_are_all_that_it_owns(of: Lease, boxes: list[Instance]) -> None:
+    """Looked up by their ids they are the same, in the same order, as when each box is asked about."""
+    seen = Sight((RegionView(region=REGION, instances=tuple(boxes)),))
+    assert boxes_of(of, seen) == tuple(one for one in boxes if owned_by(of, one))
 
 
 def test_the_same_ids_in_another_region_are_others() -> None:
