@@ -111,7 +111,7 @@ def _untold(waiting: int) -> tuple[Mapping[str, str], ...]:
         {
             "what": "messages",
             "why": f"{waiting} messages have not been taken by Slack; they are tried again, and nothing waits for them",
-            "fix": "check the webhook that CURFEW_SLACK_WEBHOOK_URL names",
+            "fix": 'see why, and try it: curl -X POST -H "$AUTH" $CURFEW/notifications/test',
         },
     )
 
