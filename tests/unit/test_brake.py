@@ -76,6 +76,16 @@ def test_three_boxes_that_end_together_and_one_that_follows_are_one_replacement(
     assert told.replacements == 1
 
 
+def test_three_boxes_that_are_started_after_one_end_replace_one() -> None:
+    """Whoever starts a larger fleet than before fights nobody."""
+    three = [
+        adopted(id=f"lease-{n}", launched_at=START + minutes(20 + n), started_by=GROUP) for n in range(3)
+    ]
+    told = fight_of(ended(9, 0, 10), *three)
+    assert told
+    assert told.replacements == 1
+
+
 @pytest.mark.parametrize("cause", ["requested", "gone", "stopped"])
 def test_what_people_end_themselves_is_no_fight(cause: str) -> None:
     """They may start and end as often as they like."""
@@ -143,6 +153,7 @@ def test_the_starter_is_what_the_box_itself_tells() -> None:
     """Its group before its request, its request before a key that many use."""
     assert starter_of(box(group="trainers"), (), owner="ada") == GROUP
     assert starter_of(box(fleet_id="fleet-1"), (), owner="ada") == "fleet fleet-1"
+    assert starter_of(box(spot_fleet_id="sfr-1"), (), owner="ada") == "spot fleet sfr-1"
     standing = request(type="persistent")
     assert starter_of(box(), (standing,), owner="ada") == f"spot request {standing.id}"
     assert starter_of(box(key_name="k"), (request(),), owner="ada") == "whoever uses the key k"

@@ -1,10 +1,13 @@
 """Who started a box that nobody launched through Curfew."""
 
+from datetime import timedelta
+
 import pytest
 
 from chalicelib.domain.creator import owner_of
 from chalicelib.domain.notices import Kind
 from tests.builders import DAY, HOUR, MINUTE, REGION, Stage, at, owner_budget, usd
+from tests.doubles.memory_compute import Call
 
 ADA = "arn:aws:iam::123456789012:user/research/ada"
 FLEET_ROLE = "arn:aws:sts::123456789012:assumed-role/AWSServiceRoleForEC2Fleet/EC2Fleet"
@@ -93,6 +96,17 @@ def test_what_a_fleet_started_belongs_to_whoever_made_the_fleet() -> None:
     assert (stage.only_lease().owner, stage.only_lease().launched_by) == ("ada", ADA)
 
 
+def test_what_a_service_made_the_fleet_for_tells_whose_the_box_is() -> None:
+    """The fleet was made by AWS too, for a group; whoever made that is meant."""
+    stage = Stage()
+    box = stage.compute.start(fleet_id="fleet-1", fleet_type="maintain", group="web")
+    stage.trail.tell(box, FLEET_ROLE, is_service=True)
+    stage.trail.tell("fleet-1", FLEET_ROLE, is_service=True)
+    stage.trail.tell("web", ADA)
+    stage.until(at("09:05"))
+    assert (stage.only_lease().owner, stage.only_lease().launched_by) == ("ada", ADA)
+
+
 def test_a_service_that_nobody_is_known_behind_is_named_and_owns_nothing() -> None:
     """The group is all that is known."""
     stage = Stage()
@@ -132,3 +146,32 @@ def test_a_cloudtrail_that_fails_is_lacking_and_asked_again() -> None:
     record = stage.until(at("10:00"))
     assert lease.id in record.ended
     assert {one.owner for one in stage.store.open_leases()} == {"ada"}
+
+
+def test_a_few_boxes_of_a_region_are_asked_about_in_one_sweep() -> None:
+    """CloudTrail takes two questions a second: the others follow a minute later, and each is asked about."""
+    stage = Stage()
+    boxes = {stage.compute.start() for _ in range(6)}
+    stage.until(at("09:02"))
+    assert len(stage.trail.calls) == 4
+    stage.after(MINUTE)
+    assert len(stage.trail.calls) == 6
+    assert {name for _, name in stage.trail.calls} == boxes
+
+
+def test_a_sweep_that_took_long_leaves_the_question_to_the_next() -> None:
+    """What a minute has left is for the ends of the next one."""
+    stage = Stage()
+    stage.compute.start()
+    stage.until(at("09:01"))
+
+    def slow(phase: str, call: Call) -> None:
+        if (phase, call.operation, call.region) == ("before", "observe", REGION):
+            stage.clock.advance(timedelta(seconds=31))
+
+    stage.compute.on_call = slow
+    stage.after(MINUTE)
+    assert stage.trail.calls == []
+    stage.compute.on_call = lambda *_: None
+    stage.after(MINUTE)
+    assert len(stage.trail.calls) == 1

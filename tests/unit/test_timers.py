@@ -117,11 +117,42 @@ def test_a_timer_ends_nothing_that_the_policy_would_not(stage: Stage, timers: Me
 
 def test_a_protected_adopted_box_has_its_timers_later(stage: Stage, timers: MemoryTimers) -> None:
     """`curfew:protect` keeps the end of an adoption away: the timers follow it."""
-    box = stage.compute.start(tags={"curfew:protect": at("20:00").isoformat()})
-    stage.put_policy(unleased={"effect": "adopt"})
+    box = stage.compute.start()
     stage.sweep()
-    for lease in stage.store.open_leases():
-        assert timers.of(lease.id) == {"expire": at("20:00"), f"terminate-{box}": at("20:03")}
+    lease = stage.only_lease()
+    stage.box(box).tags["curfew:protect"] = at("20:00").isoformat()
+    stage.after(minutes(1))
+    assert timers.of(lease.id) == {"expire": at("20:00"), f"terminate-{box}": at("20:03")}
+
+
+def test_what_a_group_would_replace_is_left_to_curfew(stage: Stage, timers: MemoryTimers) -> None:
+    """A call that ends the box alone starts another one."""
+    stage.compute.start(group="web")
+    stage.sweep()
+    assert timers.of(stage.only_lease().id) == {"expire": at("17:00")}
+
+
+def test_a_fleet_that_runs_one_box_alone_goes_with_it(stage: Stage, timers: MemoryTimers) -> None:
+    """Ended without its fleet the box would be replaced, so the fleet is deleted first."""
+    box = stage.compute.start(fleet_id="fleet-1", fleet_type="maintain")
+    stage.sweep()
+    assert timers.of(stage.only_lease().id) == {
+        "expire": at("17:00"),
+        "fleet": at("17:03"),
+        f"terminate-{box}": at("17:05"),
+    }
+
+
+@pytest.mark.parametrize("other", ["g5.xlarge", "m5.large"])
+def test_no_timer_deletes_a_fleet_that_runs_more_than_the_box(
+    stage: Stage, timers: MemoryTimers, other: str
+) -> None:
+    """The other's time may be another, or it is none of Curfew's: its function takes the box out of the fleet."""
+    box = stage.compute.start(fleet_id="fleet-1", fleet_type="maintain")
+    stage.compute.start(other, fleet_id="fleet-1", fleet_type="maintain")
+    stage.sweep()
+    lease = next(one for one in stage.store.open_leases() if box in one.instance_ids)
+    assert timers.of(lease.id) == {"expire": at("17:00")}
 
 
 def test_a_new_box_of_a_request_is_armed_too(stage: Stage, timers: MemoryTimers) -> None:

@@ -121,7 +121,7 @@ def test_a_dry_run_ends_no_fleet() -> None:
     assert receipt.status == "dry-run"
     assert stage.alive == [box]
     stage.sweep()
-    assert all(lease.status is Status.ACTIVE for lease in stage.store.open_leases())
+    assert {lease.status for lease in stage.store.open_leases()} == {Status.ACTIVE}
 
 
 def test_fleets_are_listed_beside_requests() -> None:
