@@ -251,7 +251,8 @@ class TestRegions:
         ec2 = lab.aws.ec2(REGION, ACTING)
         for _ in range(6):
             ec2.run_instances(ImageId=AMI.id, InstanceType="g5.xlarge", MinCount=200, MaxCount=200)
-        assert len(look(lab).instances) == 1200
+        view = look(lab)
+        assert (len(view.instances), view.pages) == (1200, 2)
 
     def test_the_last_known_regions_stand_in(self, lab: WorldLab) -> None:
         """When EC2 does not list them now, the sweep goes on with those it knew."""

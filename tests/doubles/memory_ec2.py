@@ -366,6 +366,7 @@ class MemoryEc2:
         live = [box for box in boxes if box.state not in GONE]
         return RegionView(
             region=region,
+            pages=1,
             instances=tuple(to_instance(box) for box in boxes),
             spot_requests=tuple(to_request(one) for one in requests),
             fleets=self.controllers.seen_fleets(region, live, set(fleets), whole=whole),

@@ -38,6 +38,26 @@ def test_one_region_s_errors_do_not_stop_the_others() -> None:
     assert stage.after(MINUTE).is_complete
 
 
+def test_a_sweep_marks_what_it_was_to_see_what_it_saw_and_how_long_it_took() -> None:
+    """Each region with its pages or with why it has none, the boxes expected and those seen, and the time."""
+    stage = Stage()
+    stage.launch()
+    stage.launch(region="eu-west-1")
+    stage.compute.fail("observe", "us-west-2", times=9, code="UnauthorizedOperation")
+    stage.sweep()
+    stage.compute.fail("observe", "eu-west-1", times=1, code="InternalError")
+    stage.after(MINUTE)
+    (mark,) = stage.store.sweeps(limit=1, cursor=None).items
+    assert {region: told.partition(":")[0] for region, told in mark.regions.items()} == {
+        REGION: "ok",
+        "us-west-2": "denied",
+        "eu-west-1": "failed",
+    }
+    assert mark.pages == {REGION: 1}
+    assert (mark.expected, mark.seen, mark.leases, mark.is_complete) == (2, 1, 2, False)
+    assert mark.took_ms == (mark.finished_at - mark.started_at).total_seconds() * 1000
+
+
 def test_a_launch_in_a_region_that_does_not_answer_ends_at_its_hour_all_the_same() -> None:
     """Its ids are known: the calls go out, and the lease closes once the region shows that it worked."""
     stage = Stage()

@@ -185,6 +185,7 @@ def test_the_three_deletes_answer_the_same_receipt(world: World, way: str) -> No
     status, receipt = world("DELETE", f"/{way}/{named}")
     assert (status, receipt["status"], receipt["lease_id"]) == (200, "done", lease["id"])
     assert [step["action"] for step in receipt["steps"]][:2] == ["cancel-spot-request", "terminate-instance"]
+    assert all(step["at"] and step["call"] and step["answer"] for step in receipt["steps"])
     assert world.compute.alive == []
     assert world("DELETE", f"/{way}/{named}") == (200, receipt)
     assert world("GET", "/receipts") == (200, {"items": [receipt], "next": None})
