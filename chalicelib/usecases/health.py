@@ -163,7 +163,7 @@ def _unarmed(services: Services, leases: Sequence[Lease], now: datetime) -> tupl
             "what": "timers of leases",
             "why": f"EventBridge Scheduler has taken no timer of {', '.join(late)}: while Curfew is down they do not "
             "end in time",
-            "fix": "see the sweeps' `lacking` for what Scheduler answers; it is tried again every minute",
+            "fix": "`lacking` in the answer of POST /sweeps has Scheduler's; it is tried again every minute",
         },
     )
 
