@@ -24,7 +24,7 @@ from chalicelib.gateways.scheduler import SchedulerTimers
 from chalicelib.gateways.scratch_store import ScratchStore
 from chalicelib.gateways.slack import SlackNotifier
 from chalicelib.gateways.sns import SnsNotifier
-from chalicelib.ports import Compute, Links, NoBeacons, NoLinks, NoTimers, Services, Timers
+from chalicelib.ports import Compute, Links, NoLinks, NoTimers, Services, Timers
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def services() -> Services:
         is_dry_run=here.is_dry_run,
         timers=_timers(aws, here),
         links=_links(aws, here),
-        beacons=RandomBeacons(here.public_url) if here.public_url else NoBeacons(),
+        beacons=RandomBeacons(here.public_url) if here.public_url else None,
         catalogue=Ec2Catalogue(aws),
         keys=Ec2Keys(aws),
         missing=here.missing(),

@@ -30,7 +30,6 @@ from chalicelib.ports import (
     Catalogue,
     KeyPairs,
     Links,
-    NoBeacons,
     NoCatalogue,
     NoKeyPairs,
     NoLinks,
@@ -288,7 +287,7 @@ class Stage:
     notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     timers: Timers = field(default_factory=NoTimers)
-    beacons: Beacons = field(default_factory=NoBeacons)
+    beacons: Beacons | None = None
     links: Links = field(default_factory=NoLinks)
     catalogue: Catalogue = field(default_factory=NoCatalogue)
     keys: KeyPairs = field(default_factory=NoKeyPairs)

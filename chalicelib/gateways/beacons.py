@@ -10,8 +10,6 @@ KEY_BYTES = 32
 class RandomBeacons:
     """Implements chalicelib.ports.Beacons."""
 
-    is_configured = True
-
     def __init__(self, public_url: str) -> None:
         self._url = public_url
 

@@ -14,8 +14,6 @@ LEAST_LETTERS = 32
 class SignedLinks:
     """Implements chalicelib.ports.Links below the public address of the API."""
 
-    is_configured = True
-
     def __init__(
         self, aws: Aws, *, public_url: str, secret: str | None = None, parameter: str | None = None
     ) -> None:

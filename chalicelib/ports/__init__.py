@@ -6,7 +6,7 @@ hides the others. `No…` is a port that is not set up. Everybody imports from h
 
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.compute import Compute, Image, LaunchAnswer, Outcome
-from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoBeacons, NoCatalogue, NoKeyPairs
+from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
 from chalicelib.ports.money import Bills, Ledger, Prices
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.records import Account, FirstSight, Page, SweepRecord
@@ -30,7 +30,6 @@ __all__ = [
     "Ledger",
     "Links",
     "Metrics",
-    "NoBeacons",
     "NoCatalogue",
     "NoKeyPairs",
     "NoLinks",

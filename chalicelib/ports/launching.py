@@ -90,26 +90,8 @@ class NoKeyPairs:
 class Beacons(Protocol):
     """Where launched boxes tell of their work, and the keys that they sign with."""
 
-    @property
-    def is_configured(self) -> bool:
-        """False: boxes tell nothing."""
-
     def new_key(self) -> str:
         """A key for one lease, that nobody can guess."""
 
     def of(self, lease_id: str, key: str) -> Beacon:
         """What a box of a lease is given."""
-
-
-class NoBeacons:
-    """No address is set that a box could reach."""
-
-    is_configured = False
-
-    def new_key(self) -> str:
-        """Never asked for."""
-        raise NotImplementedError
-
-    def of(self, lease_id: str, key: str) -> Beacon:
-        """Never asked for."""
-        raise NotImplementedError

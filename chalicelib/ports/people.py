@@ -2,16 +2,13 @@
 
 from typing import Protocol
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.links import Claim
 from chalicelib.domain.notices import Notice
 
 
 class Links(Protocol):
     """Links that do one thing for one lease, for whoever has them, for a time."""
-
-    @property
-    def is_configured(self) -> bool:
-        """False: warnings have none."""
 
     def url(self, claim: Claim) -> str:
         """The link that makes a claim good. Raises Unavailable."""
@@ -23,11 +20,9 @@ class Links(Protocol):
 class NoLinks:
     """No address or no secret is set: there are no links."""
 
-    is_configured = False
-
     def url(self, claim: Claim) -> str:
-        """Never asked for."""
-        raise NotImplementedError
+        """None can be made."""
+        raise Unavailable(f"links are not set up: none for {claim.lease_id}")
 
     def read(self, token: str) -> Claim | None:
         """Nothing was made here."""
@@ -51,8 +46,8 @@ class NoNotifier:
     is_configured = False
 
     def send(self, notice: Notice) -> None:
-        """Never asked for."""
-        raise NotImplementedError
+        """Delivered nowhere."""
+        raise Unavailable(f"this channel is not set up: nobody is told {notice.title!r}")
 
 
 class DeadMan(Protocol):

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.compute import Compute
-from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoBeacons, NoCatalogue, NoKeyPairs
+from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
 from chalicelib.ports.money import Bills, Ledger, Prices
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.store import Store
@@ -37,7 +37,8 @@ class Services:
     links: Links = field(default_factory=NoLinks)
     topic: Notifier = field(default_factory=NoNotifier)
     """Who is told where `notifier` is none, or fails for too long."""
-    beacons: Beacons = field(default_factory=NoBeacons)
+    beacons: Beacons | None = None
+    """None: no address is set that a box could reach, and boxes tell nothing."""
     catalogue: Catalogue = field(default_factory=NoCatalogue)
     keys: KeyPairs = field(default_factory=NoKeyPairs)
     missing: tuple[Mapping[str, Any], ...] = ()

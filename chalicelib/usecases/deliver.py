@@ -54,7 +54,7 @@ def _pause(tries: int) -> timedelta:
 def _signed(services: Services, notice: Notice) -> Notice:
     """With the links that it offers; without, where they can't be made: a warning does not wait for them."""
     until, lease_id = notice.offers_until, notice.lease_id
-    if not services.links.is_configured or until is None or lease_id is None:
+    if until is None or lease_id is None:
         return notice
     try:
         links = tuple(

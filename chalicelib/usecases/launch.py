@@ -262,7 +262,7 @@ def _hold(
 
 def _key(services: Services, lease: Lease) -> str | None:
     """What its boxes sign with; none where they have nobody to tell, or no room for it beside the user data."""
-    if not services.beacons.is_configured or lease.order is None:
+    if services.beacons is None or lease.order is None:
         return None
     key, own = services.beacons.new_key(), lease.order.user_data
     has_room = not guest.is_too_long(own, lease.guest_deadline, services.beacons.of(lease.id, key))
@@ -270,7 +270,9 @@ def _key(services: Services, lease: Lease) -> str | None:
 
 
 def _beacon(services: Services, lease: Lease) -> Beacon | None:
-    return services.beacons.of(lease.id, lease.heartbeat_key) if lease.heartbeat_key else None
+    if services.beacons is None or lease.heartbeat_key is None:
+        return None
+    return services.beacons.of(lease.id, lease.heartbeat_key)
 
 
 def _start(

@@ -72,7 +72,7 @@ def _opened(services: Services, token: str) -> tuple[Claim, Lease, datetime]:
     """A link's claim and its lease. A wrong link is told nothing, not even whether there is such a lease."""
     now = services.clock.now()
     try:
-        claim = services.links.read(token) if services.links.is_configured else None
+        claim = services.links.read(token)
     except Unavailable as error:
         raise Unavailable("links can't be checked now; nothing was changed, try again in a minute") from error
     if claim is None:

@@ -10,8 +10,6 @@ ADDRESS = "https://curfew.example/prod/snooze/"
 class MemoryLinks:
     """Signs as the gateway does; `is_down`: the secret can't be read."""
 
-    is_configured = True
-
     def __init__(self) -> None:
         self.is_down = False
 
