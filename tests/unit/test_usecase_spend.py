@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.money import MICRO
 from chalicelib.usecases.spend import SpendReport, spend
-from tests.builders import HOUR, PRICE, TYPE, Stage, at, usd
+from tests.builders import HOUR, PRICE, REGION, TYPE, Stage, at, usd
 from tests.unit.sweep_kit import one_hour
 from tests.unit.web_kit import World, open_world
 
@@ -58,12 +58,14 @@ def test_it_is_told_by_owner_project_region_and_lease() -> None:
     one_hour(stage, owner="ada", project="vision")
     stage.until(at("10:02"))
     stage.launch(owner="bob", lasts_for=8 * HOUR)
-    stage.launch(owner="ada", lasts_for=8 * HOUR)
+    stage.launch(owner="ada", lasts_for=8 * HOUR, region="eu-west-1")
     stage.after(6 * HOUR)
     found = of(stage)
     assert [name for name, _ in found.by(owner)] == ["ada", "bob"]
     assert [name for name, _ in found.by(lambda lease: lease.project)] == [None, "vision"]
-    assert sum((amount for _, amount in found.by(lambda lease: lease.region)), usd(0)) == found.metered_usd
+    by_region = found.by(lambda lease: lease.region)
+    assert {name for name, _ in by_region} == {REGION, "eu-west-1"}
+    assert sum((amount for _, amount in by_region), usd(0)) == found.metered_usd
     assert len(found.leases) == 3
     assert found.leases[-1].lease.project == "vision"
 
@@ -159,6 +161,7 @@ def test_spend_is_told_over_http(world: World) -> None:
     assert today["variance_usd"] is None
     assert abs(usd(today["metered"]["compute"]) - 2 * PRICE) <= MICRO
     assert body["by_project"][0]["project"] == "vision"
+    assert body["by_region"] == [{"region": REGION, "usd": body["metered_usd"]}]
     assert body["by_lease"][0]["lease_id"] == lease["id"] == body["forecast"]["leases"][0]["lease_id"]
     assert body["forecast"]["until"] == "2026-12-01T00:00:00Z"
     assert body["cost_explorer"]["status"] == "not asked yet"
