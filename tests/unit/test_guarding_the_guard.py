@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from chalicelib import settings
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.missed import LONGEST_SILENCE, loudness
+from chalicelib.domain.lease import Step
+from chalicelib.domain.missed import LONGEST_SILENCE, denials, loudness
 from chalicelib.domain.notices import Kind
+from chalicelib.domain.steps import TERMINATE
 from chalicelib.usecases.end import end_instance
 from chalicelib.usecases.health import health
 from chalicelib.usecases.sweep import sweep
-from tests.builders import MINUTE, REGION, START, Stage, at, minutes, usd
+from tests.builders import HOUR, MINUTE, REGION, START, Stage, at, minutes, usd
 from tests.unit.sweep_kit import is_over, one_hour
 
 HASH = "a" * 64
@@ -110,6 +112,26 @@ def test_a_box_that_can_not_be_ended_counts_as_missed() -> None:
     assert missed.hourly_usd == lease.hold.hourly_usd > 0
     assert "could not be stopped either" in missed.why
     assert health(stage.services).status == "degraded"
+
+
+def test_of_what_is_missed_the_dearest_comes_first() -> None:
+    """Whoever reads one line reads that of the box that costs most."""
+    stage = Stage()
+    cheap = one_hour(stage)
+    dear = stage.launch(instance_types=("p5.48xlarge",), lasts_for=HOUR)
+    stage.until(at("09:59"))
+    stage.compute.fail("terminate", times=10**6, code="OperationNotPermitted")
+    stage.compute.fail("stop", times=10**6, code="OperationNotPermitted")
+    stage.until(at("10:02"))
+    assert [one.lease_id for one in health(stage.services).missed] == [dear.id, cheap.id]
+    assert cheap.instance_ids < dear.instance_ids
+
+
+def test_a_call_that_was_denied_and_is_done_all_the_same_is_no_denial() -> None:
+    """Somebody else has ended it: no permission is lacking for that any more."""
+    denied = Step(action=TERMINATE, target="i-1", region=REGION, answer="UnauthorizedOperation")
+    assert denials([denied, replace(denied, answer="shutting-down")]) == 1
+    assert denials([replace(denied, done_at=START)]) == 0
 
 
 def test_what_was_stopped_instead_is_missed_at_what_its_disk_costs() -> None:

@@ -47,6 +47,15 @@ def test_an_unused_reservation_is_told_daily_with_its_price_and_shown_in_health(
     assert stage.ending_calls == []
 
 
+def test_what_costs_most_is_shown_first_and_each_unused_instance_counts() -> None:
+    """Two unused ones cost twice as much as one."""
+    stage = Stage()
+    stage.compute.ec2.reservations += [reservation(), reservation(id="cr-2", unused=2)]
+    stage.sweep()
+    shown = health(stage.services).reservations
+    assert [(one.reservation.id, one.hourly_usd) for one in shown] == [("cr-2", 2 * PRICE), ("cr-1", PRICE)]
+
+
 def test_it_is_looked_for_once_an_hour() -> None:
     """Also where there is none; one that is used or gone is shown no more."""
     stage = Stage()

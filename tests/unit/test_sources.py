@@ -228,6 +228,12 @@ def test_an_end_that_rests_on_heartbeats_needs_one_after_the_warning() -> None:
     assert effect_of("idle", heard_idle("11:00", "10:58", warned=None, warn_before="PT0S")) is Effect.END
 
 
+@pytest.mark.parametrize("heard, effect", [("10:59", Effect.WARN), ("10:59:30", Effect.END)])
+def test_a_heartbeat_from_before_a_late_warning_confirms_nothing(heard: str, effect: Effect) -> None:
+    """However new it is: what the box has done since people were warned is not known."""
+    assert effect_of("idle", heard_idle("11:00", heard, warned="10:59", warn_before="PT1M")) is effect
+
+
 moments = st.integers(0, 119)
 
 

@@ -155,6 +155,19 @@ def test_no_timer_deletes_a_fleet_that_runs_more_than_the_box(
     assert timers.of(lease.id) == {"expire": at("17:00")}
 
 
+def test_a_timer_that_somebody_removed_is_back_within_a_day(stage: Stage, timers: MemoryTimers) -> None:
+    """It is missed at its moment only, so it is put again each day, whatever is recorded of it."""
+    stage.put_policy(lease={"max_for": "P5D"})
+    lease = stage.launch(lasts_for=72 * HOUR)
+    armed = dict(timers.armed)
+    timers.armed.clear()
+    stage.after(23 * HOUR)
+    assert timers.armed == {}
+    stage.after(HOUR)
+    assert timers.armed == armed
+    assert stage.lease(lease.id).timers_at == at("09:00", day=1)
+
+
 def test_a_new_box_of_a_request_is_armed_too(stage: Stage, timers: MemoryTimers) -> None:
     """A relaunched instance has another id, and none of the old timers names it."""
     lease = stage.launch(request_type=PERSISTENT, lasts_for=8 * HOUR)
