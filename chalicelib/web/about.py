@@ -1,6 +1,6 @@
 """What an endpoint says of itself: what it takes, what it answers, and with which statuses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,17 @@ class About:
     query: type[BaseModel]
     is_public: bool
     says: Says
+
+
+def describe(endpoint: Callable[..., Any], about: About) -> None:
+    """Write on an endpoint what it says of itself."""
+    vars(endpoint)["about"] = about
+
+
+def about_of(endpoint: Callable[..., Any]) -> About:
+    """What `describe` wrote. Raises KeyError for what is no endpoint of the door's."""
+    about: About = vars(endpoint)["about"]
+    return about
 
 
 NOTHING = Says()

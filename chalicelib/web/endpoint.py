@@ -21,7 +21,7 @@ from chalicelib.domain.errors import CurfewError, NotFound
 from chalicelib.ports import Services
 from chalicelib.settings import Settings, SettingsError
 from chalicelib.web import logs, metering, receive
-from chalicelib.web.about import NOTHING, About, Says
+from chalicelib.web.about import NOTHING, About, Says, describe
 from chalicelib.web.auth import HOW, caller_of
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.problems import (
@@ -116,7 +116,7 @@ class Door:
                 with metering.invocation(self.services, is_http=True):
                     return self._respond(proceed, is_public=is_public, refused=refused)
 
-            entered.about = About(  # type: ignore[attr-defined] # read by web/openapi.py
+            about = About(
                 name=view.__name__,
                 promise=view.__doc__ or "",
                 body=body,
@@ -124,6 +124,7 @@ class Door:
                 is_public=is_public,
                 says=says,
             )
+            describe(entered, about)
             return entered
 
         return decorate

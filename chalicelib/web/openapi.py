@@ -16,7 +16,7 @@ from pydantic_core import core_schema
 
 from chalicelib.domain.case import Effect
 from chalicelib.web import answers
-from chalicelib.web.about import About, Header
+from chalicelib.web.about import About, Header, about_of
 from chalicelib.web.models import BUDGET_NAME
 from chalicelib.web.problems import MEDIA_TYPE, TITLES
 
@@ -63,9 +63,10 @@ class Schemas(GenerateJsonSchema):
             return {"type": "number"}
         if self.mode == "serialization":
             return {"type": "string", "pattern": MONEY, "examples": ["12.50"]}
-        number: JsonSchemaValue = {"type": "number"}
+        limits: Mapping[str, Any] = {**schema}
         bounds = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum"}
-        number |= {name: int(schema[key]) for key, name in bounds.items() if key in schema}  # type: ignore[literal-required]
+        number: JsonSchemaValue = {"type": "number"}
+        number |= {name: int(limits[key]) for key, name in bounds.items() if key in limits}
         pattern = _digits(most=schema.get("le"), is_positive="gt" in schema)
         return {"anyOf": [number, {"type": "string", "pattern": pattern}]}
 
@@ -106,7 +107,7 @@ def _digits(*, most: Decimal | None, is_positive: bool) -> str:
 def document(app: Chalice) -> Mapping[str, Any]:
     """The whole document of an application, made once a process. Every route has to be one of the door's."""
     routes = [
-        (path, method, entry.view_function.about)  # type: ignore[attr-defined] # set by the door
+        (path, method, about_of(entry.view_function))
         for path, methods in app.routes.items()
         for method, entry in methods.items()
     ]
