@@ -20,11 +20,12 @@ def main() -> int:
     parser.add_argument("--one-of", type=int, default=1, help="of so many accidents one is taken")
     options = parser.parse_args()
     logging.disable(logging.WARNING)  # Curfew tells of each failure
+    named = {name: scenario for name, scenario in SCENARIOS.items() if options.only in name}
+    if not named:
+        parser.error(f"no scenario has {options.only!r} in its name; there are: {', '.join(SCENARIOS)}")
     calls = accidents = wrong = 0
     with opened() as account:
-        for name, scenario in SCENARIOS.items():
-            if options.only not in name:
-                continue
+        for name, scenario in named.items():
             began = time.perf_counter()
             result = enumerated(account, scenario, _chosen(name, options))
             took = time.perf_counter() - began
@@ -33,7 +34,7 @@ def main() -> int:
             _say(f"{name}: {len(result.calls)} calls, {result.accidents} accidents, {took:.0f} s")
             for line in result.lines:
                 _say(f"  {line}")
-    _say(f"scenarios {len(SCENARIOS)}, calls {calls}, accidents {accidents}, wrong {wrong}")
+    _say(f"scenarios {len(named)}, calls {calls}, accidents {accidents}, wrong {wrong}")
     return 1 if wrong else 0
 
 
