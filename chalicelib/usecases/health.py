@@ -14,13 +14,11 @@ from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases.bills import bill_trouble
 from chalicelib.usecases.deliver import GIVEN_UP_AFTER
 from chalicelib.usecases.guard import guard_cost
+from chalicelib.usecases.last_sweeps import whole_sweeps
 
 SILENT_AFTER = timedelta(minutes=5)
 ARMED_WITHIN = timedelta(minutes=10)
 """Ten sweeps: a lease that has no timer by then is told."""
-RECENT = 200
-PAGES = 10
-"""A storm of events fills so many pages with sweeps of its own in five minutes; what it may make us read ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class Health:
 def health(services: Services) -> Health:
     """Look at the records of the last sweeps, never at AWS: it must answer when AWS does not."""
     now = services.clock.now()
-    whole = _whole_sweeps(services, since=now - SILENT_AFTER)
+    whole = whole_sweeps(services, since=now - SILENT_AFTER)
     complete = next((record for record in whole if record.is_complete), None)
     is_silent = complete is None or now - complete.started_at > SILENT_AFTER
     waiting = services.store.waiting_notices()
@@ -77,19 +75,6 @@ def health(services: Services) -> Health:
         guard=cost,
         reservations=look.unused if (look := services.store.reservation_look()) else (),
     )
-
-
-def _whole_sweeps(services: Services, *, since: datetime) -> list[SweepRecord]:
-    """The last sweeps of the whole account, newest first: a page of records, and more where events fill it."""
-    whole: list[SweepRecord] = []
-    cursor: str | None = None
-    for _ in range(PAGES):
-        page = services.store.sweeps(limit=RECENT, cursor=cursor)
-        whole += [record for record in page.items if record.trigger != "event"]
-        cursor = page.next
-        if cursor is None or page.items[-1].started_at < since or any(one.is_complete for one in whole):
-            break
-    return whole
 
 
 def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:

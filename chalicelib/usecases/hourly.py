@@ -5,7 +5,7 @@ them, because a launch must not wait for a look at every region.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.domain.admission import hourly_limit
@@ -16,8 +16,10 @@ from chalicelib.domain.money import ZERO
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
 from chalicelib.ports import Services
+from chalicelib.usecases.last_sweeps import whole_sweeps
 
-RECENT = 20
+LOOKED_BACK = timedelta(minutes=5)
+"""Without a complete sweep for so long health fails, and the last ones have to do."""
 
 
 def most_per_hour(
@@ -26,7 +28,7 @@ def most_per_hour(
     """The most that these leases and all boxes without one can cost an hour; nothing where no limit asks for it."""
     if policy.limits.hourly_usd is None:
         return ZERO
-    return sum((_most(lease, prices, now) for lease in leases), _unleased(services))
+    return sum((_most(lease, prices, now) for lease in leases), _unleased(services, now))
 
 
 def passed_limit(services: Services, lease: Lease, policy: Policy, prices: PriceBook) -> Refused | None:
@@ -46,8 +48,8 @@ def _most(lease: Lease, prices: PriceBook, now: datetime) -> Decimal:
     return max(lease.hold.hourly_usd, measure(lease, prices, now).ceiling_usd)
 
 
-def _unleased(services: Services) -> Decimal:
+def _unleased(services: Services, now: datetime) -> Decimal:
     """By the last look at everything, or, where that missed a region, by the last complete one if it saw more."""
-    whole = [one for one in services.store.sweeps(limit=RECENT, cursor=None).items if one.trigger != "event"]
+    whole = whole_sweeps(services, since=now - LOOKED_BACK)
     complete = [one for one in whole if one.is_complete]
     return max((one.unleased_hourly_usd for one in (*whole[:1], *complete[:1])), default=ZERO)

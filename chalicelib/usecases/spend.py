@@ -16,7 +16,8 @@ from chalicelib.domain.money import ZERO, summed, to_micro
 from chalicelib.domain.reconcile import DaySpend, reconcile
 from chalicelib.ports import Services
 from chalicelib.usecases.guard import guard_cost
-from chalicelib.usecases.hourly import RECENT
+from chalicelib.usecases.hourly import LOOKED_BACK
+from chalicelib.usecases.last_sweeps import whole_sweeps
 from chalicelib.usecases.metered import metered
 
 
@@ -112,14 +113,13 @@ def spend(services: Services, period: str | None) -> SpendReport:
         ),
         cost_explorer=_freshness(services, now),
         guard=guard_cost(services, now),
-        not_counted=_not_counted(services),
+        not_counted=_not_counted(services, now),
         kept_images=tuple(image for one in leases for image in kept_images(one.lease, prices)),
     )
 
 
-def _not_counted(services: Services) -> NotCounted:
-    recent = services.store.sweeps(limit=RECENT, cursor=None).items
-    last = next((one for one in recent if one.trigger != "event"), None)
+def _not_counted(services: Services, now: datetime) -> NotCounted:
+    last = next(iter(whole_sweeps(services, since=now - LOOKED_BACK)), None)
     if last is None:
         return NotCounted()
     return NotCounted(

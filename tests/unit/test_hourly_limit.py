@@ -6,7 +6,7 @@ from chalicelib.domain.errors import Refused
 from chalicelib.domain.lease import RequestType
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.launch import quote
-from tests.builders import HOUR, MINUTE, PRICE, Stage, order, usd
+from tests.builders import HOUR, MINUTE, PRICE, SECOND, Stage, order, usd
 
 
 def limited(limit: str, **facts: bool) -> Stage:
@@ -68,12 +68,14 @@ def test_adopted_boxes_count() -> None:
 
 
 def test_boxes_without_a_lease_count_as_the_last_sweep_saw_them() -> None:
-    """Reported, not adopted: the limit is the account's. An event's look at one box does not hide the others."""
+    """Reported, not adopted: the limit is the account's. Events' looks at one box do not hide the others."""
     stage = limited("1.50", is_armed=False)
     box = stage.compute.start()
     stage.sweep()
     assert stage.store.open_leases() == ()
-    stage.sweep(box)
+    for _ in range(30):
+        stage.clock.advance(SECOND)
+        stage.sweep(box)
     refused(stage)
     stage.compute.terminate("us-east-1", [box])
     stage.after(HOUR)

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.money import MICRO
 from chalicelib.usecases.spend import SpendReport, spend
-from tests.builders import HOUR, PRICE, REGION, TYPE, Stage, at, usd
+from tests.builders import HOUR, PRICE, REGION, SECOND, TYPE, Stage, at, usd
 from tests.unit.sweep_kit import one_hour
 from tests.unit.web_kit import World, open_world
 
@@ -123,6 +123,9 @@ def test_boxes_without_a_lease_are_named_as_not_counted() -> None:
     box = stage.compute.start(managed_by="eks.amazonaws.com")
     assert of(stage).not_counted.as_of is None
     stage.sweep()
+    for _ in range(30):
+        stage.clock.advance(SECOND)
+        stage.sweep(box)
     found = of(stage).not_counted
     (one,) = found.boxes
     assert (found.as_of, one["instance_id"]) == (at("09:00"), box)
