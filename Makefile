@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
 OLDEST := $(VENV)/oldest-boto3
 
-.PHONY: help setup demo serve test simulate crash bench check docs package test-oldest-boto3 clean
+.PHONY: help setup demo serve test simulate crash bench evaluate check docs package test-oldest-boto3 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
