@@ -23,10 +23,9 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.scope import in_scope
 from chalicelib.domain.shields import PROTECT_TAG, is_protected
 from chalicelib.domain.storage import Disk
+from chalicelib.domain.tags import OWNER_TAG, PROJECT_TAG
 from chalicelib.domain.tracking import is_awaited, owned_by
 
-OWNER_TAG = "curfew:owner"
-PROJECT_TAG = "curfew:project"
 NOBODY = "unleased"
 HOUR = timedelta(hours=1)
 NO_END = timedelta(days=3650)

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.domain.tags import OWNER_TAG, PROJECT_TAG
+
 OF_TAG = "curfew:image-of"
-OWNER_TAG = "curfew:owner"
 NAME_TAG = "curfew:image-name"
-PROJECT_TAG = "curfew:project"
 USER_TAG = "curfew:ssh-user"
 """Whom the box had to log in as: the name of its image is Curfew's own, and tells nothing of that."""
 MINE = "mine:"

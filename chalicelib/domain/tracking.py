@@ -15,11 +15,11 @@ from decimal import Decimal
 
 from chalicelib.domain.instance import AT_REST, GONE, Instance, Sight, SpotRequest, StateChange
 from chalicelib.domain.lease import Lease, RequestType, Run, Status
+from chalicelib.domain.tags import LEASE_TAG
 
 MISSING_FOR = timedelta(minutes=5)
 SAME_START = timedelta(seconds=1)
 """LaunchTime has whole seconds: a start that is no later than this after a run's is the same one."""
-LEASE_TAG = "curfew:lease"
 GUESS = "/"
 """Stands in the names of boxes that a fleet is taken to run: no instance id has it."""
 DISKS_GO_WITHIN = timedelta(minutes=2)

@@ -12,7 +12,7 @@ from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Step
 from chalicelib.domain.shields import is_protected
 from chalicelib.domain.steps import CANCEL, CLOSE_GROUP, DRY_RUN, END_FLEET, TERMINATE
-from chalicelib.domain.tracking import LEASE_TAG
+from chalicelib.domain.tags import LEASE_TAG
 
 WATCHED_FOR = timedelta(hours=1)
 """For so long after its close a lease's ids are looked for. What comes later is a stray like any other."""

@@ -18,11 +18,11 @@ from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
 from chalicelib.domain.rescue import ends_itself
 from chalicelib.domain.storage import Disk
+from chalicelib.domain.tags import EXPIRES_TAG, LEASE_TAG, OWNER_TAG, PROJECT_TAG
 from chalicelib.ports import Image
 
 CREATE_FLEET = "CreateFleet"
 RUN_INSTANCES = "RunInstances"
-LEASE_TAG = "curfew:lease"
 METADATA = {"HttpTokens": "required", "InstanceMetadataTags": "enabled"}
 """A box reads its end from its own tag: domain/guest.py."""
 TOLD_IOPS = frozenset({"io1", "io2", "gp3"})
@@ -93,11 +93,11 @@ def launch_tags(order: LaunchOrder, *, lease_id: str, owner: str, expires_at: da
     """What people and the sweep read on the box; tags are no proof of a lease, because consoles copy them."""
     tags = {
         LEASE_TAG: lease_id,
-        "curfew:owner": owner,
-        "curfew:expires-at": expires_at.isoformat(),
+        OWNER_TAG: owner,
+        EXPIRES_TAG: expires_at.isoformat(),
         "Name": f"curfew {lease_id}",
     }
-    return {**tags, "curfew:project": order.project} if order.project else tags
+    return {**tags, PROJECT_TAG: order.project} if order.project else tags
 
 
 def _attempt(

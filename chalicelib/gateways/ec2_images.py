@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from chalicelib.domain.images import NAME_TAG, OF_TAG, OWNER_TAG, ImageOrder, SavedImage
+from chalicelib.domain.images import NAME_TAG, OF_TAG, ImageOrder, SavedImage
+from chalicelib.domain.tags import OWNER_TAG
 from chalicelib.gateways.aws import ACTING, ASKING, AWS_ERRORS, Aws, code_of, parse_time, unavailable
 from chalicelib.gateways.ec2_end import refused
 from chalicelib.ports import Outcome

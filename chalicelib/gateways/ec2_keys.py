@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.keys import KeyPair, KeyType, NewKeyPair
+from chalicelib.domain.tags import OWNER_TAG
 from chalicelib.gateways.aws import (
     ASKING,
     AWS_ERRORS,
@@ -22,7 +23,6 @@ from chalicelib.gateways.aws import (
     unavailable,
 )
 
-OWNER_TAG = "curfew:owner"
 NOT_FOUND = "InvalidKeyPair.NotFound"
 TAKEN = "InvalidKeyPair.Duplicate"
 PATIENCE_SECONDS = 4.0

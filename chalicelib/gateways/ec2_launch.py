@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from chalicelib.domain.lease import Attempt
+from chalicelib.domain.tags import LEASE_TAG
 from chalicelib.gateways.aws import (
     ASKING,
     AWS_ERRORS,
@@ -24,7 +25,7 @@ from chalicelib.gateways.aws import (
     is_settled,
     unavailable,
 )
-from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
+from chalicelib.gateways.ec2_attempts import CREATE_FLEET
 from chalicelib.gateways.ec2_observe import instances_of
 from chalicelib.ports import LaunchAnswer
 

@@ -7,16 +7,15 @@ a lease that was extended has moved on.
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.domain.adoption import NOBODY, OWNER_TAG, PROJECT_TAG
+from chalicelib.domain.adoption import NOBODY
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.rescue import guest_end
-from chalicelib.domain.tracking import LEASE_TAG
+from chalicelib.domain.tags import EXPIRES_TAG, LEASE_TAG, OWNER_TAG, PROJECT_TAG
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
 
-EXPIRES_TAG = "curfew:expires-at"
 A_SWEEP = 20
 """So many boxes a sweep: the rest follow in the next ones."""
 PATIENCE_SECONDS = 5.0

@@ -16,8 +16,9 @@ import pytest
 
 from chalicelib.domain.ends import CANCEL, CANCEL_SPOT_FLEET, DELETE_FLEET, TERMINATE
 from chalicelib.domain.lease import LaunchOrder, RequestType
+from chalicelib.domain.tags import LEASE_TAG
 from chalicelib.gateways import ec2_attempts
-from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
+from chalicelib.gateways.ec2_attempts import CREATE_FLEET
 from chalicelib.ports import Image
 from chalicelib.usecases import tagging
 from tests.architecture.sources import GATEWAYS, ROOT, source

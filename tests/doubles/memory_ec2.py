@@ -10,7 +10,8 @@ from chalicelib.domain.instance import AT_REST, GONE, RegionView
 from chalicelib.domain.lease import Attempt
 from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Address, Volume
-from chalicelib.gateways.ec2_attempts import CREATE_FLEET, LEASE_TAG
+from chalicelib.domain.tags import LEASE_TAG
+from chalicelib.gateways.ec2_attempts import CREATE_FLEET
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
 from tests.doubles.memory_controllers import Controllers, FleetRecord
 from tests.doubles.memory_images import MemoryImages

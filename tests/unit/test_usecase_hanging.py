@@ -9,7 +9,7 @@ import pytest
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.notices import Kind
-from chalicelib.domain.tracking import LEASE_TAG
+from chalicelib.domain.tags import LEASE_TAG
 from chalicelib.usecases import report, teardown
 from chalicelib.usecases.gather import gather
 from chalicelib.usecases.health import RECENT, health
