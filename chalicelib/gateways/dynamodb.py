@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | OPEN | lease id | an open lease; view LEASES by `requested_at` |
 | LEASE#id | LEASE | a closed lease; the same view |
+| LEASE#id | SETTLED#number | that more than 80 of its periods were settled, once |
 | CLOSED | closed_at#id | the id of a closed lease, so that those closed since a moment are one query |
 | BUDGETS | CATALOGUE | every budget's definition, and the revision of them all |
 | BUDGET#name[#generation] | period | `used_usd`: holds of open leases and costs of closed ones |

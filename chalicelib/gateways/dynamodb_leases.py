@@ -107,8 +107,20 @@ class LeaseRecords(BudgetRecords, LogRecords):
             sentence=GOES_ON,
         )
         for start in range(MOST_PERIODS, len(settled), MOST_PERIODS):  # rare, and never a reason not to close
-            self._commit(settled[start : start + MOST_PERIODS], ())
+            self._settle_rest(closed, start, settled[start : start + MOST_PERIODS])
         return closed
+
+    def _settle_rest(self, closed: Lease, start: int, some: Sequence[Write]) -> None:
+        """What one transaction had no room for, once: with a mark by which a lost answer is told from none."""
+        key, write_id = (f"LEASE#{closed.id}", f"SETTLED#{start}"), new_write_id()
+        mark = Write(
+            operation="Put",
+            key=key,
+            item={"write_id": write_id},
+            condition="attribute_not_exists(pk)",
+            refusal=holds.lease_moved(closed),
+        )
+        self._commit([mark, *some], (), trace=(key, write_id))
 
     def lease(self, lease_id: str) -> Lease | None:
         """One lease, open or closed. Open is looked up first: it moves one way only, so it can't be missed."""

@@ -147,6 +147,28 @@ def test_a_lease_with_more_charges_closes_all_the_same(store: Store) -> None:
     assert lefts(store, 70, "a") == lefts(store, 70, "b") == [99, *[100] * 69]
 
 
+def test_a_last_day_that_follows_alone_is_given_back_once(
+    client: FaultyClient, dynamo_store: DynamoStore
+) -> None:
+    """One more than the close itself carries, its answer lost: what another lease holds that day stays held."""
+    for name in "ab":
+        at = with_budget(dynamo_store, budget(name, period=Period.DAILY))
+    opened = dynamo_store.open_lease(lease("lease-1", *over(42, name="a")), revision=at)
+    both = (*opened.charges, *over(41, name="b"))
+    opened = dynamo_store.rehold(
+        replace(opened, charges=both), before=opened.charges, revision=at, allow_overdraft=True
+    )
+    dynamo_store.open_lease(lease("lease-2", *over(1, name="b", start=40)), revision=at)
+    lose = iter([False, True])
+    client.after = lambda method: (
+        lost() if method in {"update_item", "transact_write_items"} and next(lose, False) else None
+    )
+    dynamo_store.close_lease(spent(opened, d0="1"), receipt=None)
+    client.after = nothing
+    assert next(lose, None) is None
+    assert lefts(dynamo_store, 41, "b") == [99, *[100] * 39, 99]
+
+
 def test_conflicts_and_lost_answers_move_no_day_twice(
     client: FaultyClient, dynamo_store: DynamoStore
 ) -> None:
