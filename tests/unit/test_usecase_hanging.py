@@ -12,7 +12,8 @@ from chalicelib.domain.notices import Kind
 from chalicelib.domain.tags import LEASE_TAG
 from chalicelib.usecases import report, teardown
 from chalicelib.usecases.gather import gather
-from chalicelib.usecases.health import RECENT, health
+from chalicelib.usecases.health import health
+from chalicelib.usecases.last_sweeps import MORE
 from chalicelib.usecases.sweep import _time_for_ends
 from chalicelib.usecases.tagging import A_SWEEP
 from tests.builders import HOUR, MINUTE, SECOND, Stage, at
@@ -159,7 +160,7 @@ def test_a_storm_of_events_is_no_sign_of_sickness() -> None:
     stage = Stage()
     box = stage.compute.start()
     stage.sweep()
-    for _ in range(2 * RECENT + 50):
+    for _ in range(2 * MORE + 50):
         stage.clock.advance(SECOND / 2)
         stage.sweep(box)
     found = health(stage.services)
