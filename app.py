@@ -63,12 +63,13 @@ from chalicelib.web.models import (
     WaitQuery,
     length_of,
 )
-from chalicelib.web.problems import PreconditionFailed, Problem
+from chalicelib.web.problems import PreconditionFailed
 
 logs.set_up()
 app = Chalice(app_name="curfew", configure_logs=False)
 door = Door(app, services=bootstrap.services, settings=bootstrap.settings)
 ENDED = {200: Receipt, 202: Receipt}
+SNOOZED = Says(answers={200: answers.SnoozeAnswer}, refusals=(410,), has_pages=True)
 ANY = ["*/*"]
 """What a body is called is judged at the door, which answers problem+json."""
 
@@ -402,11 +403,6 @@ def show_health(call: Call[NoBody, NoQuery]) -> Answer:
     return Answer(status=status, body=views.health(told) if call.caller else {"status": told.status})
 
 
-def _snooze_refused(problem: Problem, request: Request) -> Answer | None:
-    """As a page to whoever reads pages."""
-    return snooze_answers.problem_page(problem) if snooze_answers.wants_page(request.headers) else None
-
-
 @app.route("/openapi.json", methods=["GET"], content_types=ANY)
 @door.endpoint(body=NoBody, query=NoQuery, is_public=True, says=Says(answers={200: dict[str, Any]}))
 def show_openapi(call: Call[NoBody, NoQuery]) -> Answer:
@@ -422,8 +418,8 @@ def show_openapi(call: Call[NoBody, NoQuery]) -> Answer:
     body=NoBody,
     query=NoQuery,
     is_public=True,
-    refused=_snooze_refused,
-    says=Says(answers={200: answers.SnoozeAnswer}, refusals=(410,), has_pages=True),
+    refused=snooze_answers.refused,
+    says=SNOOZED,
 )
 def show_snooze(call: Call[NoBody, NoQuery], token: str) -> Answer:
     """What a warning's link is for; changes nothing, because chat programs fetch links."""
@@ -435,8 +431,8 @@ def show_snooze(call: Call[NoBody, NoQuery], token: str) -> Answer:
     body=NoBody,
     query=NoQuery,
     is_public=True,
-    refused=_snooze_refused,
-    says=Says(answers={200: answers.SnoozeAnswer}, refusals=(410,), has_pages=True),
+    refused=snooze_answers.refused,
+    says=SNOOZED,
 )
 def put_off(call: Call[NoBody, NoQuery], token: str) -> Answer:
     """Put the end for idleness off, as the link says."""

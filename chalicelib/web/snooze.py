@@ -5,6 +5,8 @@ from datetime import datetime
 from html import escape
 from string import Template
 
+from chalice.app import Request
+
 from chalicelib.domain.money import show
 from chalicelib.usecases.snooze import Offer
 from chalicelib.web.encode import plain
@@ -29,20 +31,22 @@ button{font:inherit;padding:.5em 1em}dt{color:#555}dd{margin:0 0 .5em}</style></
 """)
 
 
-def wants_page(headers: Mapping[str, str]) -> bool:
+def _wants_page(headers: Mapping[str, str]) -> bool:
     """Whether whoever calls reads pages: browsers say so, programs don't."""
     return "text/html" in headers.get("accept", "").lower()
 
 
 def answer(offer: Offer, headers: Mapping[str, str]) -> Answer:
     """The offer as a page or as JSON."""
-    if wants_page(headers):
+    if _wants_page(headers):
         return Answer(body=_page(offer), headers={"Content-Type": HTML, **GUARDED})
     return Answer(body=_document(offer), headers=GUARDED)
 
 
-def problem_page(problem: Problem) -> Answer:
-    """A refusal for people."""
+def refused(problem: Problem, request: Request) -> Answer | None:
+    """A refusal as a page, to whoever reads pages."""
+    if not _wants_page(request.headers):
+        return None
     title, detail = (escape(str(problem.body.get(member, ""))) for member in ("title", "detail"))
     body = PAGE.substitute(title=title, body=f"<p>{detail}</p>")
     return Answer(status=problem.status, body=body, headers={"Content-Type": HTML, **GUARDED})
