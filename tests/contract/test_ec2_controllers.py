@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.session import Session
+from botocore.stub import Stubber
 
+from chalicelib.gateways.aws import ACTING, Aws
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_controllers import to_fleet
 from localaws.world import World
@@ -248,3 +251,26 @@ def test_a_fleet_that_is_filled_with_on_demand_boxes_by_default_is_shrunk_as_suc
     assert (seen.target, seen.on_demand_target) == (3, 3)
     spot = {**sizes, "DefaultTargetCapacityType": "spot"}
     assert to_fleet({"FleetId": "f", "TargetCapacitySpecification": spot}, REGION).on_demand_target == 0
+
+
+def test_the_parts_that_a_fleet_is_shrunk_to_add_up_to_its_target() -> None:
+    """EC2 refuses a target whose parts are more than it, and the fleet would go on replacing what ends."""
+    session = Session()
+    session.set_credentials("testing", "testing")
+    aws = Aws(REGION, session=session)
+    with Stubber(aws.ec2(REGION, ACTING)) as stubber:
+        stubber.add_response(
+            "modify_fleet",
+            {"Return": True},
+            {
+                "FleetId": "fleet-1",
+                "ExcessCapacityTerminationPolicy": "no-termination",
+                "TargetCapacitySpecification": {
+                    "TotalTargetCapacity": 5,
+                    "OnDemandTargetCapacity": 2,
+                    "SpotTargetCapacity": 3,
+                },
+            },
+        )
+        assert Ec2Compute(aws).shrink_fleet(REGION, "fleet-1", total=5, on_demand=2).accepted
+        stubber.assert_no_pending_responses()

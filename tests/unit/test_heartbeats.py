@@ -259,6 +259,36 @@ def test_minutes_that_are_to_come_or_too_old_are_made_up() -> None:
     told = [Minute(at=now.replace(second=0) + n * MINUTE, gpu=0) for n in (-6 * 60, 0, 1, 60)]
     heard = taken(None, report(1, now, *told), idle=IdlePolicy(), now=now)
     assert [(beat.since, beat.until) for beat in heard.beats] == [(at("11:59:30"), now)]
+    for made_up in (told[0], *told[2:]):
+        assert taken(None, report(1, now, made_up), idle=IdlePolicy(), now=now).beats == ()
+
+
+def test_load_alone_is_no_work() -> None:
+    """A box whose CPU is busy with nothing keeps no GPU: a process that began, or somebody who typed, does."""
+    told = {signs: taken(None, its, idle=IdlePolicy(), now=START) for signs, its in signed("", "l", "p", "s")}
+    assert {signs: heard.beats[0].is_busy for signs, heard in told.items()} == {
+        "": False,
+        "l": False,
+        "p": True,
+        "s": True,
+    }
+
+
+def signed(*kinds: str) -> list[tuple[str, Report]]:
+    """A report of one quiet minute with each of these signs."""
+    return [(one, report(1, START, Minute(at=START - MINUTE, gpu=0, signs=one))) for one in kinds]
+
+
+def test_what_is_too_old_to_matter_is_forgotten_and_of_too_much_the_oldest() -> None:
+    """An item of the table stays small however often a box begins to work and stops; its last hours stay whole."""
+    each_minute = tuple(stretch(n, n + 1, is_busy=n % 2 == 0) for n in range(-500, 0))
+    before = Heard(lease_id="lease-1", instance_id=BOX, counter=0, heard_at=START, beats=each_minute)
+    heard = taken(before, report(1, START), idle=IdlePolicy(), now=START)
+    assert heard.beats == each_minute[-400:]
+    slow = tuple(one for one in each_minute if one.is_busy)
+    heard = taken(replace(before, beats=slow), report(1, START), idle=IdlePolicy(), now=START)
+    assert [one.since for one in heard.beats] == [one.since for one in slow if one.until > START - 7 * HOUR]
+    assert len(heard.beats) < len(slow)
 
 
 def test_a_box_that_is_kept_or_young_need_not_tell_each_minute_sooner() -> None:

@@ -74,6 +74,17 @@ def test_what_a_box_sends_within_its_allowance_takes_nothing_from_its_share(
     assert effect_of("over_share", found) is effect
 
 
+@pytest.mark.parametrize("last, effect", [(TODAY, Effect.END), (TOMORROW, Effect.KEEP)])
+def test_what_is_held_for_images_is_no_part_of_a_share_that_time_may_use_up(
+    last: str, effect: Effect
+) -> None:
+    """$0.50 of the last day's share pays for the images of its end; on any other day they take nothing."""
+    charges = tuple(one for one in shares("2") if one.period_key <= last)
+    found = adopted(hold=Hold(compute_usd=usd(100), snapshot_usd=usd("0.50")), charges=charges)
+    assert effect_of("over_share", judged(found, "1.49")) is Effect.KEEP
+    assert effect_of("over_share", judged(found, "1.50")) is effect
+
+
 @pytest.mark.parametrize(
     "clock, tomorrow, effect",
     [

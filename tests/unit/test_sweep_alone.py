@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.usecases.alone import alone_in
 from chalicelib.usecases.end import end_instance
 from chalicelib.usecases.gather import gather
@@ -71,6 +72,30 @@ def test_a_dead_holder_keeps_nobody_out_for_longer_than_its_claim() -> None:
             assert third.fence > first.fence
             assert not first.is_still_so
             assert third.is_still_so
+
+
+def test_a_lock_that_the_table_does_not_confirm_is_nobody_s() -> None:
+    """A size that may be another's to set is not set."""
+    stage = Stage()
+    stage.compute.start(**FLEET)
+    with alone_in(stage.services, gather(stage.services, stage.clock.now()), REGION) as held:
+        assert held
+        stage.store.inject("holds_lock", Unavailable("DynamoDB: InternalServerError"))
+        assert not held.is_still_so
+        assert held.is_still_so
+
+
+def test_a_lock_that_is_given_back_is_free_at_once() -> None:
+    """The next one waits for nobody's 55 s."""
+    stage = Stage()
+    stage.compute.start(**FLEET)
+    facts = gather(stage.services, stage.clock.now())
+    with alone_in(stage.services, facts, REGION):
+        pass
+    before = stage.clock.now()
+    with alone_in(stage.services, facts, REGION) as held:
+        assert held
+    assert stage.clock.now() == before
 
 
 def test_what_needs_no_lock_takes_none() -> None:
