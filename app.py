@@ -69,7 +69,7 @@ logs.set_up()
 app = Chalice(app_name="curfew", configure_logs=False)
 door = Door(app, services=bootstrap.services, settings=bootstrap.settings)
 ENDED = {200: Receipt, 202: Receipt}
-SNOOZED = Says(answers={200: answers.SnoozeAnswer}, refusals=(410,), has_pages=True)
+SNOOZED = Says(answers={200: snooze_answers.SnoozeAnswer}, refusals=(410,), has_pages=True)
 ANY = ["*/*"]
 """What a body is called is judged at the door, which answers problem+json."""
 
@@ -254,7 +254,7 @@ def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
 
 
 @app.route("/spend", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=SpendQuery, says=Says(answers={200: answers.SpendAnswer}))
+@door.endpoint(body=NoBody, query=SpendQuery, says=Says(answers={200: spend_view.SpendAnswer}))
 def show_spend(call: Call[NoBody, SpendQuery]) -> Answer:
     """A month's meter beside its bill, whose it is, and what is to come."""
     return Answer(body=spend_view.spend(spending.spend(call.services, call.query.period)))

@@ -3,7 +3,7 @@ against it. Records that `plain` shows as they are stand here by their own datac
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Generic, Literal, NotRequired, TypeVar
 
@@ -12,11 +12,9 @@ from typing_extensions import TypedDict
 from chalicelib.domain.budget import Consequence, Period, ScopeKind
 from chalicelib.domain.case import Effect, Finding
 from chalicelib.domain.evidence import Evidence
-from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.lease import KeptImage, Leftover, OnEnd, Origin, Receipt, RequestType, Status
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases.budgets import NextPeriod
-from chalicelib.usecases.spend import NotCounted
 
 T = TypeVar("T")
 
@@ -209,101 +207,6 @@ class BudgetAnswer(TypedDict):
     ending: list[str]
 
 
-class DayAnswer(TypedDict):
-    """One day of a month's spend."""
-
-    day: date
-    status: Literal["settled", "estimated", "unbilled"]
-    metered_usd: Decimal
-    metered: dict[str, Decimal]
-    billed_usd: Decimal
-    billed: dict[str, Decimal]
-    spent_usd: Decimal
-    accelerators_usd: Decimal
-    variance_usd: Decimal | None
-    variance_percent: float | None
-    not_metered: dict[str, Decimal]
-
-
-class OwnerSpend(TypedDict):
-    """Of one owner."""
-
-    owner: str | None
-    usd: Decimal
-
-
-class ProjectSpend(TypedDict):
-    """Of one project."""
-
-    project: str | None
-    usd: Decimal
-
-
-class RegionSpend(TypedDict):
-    """Of one region."""
-
-    region: str | None
-    usd: Decimal
-
-
-class LeaseSpend(TypedDict):
-    """Of one lease."""
-
-    lease_id: str
-    usd: Decimal
-    owner: str
-    project: str | None
-    region: str
-    status: Status
-
-
-class LeaseForecast(TypedDict):
-    """What one lease will add."""
-
-    lease_id: str
-    usd: Decimal
-
-
-class ForecastAnswer(TypedDict):
-    """To the end of the month."""
-
-    until: datetime
-    leases: list[LeaseForecast]
-    total_usd: Decimal
-
-
-class CostExplorerAnswer(TypedDict):
-    """How the bill stands."""
-
-    status: str
-    detail: str
-    answered_at: datetime | None
-    data_age_for: timedelta | None
-    next_at: datetime
-    newest_day: date | None
-
-
-class SpendAnswer(TypedDict):
-    """A month's meter beside its bill."""
-
-    period: str
-    spent_usd: Decimal
-    accelerators_usd: Decimal
-    metered_usd: Decimal
-    billed_usd: Decimal
-    days: list[DayAnswer]
-    by_owner: list[OwnerSpend]
-    by_project: list[ProjectSpend]
-    by_region: list[RegionSpend]
-    by_lease: list[LeaseSpend]
-    not_metered: dict[str, Decimal]
-    forecast: ForecastAnswer
-    cost_explorer: CostExplorerAnswer
-    guard: GuardCost
-    not_counted: NotCounted
-    kept_images: list[KeptImage]
-
-
 class ZoneAnswer(TypedDict):
     """What spot costs in one zone."""
 
@@ -365,49 +268,3 @@ class HealthWord(TypedDict):
     """All that anybody is told without a token."""
 
     status: Literal["ok", "degraded", "failing"]
-
-
-class SnoozedLease(TypedDict):
-    """The lease that a link is for."""
-
-    id: str
-    status: Status
-    owner: str
-    region: str
-    instance_ids: list[str]
-    expires_at: datetime
-    snoozed_until: datetime | None
-    accrued_usd: Decimal
-    hourly_usd: Decimal
-
-
-class LinkAnswer(TypedDict):
-    """What a link does."""
-
-    keeps_for: timedelta | None
-    works_until: datetime
-
-
-class LongerBody(TypedDict):
-    """How long the lease would have to last; empty where its time is enough."""
-
-    hours: NotRequired[int]
-
-
-class LongerAnswer(TypedDict):
-    """The call that keeps a box for longer."""
-
-    method: Literal["PATCH"]
-    path: str
-    body: LongerBody
-    why: str
-
-
-class SnoozeAnswer(TypedDict):
-    """What a warning's link is for, or has done."""
-
-    lease: SnoozedLease
-    link: LinkAnswer
-    is_kept: bool
-    keeps_until: datetime | None
-    to_keep_longer: LongerAnswer

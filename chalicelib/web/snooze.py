@@ -1,17 +1,68 @@
 """What a warning's link answers: a page for people, the same as JSON for programs; what comes from a tag is escaped."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from html import escape
 from string import Template
+from typing import Literal, NotRequired
 
 from chalice.app import Request
+from typing_extensions import TypedDict
 
+from chalicelib.domain.lease import Status
 from chalicelib.domain.money import show
 from chalicelib.usecases.snooze import Offer
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer
 from chalicelib.web.problems import Problem
+
+
+class SnoozedLease(TypedDict):
+    """The lease that a link is for."""
+
+    id: str
+    status: Status
+    owner: str
+    region: str
+    instance_ids: list[str]
+    expires_at: datetime
+    snoozed_until: datetime | None
+    accrued_usd: Decimal
+    hourly_usd: Decimal
+
+
+class LinkAnswer(TypedDict):
+    """What a link does."""
+
+    keeps_for: timedelta | None
+    works_until: datetime
+
+
+class LongerBody(TypedDict):
+    """How long the lease would have to last; empty where its time is enough."""
+
+    hours: NotRequired[int]
+
+
+class LongerAnswer(TypedDict):
+    """The call that keeps a box for longer."""
+
+    method: Literal["PATCH"]
+    path: str
+    body: LongerBody
+    why: str
+
+
+class SnoozeAnswer(TypedDict):
+    """What a warning's link is for, or has done."""
+
+    lease: SnoozedLease
+    link: LinkAnswer
+    is_kept: bool
+    keeps_until: datetime | None
+    to_keep_longer: LongerAnswer
+
 
 HTML = "text/html; charset=utf-8"
 GUARDED: Mapping[str, str] = {

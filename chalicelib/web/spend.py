@@ -1,12 +1,113 @@
 """How a month's spend looks to callers."""
 
 from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Literal
 
-from chalicelib.domain.lease import Lease
+from typing_extensions import TypedDict
+
+from chalicelib.domain.guard import GuardCost
+from chalicelib.domain.lease import KeptImage, Lease, Status
 from chalicelib.domain.reconcile import DaySpend
-from chalicelib.usecases.spend import SpendReport
+from chalicelib.usecases.spend import NotCounted, SpendReport
 from chalicelib.web.encode import JsonValue, number, plain
+
+
+class DayAnswer(TypedDict):
+    """One day of a month's spend."""
+
+    day: date
+    status: Literal["settled", "estimated", "unbilled"]
+    metered_usd: Decimal
+    metered: dict[str, Decimal]
+    billed_usd: Decimal
+    billed: dict[str, Decimal]
+    spent_usd: Decimal
+    accelerators_usd: Decimal
+    variance_usd: Decimal | None
+    variance_percent: float | None
+    not_metered: dict[str, Decimal]
+
+
+class OwnerSpend(TypedDict):
+    """Of one owner."""
+
+    owner: str | None
+    usd: Decimal
+
+
+class ProjectSpend(TypedDict):
+    """Of one project."""
+
+    project: str | None
+    usd: Decimal
+
+
+class RegionSpend(TypedDict):
+    """Of one region."""
+
+    region: str | None
+    usd: Decimal
+
+
+class LeaseSpend(TypedDict):
+    """Of one lease."""
+
+    lease_id: str
+    usd: Decimal
+    owner: str
+    project: str | None
+    region: str
+    status: Status
+
+
+class LeaseForecast(TypedDict):
+    """What one lease will add."""
+
+    lease_id: str
+    usd: Decimal
+
+
+class ForecastAnswer(TypedDict):
+    """To the end of the month."""
+
+    until: datetime
+    leases: list[LeaseForecast]
+    total_usd: Decimal
+
+
+class CostExplorerAnswer(TypedDict):
+    """How the bill stands."""
+
+    status: str
+    detail: str
+    answered_at: datetime | None
+    data_age_for: timedelta | None
+    next_at: datetime
+    newest_day: date | None
+
+
+class SpendAnswer(TypedDict):
+    """A month's meter beside its bill."""
+
+    period: str
+    spent_usd: Decimal
+    accelerators_usd: Decimal
+    metered_usd: Decimal
+    billed_usd: Decimal
+    days: list[DayAnswer]
+    by_owner: list[OwnerSpend]
+    by_project: list[ProjectSpend]
+    by_region: list[RegionSpend]
+    by_lease: list[LeaseSpend]
+    not_metered: dict[str, Decimal]
+    forecast: ForecastAnswer
+    cost_explorer: CostExplorerAnswer
+    guard: GuardCost
+    not_counted: NotCounted
+    kept_images: list[KeptImage]
+
 
 TENTH = Decimal("0.1")
 
