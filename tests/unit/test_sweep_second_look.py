@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Status
 from chalicelib.domain.notices import Kind
 from tests.builders import MINUTE, Stage, at
@@ -118,6 +119,17 @@ def test_a_lease_that_was_changed_since_it_was_read_is_not_ended() -> None:
     right_before_the_second_look(stage, change)
     stage.sweep()
     assert stage.alive == [box]
+
+
+def test_where_the_minute_s_ends_can_t_be_counted_no_idle_box_ends() -> None:
+    """It waits for the next minute, and people are told."""
+    stage, box = about_to_end_for_idleness()
+    stage.clock.at = next_end(stage)  # type: ignore[assignment]
+    stage.store.inject("take_idle_end", Unavailable("DynamoDB: InternalServerError"))
+    assert stage.sweep().deferred
+    assert stage.alive == [box]
+    stage.after(MINUTE)
+    assert is_over(stage)
 
 
 @pytest.mark.parametrize("cap", [1, 2])
