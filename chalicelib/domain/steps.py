@@ -65,6 +65,16 @@ def open_steps(leases: Iterable[Lease], action: str) -> list[Step]:
     ]
 
 
+def undone(lease: Lease) -> list[Step]:
+    """Every step of a lease's end that is not done."""
+    return [step for step in steps_of(lease) if not step.done_at]
+
+
+def is_rehearsed(lease: Lease) -> bool:
+    """Whether its end was only said, not done."""
+    return any(step.answer == DRY_RUN for step in steps_of(lease))
+
+
 def with_steps(lease: Lease, steps: Iterable[Step]) -> Lease:
     """The same ending lease with these steps, in order."""
     if lease.ending is None:
