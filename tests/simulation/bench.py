@@ -34,7 +34,9 @@ from chalicelib.usecases import guard
 from chalicelib.usecases.timers import VERIFIED_EVERY
 from chalicelib.web import views
 from localaws.world import World
-from tests.simulation.meter_run import MeterRun, meter_run
+from tests.simulation.late_bill import LIMIT_USD, LateBill, late_bill
+from tests.simulation.meter_run import MeterRun, meter_run, replayed_offline, summed_up
+from tests.simulation.replay import PRICES, data_dir, read_prices
 from tests.simulation.town import MINUTE, Town
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -259,6 +261,21 @@ def _is_kept(counted: Counted) -> bool:
     return _usd(month, PAID_READS) <= paid and _usd(month, Item) <= everything
 
 
+def _on_real_histories() -> MeterRun | None:
+    """A day of every zone and type there is, begun every half day; None where there is no data."""
+    path = data_dir() / PRICES
+    if not path.is_file():
+        return None
+    return summed_up(list(replayed_offline(read_prices(path), length=DAY, every=DAY / 2)))
+
+
+def _off(run: MeterRun) -> str:
+    return (
+        f"at worst {run.worst_percent:.4f} % off the bill, a frozen launch price "
+        f"{run.frozen_worst_percent:.1f} %"
+    )
+
+
 def main() -> int:
     """Count, print, and fail where a bound does not hold."""
     parser = argparse.ArgumentParser(
@@ -270,6 +287,7 @@ def main() -> int:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         parts = pool.submit(some_minutes_of_many), pool.submit(a_day_of_few)
         metered = pool.submit(meter_run, options.days, options.seed)
+        hidden, replayed = pool.submit(late_bill), pool.submit(_on_real_histories)
         many, few = (part.result() for part in parts)
         print(
             f"List prices as of {PRICES_AS_OF}, no free tier; boxes that work all day, a sweep each minute."
@@ -285,11 +303,19 @@ def main() -> int:
                 f"{WAITING:g} of them assumed"
             )
         meter: MeterRun = metered.result()
+        late: LateBill = hidden.result()
+        real: MeterRun | None = replayed.result()
+    print(f"meter: {meter.leases} leases in {options.days:g} days at prices that jump: {_off(meter)}")
+    if real is None:
+        print(f"meter: no real spot histories in {data_dir()}: CURFEW_DATA_DIR says where they are")
+    else:
+        print(f"meter: {real.leases} days of real spot histories: {_off(real)}")
     print(
-        f"meter: {meter.leases} leases in {options.days:g} days at prices that jump: at worst "
-        f"{meter.worst_percent:.4f} % off the bill, a frozen launch price {meter.frozen_worst_percent:.1f} %"
+        f"a ${LIMIT_USD} budget while the bill is late and credits hide it: ${late.billed_usd:.2f} really billed, "
+        f"${late.hidden.metered_usd:.2f} by the meter, ${late.hidden.billed_usd:.2f} by Cost Explorer"
     )
-    is_kept = _is_kept(few) and _is_kept(many) and meter.worst_percent <= METER_BOUND
+    is_right = all(run.worst_percent <= METER_BOUND for run in (meter, real) if run)
+    is_kept = _is_kept(few) and _is_kept(many) and is_right and late.is_kept
     paid = [_usd(one.month(), PAID_READS) for one in (few, many)]
     total = [_usd(one.month(), Item) for one in (few, many)]
     print(
