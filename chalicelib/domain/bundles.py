@@ -1,6 +1,6 @@
 """Similar messages as one: people who are told of ten launches at once read one message, not ten."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -37,15 +37,27 @@ class Trouble:
 
 
 def bundles(waiting: Iterable[Notice]) -> list[tuple[Notice, ...]]:
-    """The notices in their order, neighbours of one kind that happened within a minute together."""
+    """The notices by kind, those within a minute together, in the order of what happened first. What happened to one
+    lease stays in its order: a warning is never told after it was taken back."""
     groups: list[tuple[Notice, ...]] = []
     for notice in waiting:
-        last = groups[-1] if groups else ()
-        if last and len(last) < MOST and _belong_together(last[0], notice):
-            groups[-1] = (*last, notice)
-        else:
+        number = _place(groups, notice)
+        if number is None:
             groups.append((notice,))
+        else:
+            groups[number] = (*groups[number], notice)
     return groups
+
+
+def _place(groups: Sequence[tuple[Notice, ...]], notice: Notice) -> int | None:
+    """The group that it joins; None where none is like it, or its lease was told of in a later one."""
+    for number in reversed(range(len(groups))):
+        group = groups[number]
+        if len(group) < MOST and _belong_together(group[0], notice):
+            return number
+        if notice.lease_id and any(one.lease_id == notice.lease_id for one in group):
+            return None
+    return None
 
 
 def _belong_together(first: Notice, other: Notice) -> bool:

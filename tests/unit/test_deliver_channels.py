@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -49,25 +50,51 @@ def test_ten_launches_at_once_are_one_message() -> None:
     assert [part.title for part in message.parts] == [f"box {n}" for n in range(10)]
 
 
-@given(
-    some.lists(
-        some.tuples(some.sampled_from([Kind.LAUNCHED, Kind.ENDED, Kind.DIGEST]), some.integers(0, 300)),
-        max_size=40,
+def test_a_sweep_that_warns_some_and_ends_others_tells_two_messages() -> None:
+    """Each kind once, although the outbox has them by lease, the kinds mixed."""
+    stage = Stage()
+    kinds = (Kind.ENDED, Kind.WARNED) * 3
+    stage.store.tell(
+        [
+            Notice(id=f"lease-{n}:{kind}", kind=kind, at=at("09:00"), title=f"box {n}", lease_id=f"lease-{n}")
+            for n, kind in enumerate(kinds)
+        ]
     )
+    deliver(stage.services)
+    assert [message.title for message in stage.notifier.messages] == ["3 ends", "3 warnings"]
+
+
+KINDS = some.sampled_from([Kind.WARNED, Kind.ENDED, Kind.DIGEST])
+
+
+@given(
+    some.lists(some.tuples(KINDS, some.integers(0, 300), some.sampled_from([None, "a", "b"])), max_size=40)
 )
-def test_bundles_keep_everything_in_its_order(happened: list[tuple[Kind, int]]) -> None:
-    """Neighbours of a kind within a minute, ten at most; a digest always alone."""
+def test_bundles_keep_everything_and_the_order_of_each_lease(
+    happened: list[tuple[Kind, int, str | None]],
+) -> None:
+    """One kind within a minute, ten at most; a digest always alone; what no lease's order forbids is together."""
     waiting = [
-        Notice(id=str(number), kind=kind, at=at("09:00") + timedelta(seconds=seconds), title="t")
-        for number, (kind, seconds) in enumerate(sorted(happened, key=lambda row: row[1]))
+        Notice(id=str(number), kind=kind, at=at("09:00") + timedelta(seconds=s), title="t", lease_id=lease)
+        for number, (kind, s, lease) in enumerate(sorted(happened, key=lambda row: row[1]))
     ]
     groups = bundles(waiting)
-    assert [one for group in groups for one in group] == waiting
+    told = [one for group in groups for one in group]
+    assert sorted(told, key=waiting.index) == waiting
+    assert [group[0] for group in groups] == sorted((group[0] for group in groups), key=waiting.index)
+    for lease in ("a", "b"):
+        own = [one for one in told if one.lease_id == lease]
+        assert own == sorted(own, key=waiting.index)
     for group in groups:
         assert len({one.kind for one in group}) == 1
         assert len(group) <= (1 if group[0].kind is Kind.DIGEST else MOST)
         assert group[-1].at - group[0].at < MINUTE
         assert (as_one(group).parts or group) == group
+    if not any(one.lease_id for one in waiting):
+        for kind in (Kind.WARNED, Kind.ENDED):
+            own_kind = [group for group in groups if group[0].kind is kind]
+            for group, after in pairwise(own_kind):
+                assert len(group) == MOST or after[0].at - group[0].at >= MINUTE
 
 
 def test_what_one_message_tells_is_noted_in_one_write() -> None:
