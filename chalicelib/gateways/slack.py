@@ -17,7 +17,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.notices import Notice
 from chalicelib.gateways.aws import AWS_ERRORS, Aws, code_of
 from chalicelib.gateways.clock import SystemClock
-from chalicelib.gateways.slack_blocks import to_message
+from chalicelib.gateways.slack_blocks import to_message, to_text
 from chalicelib.ports import Clock
 
 if TYPE_CHECKING:
@@ -59,10 +59,9 @@ class SlackNotifier:
     def send(self, notice: Notice) -> None:
         """Deliver one notice within a few seconds; as plain text where Slack can't read its blocks. Raises Unavailable:
         `status` is Slack's, `retry_after` the seconds that it asks to be left alone for."""
-        message = to_message(notice)
-        answer = self._post(message)
+        answer = self._post(to_message(notice))
         if answer.status in UNREADABLE:
-            answer = self._post({"text": message["text"]})
+            answer = self._post(to_text(notice))
         if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP)
             return
         why = f": {WHY[answer.status]}" if answer.status in WHY else ""

@@ -38,6 +38,15 @@ def to_message(notice: Notice) -> dict[str, Any]:
     return {"text": _plain(notice), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 
+def to_text(notice: Notice) -> dict[str, Any]:
+    """The same without blocks, within the 40,000 characters of a text, for where Slack can't read the blocks."""
+    told = []
+    for one in (notice, *notice.parts):
+        own = _fit("\n".join([one.title, *one.lines]), SECTION_LIMIT, shows_moments=True)
+        told.append("\n".join(filter(None, [own, _shown_links(one)])))
+    return {"text": "\n\n".join(told), "unfurl_links": False, "unfurl_media": False}
+
+
 def _plain(notice: Notice) -> str:
     parts = [part.title for part in notice.parts]
     return _fit("\n".join([notice.title, *parts]), SECTION_LIMIT)
@@ -58,8 +67,12 @@ def _section(text: str, *, is_code: bool = False) -> list[dict[str, Any]]:
 
 def _links(notice: Notice) -> list[dict[str, Any]]:
     """Plain links: a button would ask this webhook's app for an answer that it can't give."""
-    shown = " · ".join(f"<{_escaped(link.url)}|{_escaped(link.label)}>" for link in notice.links)
+    shown = _shown_links(notice)
     return [{"type": "section", "text": _mrkdwn(shown)}] if shown else []
+
+
+def _shown_links(notice: Notice) -> str:
+    return " · ".join(f"<{_escaped(link.url)}|{_escaped(link.label)}>" for link in notice.links)
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from chalicelib.domain.links import Link
 from chalicelib.domain.notices import Kind, Notice
 from chalicelib.gateways.aws import Aws
 from chalicelib.gateways.slack import SlackNotifier
-from chalicelib.gateways.slack_blocks import to_message
+from chalicelib.gateways.slack_blocks import to_message, to_text
 from chalicelib.ports import Notifier
 from tests.contract.compute_labs import REGION
 from tests.doubles.memory_ports import MemoryNotifier
@@ -259,10 +259,19 @@ def test_too_many_says_how_long_to_wait(channel: Channel, aws: Aws, told: str, s
 
 
 def test_what_slack_can_t_read_is_sent_as_plain_text(channel: Channel, aws: Aws) -> None:
-    """A message that looks worse is better than none."""
+    """With all that it says, its parts and links: a warning without its end and its links would warn nobody."""
     channel.refuses_blocks = True
-    SlackNotifier(aws, url=channel.url, clock=StillClock()).send(NOTICE)
-    assert channel.messages[-1] == {"text": NOTICE.title}
+    keep = Link(label="Keep it 1 h", url="https://c.example/a&b")
+    part = replace(NOTICE, lines=("It ends at 2026-11-23 09:40 UTC.",), links=(keep,))
+    bundle = Notice(id="n", kind=Kind.WARNED, at=NOTICE.at, title="1 warnings", parts=(part,))
+    SlackNotifier(aws, url=channel.url, clock=StillClock()).send(bundle)
+    assert channel.messages[-1] == {
+        "text": f"1 warnings\n\n{NOTICE.title}\n"
+        "It ends at <!date^1795426800^{date_short_pretty} {time}|2026-11-23 09:40 UTC>.\n"
+        "<https://c.example/a&amp;b|Keep it 1 h>",
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
 
 
 @pytest.mark.parametrize("status, why", [(404, "was revoked"), (410, "archived"), (403, "may not post")])
@@ -312,3 +321,4 @@ def test_slack_takes_whatever_a_notice_says(title: str, lines: list[str], kind: 
                 r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[-0-9: ]+ UTC>", "", text["text"]
             )
     assert len(message["text"]) <= 3000
+    assert len(to_text(replace(one, parts=(one,) * parts))["text"]) <= 40_000
