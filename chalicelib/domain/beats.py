@@ -24,7 +24,8 @@ NO_BEATS = "no heartbeat from the box"
 
 
 def of_beats(beats: Sequence[Beat], *, idle: IdlePolicy, running_since: datetime, now: datetime) -> Evidence:
-    """The use of one box by its heartbeats, over the same window as its metrics; `heard_at` where they say idle.
+    """The use of one box by its heartbeats, over the same window as its metrics; `heard_at` where they say idle: up to
+    when, for a post may bring late what was before, and of what has been since say nothing.
 
     Fresh: the newest stretch ends no longer ago than a post may take. Covered: of the window up to there, `coverage`.
     """
@@ -53,7 +54,7 @@ def of_beats(beats: Sequence[Beat], *, idle: IdlePolicy, running_since: datetime
         reason=f"heartbeat: {newest.why or 'idle'} for {whole_minutes(now - since)} min",
         since=since,
         worked_at=worked_at,
-        heard_at=max(one.heard_at for one in told),
+        heard_at=min(newest.until, newest.heard_at),
     )
 
 

@@ -67,8 +67,8 @@ class Evidence:
 
     Silence is counted from the last sign of work seen (`worked_at`), or from where the window begins. `asked_at`: when
     CloudWatch said so, None where it was not asked; `due_at`: the earliest moment at which another answer could make a
-    difference. `heard_at`: where nothing but heartbeats says idle, when the last of them came. `contradiction`: which
-    source is silent while another sees work.
+    difference. `heard_at`: where nothing but heartbeats says idle, up to when. `contradiction`: which source is
+    silent while another sees work.
     """
 
     use: Use

@@ -107,6 +107,18 @@ def test_after_a_warning_no_box_ends_that_says_nothing_more() -> None:
     assert ended_at(stage, box) == at("10:20")
 
 
+def test_a_post_that_brings_silence_of_before_confirms_no_end() -> None:
+    """Its idle minutes came late, and of those since its GPUs say nothing: unknown ends no box."""
+    stage, box = launched()
+
+    def breaks(now: datetime) -> None:
+        box.is_cut_off = at("09:51") <= now < at("10:05")
+        box.use = None if now >= at("09:55") else 0
+
+    play(stage, box, at("12:00"), before=breaks)
+    assert ended_at(stage, box) is None
+
+
 def test_work_after_a_warning_takes_it_back() -> None:
     """And the window begins anew."""
     stage, box = launched()
