@@ -69,6 +69,8 @@ def services() -> Services:
         beacons=RandomBeacons(here.public_url) if here.public_url else None,
         catalogue=Ec2Catalogue(aws),
         keys=Ec2Keys(aws),
+        tokens=store,
+        audit=store,
         missing=here.missing(),
     )
 

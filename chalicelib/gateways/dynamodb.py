@@ -26,6 +26,9 @@
 | SPOT | REGION#name | spot prices of a region's open pools, as EC2 told them |
 | RESERVATIONS | LOOK | capacity that was reserved and unused at the last look |
 | TYPES | KNOWN | what EC2 said of instance types that the table of families does not have |
+| TOKENS | id | a token: its hash, owner and role; vanishes 400 days after it is over |
+| WRONG_TOKENS | day | how many wrong tokens were sent; vanishes after 40 days |
+| AUDIT | at#id | a change, by whom, and what came of it; vanishes after 400 days |
 | ACCOUNT | ARMED, REGION#name | since when it is armed; what ran in a region at first sight |
 
 A document stands in `doc` as JSON (`doc_deflated` where it is long); other attributes are what conditions, filters and
@@ -42,6 +45,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from chalicelib.gateways.dynamodb_audit import AuditRecords
 from chalicelib.gateways.dynamodb_bills import BillRecords
 from chalicelib.gateways.dynamodb_guard import GuardRecords
 from chalicelib.gateways.dynamodb_heard import HeardRecords
@@ -49,6 +53,7 @@ from chalicelib.gateways.dynamodb_leases import LeaseRecords
 from chalicelib.gateways.dynamodb_prices import PriceRecords
 from chalicelib.gateways.dynamodb_settings import SettingRecords
 from chalicelib.gateways.dynamodb_table import Table
+from chalicelib.gateways.dynamodb_tokens import TokenRecords
 from chalicelib.gateways.dynamodb_turns import TurnRecords
 from chalicelib.gateways.dynamodb_types import TypeRecords
 
@@ -58,15 +63,17 @@ if TYPE_CHECKING:
 
 class DynamoStore(
     LeaseRecords,
+    AuditRecords,
     BillRecords,
     GuardRecords,
     HeardRecords,
     SettingRecords,
     PriceRecords,
     TypeRecords,
+    TokenRecords,
     TurnRecords,
 ):
-    """Implements chalicelib.ports.Store, and keeps prices. A call may raise Unavailable, after 20 s of trying."""
+    """Implements chalicelib.ports.Store, TokenBook and AuditTrail, and keeps prices. A call may raise Unavailable, after 20 s of trying."""
 
     def __init__(
         self,

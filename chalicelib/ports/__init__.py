@@ -4,6 +4,7 @@ Gateways raise `Unavailable` where AWS did not answer, and answer per id where A
 hides the others. `No…` is a port that is not set up. Everybody imports from here, whichever file a port stands in.
 """
 
+from chalicelib.ports.access import AuditTrail, NoAuditTrail, NoTokens, TokenBook
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.compute import Compute, Image, LaunchAnswer, Outcome
 from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
@@ -17,6 +18,7 @@ from chalicelib.ports.witnesses import Metrics, Trail
 
 __all__ = [
     "Account",
+    "AuditTrail",
     "Beacons",
     "Bills",
     "Catalogue",
@@ -30,11 +32,13 @@ __all__ = [
     "Ledger",
     "Links",
     "Metrics",
+    "NoAuditTrail",
     "NoCatalogue",
     "NoKeyPairs",
     "NoLinks",
     "NoNotifier",
     "NoTimers",
+    "NoTokens",
     "Notifier",
     "Outcome",
     "Page",
@@ -43,5 +47,6 @@ __all__ = [
     "Store",
     "SweepRecord",
     "Timers",
+    "TokenBook",
     "Trail",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.ports.access import AuditTrail, NoAuditTrail, NoTokens, TokenBook
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.compute import Compute
 from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
@@ -41,6 +42,8 @@ class Services:
     """None: no address is set that a box could reach, and boxes tell nothing."""
     catalogue: Catalogue = field(default_factory=NoCatalogue)
     keys: KeyPairs = field(default_factory=NoKeyPairs)
+    tokens: TokenBook = field(default_factory=NoTokens)
+    audit: AuditTrail = field(default_factory=NoAuditTrail)
     missing: tuple[Mapping[str, Any], ...] = ()
     answer_by: float | None = None
     """When, in `clock.elapsed`, whoever asked over HTTP is to have an answer. None: nobody waits for one."""

@@ -30,6 +30,7 @@ from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
 from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_text
 from chalicelib.ports import Account, FirstSight, Page, SweepRecord
 from tests.doubles.accidents import call
+from tests.doubles.memory_access import MemoryAccess
 from tests.doubles.memory_bills import MemoryBillRecords
 from tests.doubles.memory_turns import MemoryTurns
 
@@ -54,7 +55,7 @@ def _sent_by(waiting: _Waiting) -> str:
     return stamped(waiting.notice.at, waiting.notice.id)
 
 
-class MemoryStore(MemoryBillRecords, MemoryTurns):
+class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
     """Implements chalicelib.ports.Store."""
 
     def __init__(self) -> None:

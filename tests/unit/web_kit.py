@@ -91,6 +91,8 @@ def on_doubles(clock: MemoryClock, compute: MemoryCompute, store: MemoryStore) -
         keys=MemoryKeys(),
         trail=MemoryTrail(),
         store=store,
+        tokens=store,
+        audit=store,
         notifier=MemoryNotifier(),
         ledger=MemoryLedger(),
         regions=None,
