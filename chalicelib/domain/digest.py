@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 
+from chalicelib.domain.free_tier import FreeTier
+from chalicelib.domain.free_tier import lines as free_tier_lines
 from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.money import ZERO, hours, show
@@ -58,6 +60,7 @@ class DigestFacts:
     missing: Sequence[str]
     is_dry_run: bool
 
+    free_tier: FreeTier | None = None
 
 def due_day(now: datetime, zone: tzinfo, digest_at: str) -> date | None:
     """The date whose digest is due, if one is: its hour has come on the clocks of the zone, and not long ago."""
@@ -94,6 +97,7 @@ def _saved(lease: Lease) -> Decimal:
 
 def digest(facts: DigestFacts) -> Notice:
     """The facts as one message, in columns."""
+            *(free_tier_lines(facts.free_tier, facts.at) if facts.free_tier else ()),
     return Notice(
         id=notice_id(facts.day),
         kind=Kind.DIGEST,

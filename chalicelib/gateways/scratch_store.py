@@ -12,6 +12,7 @@ from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
+from chalicelib.domain.free_tier import FreeTier
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.learned import Learned
@@ -210,6 +211,13 @@ class ScratchStore:
     def type_facts(self) -> tuple[TypeFact, ...]:
         """As they are."""
         return self._store.type_facts()
+    def free_tier(self) -> FreeTier | None:
+        """As it is."""
+        return self._store.free_tier()
+
+    def keep_free_tier(self, told: FreeTier) -> None:
+        """Not kept."""
+
 
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Not kept."""

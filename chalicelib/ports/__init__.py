@@ -8,7 +8,8 @@ from chalicelib.ports.access import AuditTrail, NoAuditTrail, NoTokens, TokenBoo
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.compute import Compute, Image, LaunchAnswer, Outcome
 from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
-from chalicelib.ports.money import Bills, Ledger, Prices
+from chalicelib.ports.money import Bills, FreeTiers, Ledger, Prices
+from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.records import Account, FirstSight, Page, SweepRecord
 from chalicelib.ports.services import Services
@@ -27,6 +28,7 @@ __all__ = [
     "DeadMan",
     "FirstSight",
     "Image",
+    "FreeTiers",
     "KeyPairs",
     "LaunchAnswer",
     "Ledger",

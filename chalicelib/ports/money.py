@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from chalicelib.domain.bills import BillAnswer, BillFailure
+from chalicelib.domain.free_tier import FreeTier
 from chalicelib.domain.guard import Item
 from chalicelib.domain.prices import PriceBook
 
@@ -46,6 +47,14 @@ class Bills(Protocol):
     def daily(self, since: date, until: date) -> BillAnswer | BillFailure:
         """Each day from `since` up to, not with, `until`, by service and usage type, without credits and refunds. Never
         raises, and takes 20 s at most."""
+
+
+class FreeTiers(Protocol):
+    """AWS's free tier and the account's plan; asking costs nothing."""
+
+    def ask(self, now: datetime) -> FreeTier:
+        """What AWS says of it; what it does not say is absent, and `lacking` says why. Never raises, and takes 32 s at
+        most."""
 
 
 class Ledger(Protocol):

@@ -10,6 +10,7 @@ from chalicelib.domain.bill_turn import BillTurn
 from chalicelib.domain.bills import BilledDay
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
+from chalicelib.domain.free_tier import FreeTier
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.learned import Learned
@@ -184,6 +185,12 @@ class Store(Protocol):
         """What EC2 said of instance types that the table of families does not have."""
 
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
+    def free_tier(self) -> FreeTier | None:
+        """What AWS last said of the free tier; None before the first time."""
+
+    def keep_free_tier(self, told: FreeTier) -> None:
+        """Keep this in place of the last answer; of two writers the later one stands."""
+
         """Keep this in place of all that was kept; of two writers the later one stands."""
 
     def denied_regions(self) -> Mapping[str, datetime]:

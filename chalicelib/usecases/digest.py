@@ -7,12 +7,14 @@ from chalicelib.domain import digest
 from chalicelib.domain.daily_meter import by_bucket
 from chalicelib.domain.digest import BudgetLine, DigestFacts
 from chalicelib.domain.meter import measure
+from chalicelib.domain.free_tier import FreeTier
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.reconcile import reconcile
 from chalicelib.domain.standing import standings
 from chalicelib.ports import Services
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.guard import guard_cost
+from chalicelib.usecases.free_tier import free_tier_of_today
 from chalicelib.usecases.health import health
 from chalicelib.usecases.metered import metered
 
@@ -20,18 +22,19 @@ from chalicelib.usecases.metered import metered
 def tell_digest(services: Services) -> date | None:
     """Tell what is due, if anything is and there is anybody to tell. Answers the date of what was told."""
     if not (services.notifier.is_configured or services.topic.is_configured):
+    free_tier = free_tier_of_today(services)
         return None
     now = services.clock.now()
     notify = services.store.policy()[0].notify
     day = digest.due_day(now, ZoneInfo(notify.time_zone), notify.digest_at)
     if day is None or services.store.is_told(digest.notice_id(day)):
         return None
-    services.store.tell([digest.digest(_facts(services, day, now))])
+    services.store.tell([digest.digest(_facts(services, day, now, free_tier))])
     deliver(services)
     return day
 
 
-def _facts(services: Services, day: date, now: datetime) -> DigestFacts:
+def _facts(services: Services, day: date, now: datetime, free_tier: FreeTier | None) -> DigestFacts:
     store = services.store
     until = now.date() + digest.DAY
     since = until - digest.DAY * digest.DAYS
@@ -67,3 +70,4 @@ def _facts(services: Services, day: date, now: datetime) -> DigestFacts:
         missing=[one["what"] for one in health(services).missing],
         is_dry_run=services.is_dry_run,
     )
+        free_tier=free_tier,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.guard import GuardCost
+from chalicelib.domain.free_tier import FreeTierReport
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.missed import Missed, missed
 from chalicelib.domain.money import show
@@ -14,6 +15,7 @@ from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases.bills import bill_trouble
 from chalicelib.usecases.deliver import GIVEN_UP_AFTER
 from chalicelib.usecases.guard import guard_cost
+from chalicelib.usecases.free_tier import last_free_tier
 from chalicelib.usecases.last_sweeps import whole_sweeps
 
 SILENT_AFTER = timedelta(minutes=5)
@@ -40,6 +42,23 @@ class Health:
     reservations: tuple[Unused, ...] = ()
     """Capacity that is reserved and unused, as of the last hourly look: it bills, and nothing cancels it."""
 
+    free_tier: FreeTierReport | None = None
+    """What AWS last said of the free tier, a day ago at most; None until it was asked."""
+
+
+def word(services: Services) -> Literal["ok", "failing"]:
+    """Whether a sweep was complete within `SILENT_AFTER`. Reads the last sweeps alone: anybody may ask."""
+    now = services.clock.now()
+    complete = _last_complete(whole_sweeps(services, since=now - SILENT_AFTER))
+    return "ok" if _is_recent(complete, now) else "failing"
+
+
+def _last_complete(whole: Sequence[SweepRecord]) -> SweepRecord | None:
+    return next((record for record in whole if record.is_complete), None)
+
+
+def _is_recent(complete: SweepRecord | None, now: datetime) -> bool:
+    return complete is not None and now - complete.started_at <= SILENT_AFTER
 
 def health(services: Services) -> Health:
     """Look at the records of the last sweeps, never at AWS: it must answer when AWS does not."""
@@ -75,6 +94,7 @@ def health(services: Services) -> Health:
         guard=cost,
         reservations=look.unused if (look := services.store.reservation_look()) else (),
     )
+        free_tier=last_free_tier(services),
 
 
 def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:

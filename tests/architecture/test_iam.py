@@ -22,6 +22,7 @@ PREFIXES = {
     "cloudwatch": "cloudwatch",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
+    "freetier": "freetier",
     "pricing": "pricing",
     "scheduler": "scheduler",
     "sns": "sns",
@@ -63,7 +64,14 @@ ASKED = {
 SWEEP_ALONE = {"ce:GetCostAndUsage"}
 
 # All that the digest does beside the records and the log: it sends messages, and knows what things cost.
-DIGEST = {"ec2:DescribeSpotPriceHistory", "pricing:GetProducts", "sns:Publish", "ssm:GetParameter"}
+DIGEST_ALONE = {"freetier:GetAccountPlanState", "freetier:GetFreeTierUsage"}
+DIGEST = {
+    "ec2:DescribeSpotPriceHistory",
+    "pricing:GetProducts",
+    "sns:Publish",
+    "ssm:GetParameter",
+    *DIGEST_ALONE,
+}
 ACTING = tuple(sorted(set(FUNCTIONS) - {"digest"}))
 
 # Allowed though no gateway names them, and why.
@@ -208,6 +216,7 @@ def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(functio
                 "cloudwatch",
                 "ec2",
                 "pricing",
+                "freetier",
             }
     unconditioned = [statement for statement in statements(function) if "Condition" not in statement]
     for action in (

@@ -16,6 +16,7 @@ from chalicelib.domain.accelerators import TypeFact
 from chalicelib.domain.budget import Budget, BudgetBook, BudgetState
 from chalicelib.domain.bundles import Trouble
 from chalicelib.domain.errors import NotFound, Stale
+from chalicelib.domain.free_tier import FreeTier
 from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.learned import Learned
@@ -79,6 +80,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
         self._trouble: str | None = None
         self._heard: dict[str, str] = {}
         self._reservations = ""
+        self._free_tier = ""
         self._usage: dict[str, Usage] = {}
 
     # Policy and account
@@ -418,6 +420,14 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
     @call
     def type_facts(self) -> tuple[TypeFact, ...]:
         return tuple(from_text(TypeFact, text) for text in self._types)
+    @call
+    def free_tier(self) -> FreeTier | None:
+        return from_text(FreeTier, self._free_tier) if self._free_tier else None
+
+    @call
+    def keep_free_tier(self, told: FreeTier) -> None:
+        self._free_tier = to_text(told)
+
 
     @call
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:

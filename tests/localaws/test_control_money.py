@@ -55,6 +55,12 @@ def test_cost_explorer_is_set_over_http(server: Running) -> None:
     assert server.world("PUT", "/cost-explorer", {"enabled": True}).body["page_size"] == 3
 
 
+def test_the_free_tier_is_set_over_http(server: Running) -> None:
+    """In AWS's own members, offers and plan at once."""
+    asked = {"offers": [{"service": "AWS Lambda", "limit": 1e6}], "plan": None}
+    assert server.world("PUT", "/free-tier", asked).body == asked
+
+
 @pytest.mark.parametrize(
     "method, path, body, field",
     [
@@ -64,6 +70,8 @@ def test_cost_explorer_is_set_over_http(server: Running) -> None:
         ("PUT", "/cost-explorer", {"enabled": "yes"}, "enabled"),
         ("PUT", "/cost-explorer", {"page_size": 0}, "page_size"),
         ("PUT", "/cost-explorer", {"tags": "owner"}, "tags"),
+        ("PUT", "/free-tier", {"offers": [{"used": 3}]}, "offers"),
+        ("PUT", "/free-tier", {"plan": {"accountPlanType": "FREE"}}, "plan"),
         ("POST", "/prices", {"zone": "us-east-1a"}, "type"),
         ("POST", "/prices", POOL | {"usd": "free"}, "usd"),
     ],
