@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from localaws.errors import RequestError
 from localaws.money.addresses import Addresses
@@ -49,6 +49,10 @@ class Account:
         """The tags that are activated for cost allocation, and since when."""
         self.cost_explorer_since: datetime | None = EVER if cost_explorer else None
         """When Cost Explorer was switched on; a world that has it from the start has had it for ever."""
+        self.free_tier: list[dict[str, Any]] = []
+        """The offers of the free tier, as AWS tells them."""
+        self.plan: dict[str, Any] | None = None
+        """The account's plan, as AWS tells it. None: the account is older than plans are."""
 
     def watch(self) -> None:
         """Follow the boxes, once there are any."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import threading
@@ -77,3 +77,8 @@ class Money(ABC):
         with self.lock:
             for key in keys:
                 self.account.cost_tags.setdefault(key, self.now)
+
+    def set_free_tier(self, offers: Sequence[dict[str, Any]], plan: dict[str, Any] | None = None) -> None:
+        """What AWS says of the free tier and of the account's plan from now on, in its own shape."""
+        with self.lock:
+            self.account.free_tier, self.account.plan = list(offers), plan

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from localaws.errors import LocalAwsError, RequestError
 from localaws.money.account import CreditKind
 from localaws.protocol.bodies import moment, number, text
+from localaws.protocol.wire import operation_model
 from localaws.truth import plain
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class MoneyControl:
             ("POST", r"/_world/prices", self._prices),
             ("POST", r"/_world/credits", self._credit),
             ("PUT", r"/_world/cost-explorer", self._cost_explorer),
+            ("PUT", r"/_world/free-tier", self._free_tier),
         ]
 
     def _prices(self, body: dict[str, Any]) -> Answer:
@@ -81,3 +83,25 @@ class MoneyControl:
             "page_size": world.ce_page_size,
             "tags": sorted(world.account.cost_tags),
         }
+
+    def _free_tier(self, body: dict[str, Any]) -> Answer:
+        """Say what AWS answers of the free tier, in AWS's own words, and of the account's plan (null: it has none)."""
+        offers, plan = body.get("offers", []), body.get("plan")
+        if not isinstance(offers, list):
+            raise RequestError("offers must be a list", field="offers")
+        usage: Any = operation_model("freetier", "GetFreeTierUsage").output_shape
+        for one in offers:
+            _check_members(one, usage.members["freeTierUsages"].member, "offers")
+        if plan is not None:
+            _check_members(plan, operation_model("freetier", "GetAccountPlanState").output_shape, "plan")
+        self._world.set_free_tier(offers, plan)
+        return 200, {"offers": offers, "plan": plan}
+
+
+def _check_members(told: Any, shape: Any, field: str) -> None:
+    if not isinstance(told, dict) or not set(shape.required_members) <= set(told) <= set(shape.members):
+        raise RequestError(
+            f"{field}: an object of {', '.join(shape.members)}"
+            + (f", with at least {', '.join(shape.required_members)}" if shape.required_members else ""),
+            field=field,
+        )
