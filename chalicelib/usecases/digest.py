@@ -1,4 +1,5 @@
-"""The daily digest: told once a date, at the hour that the policy names. Asks EC2 and Cost Explorer nothing."""
+"""The daily digest: told once a date, at the hour that the policy names. Asks EC2 and Cost Explorer nothing; the free
+tier once a day, whether anybody is told or not, because GET /health shows it."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -6,23 +7,23 @@ from zoneinfo import ZoneInfo
 from chalicelib.domain import digest
 from chalicelib.domain.daily_meter import by_bucket
 from chalicelib.domain.digest import BudgetLine, DigestFacts
-from chalicelib.domain.meter import measure
 from chalicelib.domain.free_tier import FreeTier
+from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.reconcile import reconcile
 from chalicelib.domain.standing import standings
 from chalicelib.ports import Services
 from chalicelib.usecases.deliver import deliver
-from chalicelib.usecases.guard import guard_cost
 from chalicelib.usecases.free_tier import free_tier_of_today
+from chalicelib.usecases.guard import guard_cost
 from chalicelib.usecases.health import health
 from chalicelib.usecases.metered import metered
 
 
 def tell_digest(services: Services) -> date | None:
     """Tell what is due, if anything is and there is anybody to tell. Answers the date of what was told."""
-    if not (services.notifier.is_configured or services.topic.is_configured):
     free_tier = free_tier_of_today(services)
+    if not (services.notifier.is_configured or services.topic.is_configured):
         return None
     now = services.clock.now()
     notify = services.store.policy()[0].notify
@@ -69,5 +70,5 @@ def _facts(services: Services, day: date, now: datetime, free_tier: FreeTier | N
         ],
         missing=[one["what"] for one in health(services).missing],
         is_dry_run=services.is_dry_run,
-    )
         free_tier=free_tier,
+    )
