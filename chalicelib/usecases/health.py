@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.free_tier import FreeTierReport
+from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.missed import Missed, missed
 from chalicelib.domain.money import show
@@ -14,8 +15,8 @@ from chalicelib.domain.reservations import Unused
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases.bills import bill_trouble
 from chalicelib.usecases.deliver import GIVEN_UP_AFTER
-from chalicelib.usecases.guard import guard_cost
 from chalicelib.usecases.free_tier import last_free_tier
+from chalicelib.usecases.guard import guard_cost
 from chalicelib.usecases.last_sweeps import whole_sweeps
 
 SILENT_AFTER = timedelta(minutes=5)
@@ -41,7 +42,6 @@ class Health:
     guard: GuardCost
     reservations: tuple[Unused, ...] = ()
     """Capacity that is reserved and unused, as of the last hourly look: it bills, and nothing cancels it."""
-
     free_tier: FreeTierReport | None = None
     """What AWS last said of the free tier, a day ago at most; None until it was asked."""
 
@@ -60,12 +60,13 @@ def _last_complete(whole: Sequence[SweepRecord]) -> SweepRecord | None:
 def _is_recent(complete: SweepRecord | None, now: datetime) -> bool:
     return complete is not None and now - complete.started_at <= SILENT_AFTER
 
+
 def health(services: Services) -> Health:
     """Look at the records of the last sweeps, never at AWS: it must answer when AWS does not."""
     now = services.clock.now()
     whole = whole_sweeps(services, since=now - SILENT_AFTER)
-    complete = next((record for record in whole if record.is_complete), None)
-    is_silent = complete is None or now - complete.started_at > SILENT_AFTER
+    complete = _last_complete(whole)
+    is_silent = not _is_recent(complete, now)
     waiting = services.store.waiting_notices()
     leases = services.store.open_leases()
     overdue = missed(leases, services.prices.on_demand(), now)
@@ -93,8 +94,8 @@ def health(services: Services) -> Health:
         open_leases=len(leases),
         guard=cost,
         reservations=look.unused if (look := services.store.reservation_look()) else (),
-    )
         free_tier=last_free_tier(services),
+    )
 
 
 def _no_budget(services: Services) -> tuple[Mapping[str, str], ...]:

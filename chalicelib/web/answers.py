@@ -267,4 +267,4 @@ class HeartbeatAnswer(TypedDict):
 class HealthWord(TypedDict):
     """All that anybody is told without a token."""
 
-    status: Literal["ok", "degraded", "failing"]
+    status: Literal["ok", "failing"]

@@ -209,12 +209,16 @@ def test_a_sweep_can_be_asked_for_rehearsed_and_armed(world: World) -> None:
 
 
 def test_health_is_one_word_for_strangers(world: World) -> None:
-    """Monitors need no token; everything else does."""
+    """Monitors need no token, and read the last sweeps alone, however often they ask; everything else needs one."""
     stranger = Client(curfew.app, project_dir="/nonexistent").http.get("/health")
     assert (stranger.status_code, stranger.json_body) == (503, {"status": "failing"})
     world("POST", "/sweeps")
+    asked: list[str] = []
+    world.store.hook = lambda method, when: asked.append(method) if when == "before" else None
+    stranger = Client(curfew.app, project_dir="/nonexistent").http.get("/health")
+    assert (stranger.status_code, stranger.json_body, asked) == (200, {"status": "ok"}, ["sweeps"])
     status, health = world("GET", "/health")
-    assert status == 200
+    assert (status, health["status"]) == (200, "degraded")
     assert set(health) >= {
         "status",
         "last_complete_sweep",
