@@ -59,8 +59,8 @@ class DigestFacts:
     budgets: Sequence[BudgetLine]
     missing: Sequence[str]
     is_dry_run: bool
-
     free_tier: FreeTier | None = None
+
 
 def due_day(now: datetime, zone: tzinfo, digest_at: str) -> date | None:
     """The date whose digest is due, if one is: its hour has come on the clocks of the zone, and not long ago."""
@@ -97,7 +97,6 @@ def _saved(lease: Lease) -> Decimal:
 
 def digest(facts: DigestFacts) -> Notice:
     """The facts as one message, in columns."""
-            *(free_tier_lines(facts.free_tier, facts.at) if facts.free_tier else ()),
     return Notice(
         id=notice_id(facts.day),
         kind=Kind.DIGEST,
@@ -109,6 +108,7 @@ def digest(facts: DigestFacts) -> Notice:
             *_open(facts),
             *_budgets(facts.budgets),
             *_money(facts),
+            *(free_tier_lines(facts.free_tier, facts.at) if facts.free_tier else ()),
             *_missing(facts.missing),
         ),
     )
