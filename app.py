@@ -43,7 +43,7 @@ from chalicelib.web import keys as key_bodies
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
-from chalicelib.web.about import IDEMPOTENCY_KEY, IF_MATCH, LAUNCH, SIGNATURE, Says
+from chalicelib.web.about import IF_MATCH, LAUNCH, SIGNATURE, Says
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
@@ -120,7 +120,6 @@ def expire(event: dict[str, str], context: Any) -> dict[str, str]:
     query=NoQuery,
     says=Says(
         answers={200: answers.QuoteAnswer, 201: answers.LeaseAnswer, 202: answers.LeaseAnswer},
-        headers=(IDEMPOTENCY_KEY,),
         example=LAUNCH,
     ),
 )
@@ -301,7 +300,7 @@ def add_key_pair(call: Call[KeyBody, NoQuery]) -> Answer:
         new = keys.make(
             call.services, region=region, name=body.name, kind=body.type or "ed25519", owner=owner
         )
-        return Answer(status=HTTPStatus.CREATED, body=key_bodies.made(new))
+        return Answer(status=HTTPStatus.CREATED, body=key_bodies.made(new), secrets=("private_key",))
     pair = keys.bring(
         call.services, region=region, name=body.name, public_key=body.public_key, kind=body.type, owner=owner
     )

@@ -7,6 +7,7 @@ CurfewError
 ├── Refused             409  state, policy or AWS forbids it; carries its slug
 │   ├── BudgetExceeded       the hold does not fit into a budget
 │   ├── NoCapacity           every type and zone was tried
+│   ├── InFlight             the same call is going on: its answer can be asked for in some seconds
 │   └── Stale                somebody else changed it first: read again, try again
 └── Unavailable         503  a service Curfew rests on did not answer; it says what may have changed
 
@@ -68,6 +69,16 @@ class Stale(Refused):
     """The record changed between reading and writing; nothing was written."""
 
     slug = "stale"
+
+
+class InFlight(Refused):
+    """The same call, under the same Idempotency-Key, is being made; nothing more was done."""
+
+    slug = "in-flight"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(CurfewError):

@@ -15,6 +15,7 @@
 | NOTICE#id | NOTICE | that a notice was told; vanishes after 40 days |
 | BILL | day | what Cost Explorer told of a day; vanishes after 14 months |
 | BILLS | TURN | when Cost Explorer was asked last, and how that went |
+| CALL#id | CALL | a call under an Idempotency-Key and its answer; vanishes after a day |
 | EVIDENCE | LEARNED, LEARNED#nnn | what CloudWatch last answered, 500 leases an item |
 | HEARD | instance id | what a box told of its work; vanishes a day after its last report |
 | GUARD | month | what Curfew's own calls add up to |
@@ -47,6 +48,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.gateways.dynamodb_audit import AuditRecords
 from chalicelib.gateways.dynamodb_bills import BillRecords
+from chalicelib.gateways.dynamodb_calls import CallRecords
 from chalicelib.gateways.dynamodb_guard import GuardRecords
 from chalicelib.gateways.dynamodb_heard import HeardRecords
 from chalicelib.gateways.dynamodb_leases import LeaseRecords
@@ -65,6 +67,7 @@ class DynamoStore(
     LeaseRecords,
     AuditRecords,
     BillRecords,
+    CallRecords,
     GuardRecords,
     HeardRecords,
     SettingRecords,

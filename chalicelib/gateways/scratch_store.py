@@ -18,6 +18,7 @@ from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Charge, Lease, Receipt, Status
 from chalicelib.domain.notices import Notice
+from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import ReservationLook
 from chalicelib.ports import Account, FirstSight, Page, Store, SweepRecord
@@ -224,6 +225,18 @@ class ScratchStore:
 
     def denied_regions(self) -> Mapping[str, datetime]:
         """As they are."""
+    def begin_call(self, asked: KeyedCall) -> KeyedCall:
+        """Kept: that it is made once is so for a rehearsal too."""
+        return self._store.begin_call(asked)
+
+    def keep_call(self, answered: KeyedCall) -> None:
+        """Kept."""
+        self._store.keep_call(answered)
+
+    def forget_call(self, asked: KeyedCall) -> None:
+        """Forgotten."""
+        self._store.forget_call(asked)
+
         return self._store.denied_regions()
 
     def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:

@@ -16,6 +16,7 @@ from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Charge, Lease, Receipt
 from chalicelib.domain.notices import Notice
+from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import ReservationLook
 from chalicelib.ports.records import Account, FirstSight, Page, SweepRecord
@@ -195,6 +196,16 @@ class Store(Protocol):
 
     def denied_regions(self) -> Mapping[str, datetime]:
         """Regions that AWS denied, and when it last did."""
+
+    def begin_call(self, asked: KeyedCall) -> KeyedCall:
+        """What stands under the key of a call: `asked` itself where `once.may_begin`, and of several at once for one
+        alone; else the call that stands there. Raises Unavailable within seconds, and the call is not to be made."""
+
+    def keep_call(self, answered: KeyedCall) -> None:
+        """Keep the answer of a call that is still this holder's; vanishes a day after it began."""
+
+    def forget_call(self, asked: KeyedCall) -> None:
+        """Leave the key free, if the call is still this holder's."""
 
     def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:
         """Replace them; of two writers the later one stands."""

@@ -40,6 +40,15 @@ class About:
     is_public: bool
     says: Says
 
+    def takes_key(self, method: str) -> bool:
+        """Whether a call with an Idempotency-Key is made once. A box's reports and a warning's link have their own way
+        to bear a repeat."""
+        return method == "POST" and not self.is_public
+
+    def all_headers(self, method: str) -> tuple[Header, ...]:
+        """What the route says that it reads, and the key of a call."""
+        return (*self.says.headers, *((IDEMPOTENCY_KEY,) if self.takes_key(method) else ()))
+
 
 def describe(endpoint: Callable[..., Any], about: About) -> None:
     """Write on an endpoint what it says of itself."""
@@ -56,7 +65,8 @@ NOTHING = Says()
 
 IDEMPOTENCY_KEY = Header(
     name="Idempotency-Key",
-    description="any text of your own, such as a UUID: the same call with the same key is done once",
+    description="any text of your own, such as a UUID: within 24 h the same call with the same key is done once, and "
+    "answered as it was the first time; another body is refused with 409",
     pattern=r"^[!-~]([ -~]{0,253}[!-~])?$",
 )
 IF_MATCH = Header(

@@ -20,7 +20,8 @@ from pydantic import BaseModel
 from chalicelib.domain.errors import CurfewError, NotFound
 from chalicelib.ports import Services
 from chalicelib.settings import Settings, SettingsError
-from chalicelib.web import logs, metering, receive
+from chalicelib.usecases import once as calls
+from chalicelib.web import logs, metering, once, receive
 from chalicelib.web.about import NOTHING, About, Says, describe
 from chalicelib.web.auth import HOW, caller_of
 from chalicelib.web.encode import JsonValue, plain
@@ -72,6 +73,10 @@ class Answer:
     body: object = None
     status: int = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Members of the body that are in this answer alone: no repeat under an Idempotency-Key has them."""
+    is_kept: bool = True
+    """Whether such a repeat is answered with it. Not where the view itself knows what has become of the first call."""
 
 
 class Door:
@@ -97,6 +102,15 @@ class Door:
         problem looks to whoever called. What it `says` of its answers stands in GET /openapi.json."""
 
         def decorate(view: Callable[Concatenate[Call[B, Q], P], Answer]) -> Callable[P, Response]:
+            about = About(
+                name=view.__name__,
+                promise=view.__doc__ or "",
+                body=body,
+                query=query,
+                is_public=is_public,
+                says=says,
+            )
+
             @wraps(view)
             def entered(*args: P.args, **path: P.kwargs) -> Response:
                 def proceed(request: Request, caller: str | None) -> Answer:
@@ -110,20 +124,17 @@ class Door:
                         headers=request.headers,
                         raw=receive.raw_body(request),
                     )
-                    # Path parts are strings whatever a view calls them, which ParamSpec has no way to say.
-                    return view(call, *args, **_readable(path))  # type: ignore[arg-type]
+                    parts = _readable(path)
+
+                    def make() -> Answer:
+                        # Path parts are strings whatever a view calls them, which ParamSpec has no way to say.
+                        return view(call, *args, **parts)  # type: ignore[arg-type]
+
+                    return _once(call, about.name, parts, make) if about.takes_key(request.method) else make()
 
                 with metering.invocation(self.services, is_http=True):
                     return self._respond(proceed, is_public=is_public, refused=refused)
 
-            about = About(
-                name=view.__name__,
-                promise=view.__doc__ or "",
-                body=body,
-                query=query,
-                is_public=is_public,
-                says=says,
-            )
             describe(entered, about)
             return entered
 
@@ -178,6 +189,36 @@ def _readable(path: Mapping[str, object]) -> dict[str, str]:
         if not _ID.fullmatch(value):
             raise NotFound(f"nothing has the id {value[:80]!r}: ids are letters, digits and . _ : @ = + -")
     return parts
+
+
+def _once(call: Call[B, Q], route: str, parts: Mapping[str, str], make: Callable[[], Answer]) -> Answer:
+    """What `make` answers, or under an Idempotency-Key has answered. A process that dies in between leaves the key
+    taken for a minute."""
+    services = call.services
+    asked = once.keyed(
+        call.headers,
+        owner=call.owner,
+        route=route,
+        sent=(call.body, call.query),
+        parts=parts,
+        now=services.clock.now(),
+    )
+    if asked is None:
+        return make()
+    known = calls.begin(services, asked)
+    if known:
+        return Answer(status=known.status, headers=known.headers, body=json.loads(known.body))
+    try:
+        answer = make()
+        told = once.kept(answer.status, answer.headers, plain(answer.body), answer.secrets)
+    except Exception:
+        calls.forget(services, asked)
+        raise
+    if told and answer.is_kept:
+        calls.keep(services, asked, told)
+    else:
+        calls.forget(services, asked)
+    return answer
 
 
 def _response(answer: Answer) -> Response:

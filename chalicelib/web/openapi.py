@@ -114,7 +114,7 @@ def document(app: Chalice) -> Mapping[str, Any]:
     schemas, components = _schemas([about for _, _, about in routes])
     paths: dict[str, dict[str, Any]] = {}
     for path, method, about in routes:
-        paths.setdefault(path, {})[method.lower()] = _operation(path, about, schemas)
+        paths.setdefault(path, {})[method.lower()] = _operation(path, method, about, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Curfew", "version": VERSION, "description": ABOUT},
@@ -152,7 +152,9 @@ def _schemas(abouts: list[About]) -> tuple[Mapping[Key, JsonSchemaValue], Mappin
     return schemas, components
 
 
-def _operation(path: str, about: About, schemas: Mapping[Key, JsonSchemaValue]) -> dict[str, Any]:
+def _operation(
+    path: str, method: str, about: About, schemas: Mapping[Key, JsonSchemaValue]
+) -> dict[str, Any]:
     summary = " ".join(about.promise.split())
     operation: dict[str, Any] = {
         "operationId": about.name,
@@ -161,7 +163,7 @@ def _operation(path: str, about: About, schemas: Mapping[Key, JsonSchemaValue]) 
         "parameters": [
             *_in_path(path),
             *_in_query(about.query),
-            *(_in_header(each) for each in about.says.headers),
+            *(_in_header(each) for each in about.all_headers(method)),
         ],
         "responses": {
             **{

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from chalicelib.domain.errors import CurfewError, Forged, Gone, NotFound, Refused, Unavailable
+from chalicelib.domain.errors import CurfewError, Forged, Gone, InFlight, NotFound, Refused, Unavailable
 from chalicelib.web.encode import plain
 
 MEDIA_TYPE = "application/problem+json"
@@ -32,6 +32,7 @@ TITLES: Mapping[str, str] = {
     "idempotency-key-reused": "This Idempotency-Key was used for something else",
     "idle-looser": "idle may only tighten the policy",
     "image-not-found": "The region has no such image",
+    "in-flight": "The same call is going on",
     "internal-error": "Curfew made a mistake",
     "invalid": "The request says something it can't say",
     "key-exists": "A key pair of that name is there already",
@@ -50,6 +51,7 @@ TITLES: Mapping[str, str] = {
     "precondition-failed": "It changed since you read it",
     "price-unknown": "No price is known for this",
     "refused": "This can't be done now",
+    "secret-shown-once": "This was done, and its secret can't be told again",
     "shared-lease": "It runs under one lease with others",
     "stale": "Somebody else changed it first",
     "too-many-periods": "It falls into too many budget periods at once",
@@ -140,7 +142,7 @@ def problem_of(error: CurfewError) -> Problem:
     status = _status(error)
     return Problem(
         status=status,
-        headers=error.headers if isinstance(error, WebError) else {},
+        headers=_headers(error),
         body={**plain(error.extra), **_members(error.slug, status, error.detail)},
     )
 
@@ -167,6 +169,16 @@ def unknown_path(path: str) -> Problem:
     return problem_of(
         NotFound(f"there is nothing at {path}; nothing was done. GET /openapi.json lists every path")
     )
+
+
+def _headers(error: CurfewError) -> Mapping[str, str]:
+    match error:
+        case WebError():
+            return error.headers
+        case InFlight():
+            return {"Retry-After": str(error.retry_after_seconds)}
+        case _:
+            return {}
 
 
 def _members(slug: str, status: int, detail: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Turns and locks in memory: how many idle boxes a minute has ended, and who may act on a controller."""
+"""Turns and locks in memory: how many idle boxes a minute has ended, who may act on a controller, whose call it is."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from chalicelib.domain.once import KeyedCall, may_begin
 from tests.doubles.accidents import AccidentProne, call
 
 
@@ -14,6 +15,29 @@ class MemoryTurns(AccidentProne):
         self._idle_ends: dict[str, int] = {}
         self._denied: dict[str, datetime] = {}
         self._locks: dict[str, tuple[int, datetime | None]] = {}
+        self._keyed: dict[str, KeyedCall] = {}
+
+    @call
+    def begin_call(self, asked: KeyedCall) -> KeyedCall:
+        standing = self._keyed.get(asked.id)
+        if standing is not None and not may_begin(asked, standing):
+            return standing
+        self._keyed[asked.id] = asked
+        return asked
+
+    @call
+    def keep_call(self, answered: KeyedCall) -> None:
+        if self._holds(answered):
+            self._keyed[answered.id] = answered
+
+    @call
+    def forget_call(self, asked: KeyedCall) -> None:
+        if self._holds(asked):
+            del self._keyed[asked.id]
+
+    def _holds(self, one: KeyedCall) -> bool:
+        standing = self._keyed.get(one.id)
+        return standing is not None and standing.holder == one.holder
 
     @call
     def denied_regions(self) -> Mapping[str, datetime]:
