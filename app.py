@@ -35,7 +35,7 @@ from chalicelib.usecases import digest as digesting
 from chalicelib.usecases import expire as expiring
 from chalicelib.usecases import spend as spending
 from chalicelib.usecases import sweep as sweeping
-from chalicelib.web import answers, events, launches, logs, metering, paging, receive, views
+from chalicelib.web import answers, events, launches, logs, metering, paging, receipts, receive, views
 from chalicelib.web import budgets as budget_bodies
 from chalicelib.web import heartbeats as heartbeat_bodies
 from chalicelib.web import images as image_answers
@@ -64,6 +64,7 @@ from chalicelib.web.models import (
     length_of,
 )
 from chalicelib.web.problems import PreconditionFailed
+from chalicelib.web.receipts import ReceiptQuery
 
 logs.set_up()
 app = Chalice(app_name="curfew", configure_logs=False)
@@ -356,10 +357,14 @@ def list_sweeps(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/receipts", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Page[Receipt]}))
-def list_receipts(call: Call[NoBody, PageQuery]) -> Answer:
-    """The proof of every end, newest first."""
-    page = call.services.store.receipts(limit=call.query.limit, cursor=call.query.cursor)
+@door.endpoint(body=NoBody, query=ReceiptQuery, says=Says(answers={200: answers.Page[Receipt]}))
+def list_receipts(call: Call[NoBody, ReceiptQuery]) -> Answer:
+    """The proof of every end, the latest decision first; of a time, an owner or a region where one is named."""
+    page = call.services.store.receipts(
+        limit=call.query.limit,
+        cursor=call.query.cursor,
+        wanted=receipts.wanted(call.query, call.services.clock.now()),
+    )
     return Answer(body=paging.listed(page, views.receipt))
 
 

@@ -15,7 +15,17 @@ from chalicelib.domain.budget import Budget, BudgetState
 from chalicelib.domain.controllers.managed import lever
 from chalicelib.domain.fleets import Fleet, Group
 from chalicelib.domain.instance import Instance, Sight, SpotRequest
-from chalicelib.domain.lease import EGRESS_GB, Charge, Hold, Lease, Origin, RequestType, Run, Status
+from chalicelib.domain.lease import (
+    EGRESS_GB,
+    Charge,
+    Hold,
+    Lease,
+    MadeOf,
+    Origin,
+    RequestType,
+    Run,
+    Status,
+)
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import MOST_PERIODS
 from chalicelib.domain.policy import Policy
@@ -155,6 +165,7 @@ def adopt(
         storage_gib=sum(disk.gib for disk in disks),
         disks=tuple(disks),
         instance_ids=(instance.id,),
+        made_of=_made_of(instance),
         spot_request_ids=(instance.spot_request_id,) if instance.spot_request_id else (),
         runs=(run,),
         ran_before_for=max(now - instance.launched_at, timedelta(0))
@@ -200,7 +211,14 @@ def adopt_at_rest(
             if state.budget.covers(owner=owner, project=project)
         ),
         instance_ids=(instance.id,),
+        made_of=_made_of(instance),
         spot_request_ids=(instance.spot_request_id,) if instance.spot_request_id else (),
+    )
+
+
+def _made_of(instance: Instance) -> MadeOf:
+    return MadeOf(
+        instance_type=instance.type, image_id=instance.image_id or None, key_name=instance.key_name or None
     )
 
 

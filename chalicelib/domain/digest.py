@@ -7,14 +7,15 @@ made of that date, so a clock set back tells nothing twice; a time that daylight
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from chalicelib.domain.free_tier import FreeTier
 from chalicelib.domain.free_tier import lines as free_tier_lines
 from chalicelib.domain.guard import GuardCost
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.money import ZERO, hours, show
+from chalicelib.domain.money import ZERO, show
 from chalicelib.domain.notices import Kind, Notice
+from chalicelib.domain.receipts import saved_usd
 
 DAY = timedelta(days=1)
 LATEST = timedelta(hours=3)
@@ -77,22 +78,10 @@ def notice_id(day: date) -> str:
 
 
 def saved_by(closed: Iterable[Lease]) -> Saved:
-    """What leases that were ended for idleness would have cost had they run to their own end: what they cost an hour,
-    times what was left of their time, at most what was left of their hold. Ends by time and money count as nothing:
-    nobody knows for how much longer those boxes would have run."""
+    """What leases that were ended for idleness would have cost had they run to their own end. Ends by time and money
+    count as nothing: nobody knows for how much longer those boxes would have run."""
     ended = [one for one in closed if one.ending and one.ending.cause == "idle" and one.closed_at]
-    return Saved(usd=sum(map(_saved, ended), ZERO), ends=len(ended))
-
-
-def _saved(lease: Lease) -> Decimal:
-    if lease.ending is None or lease.closed_at is None or lease.closed_at >= lease.expires_at:
-        return ZERO
-    try:
-        hourly = Decimal(lease.ending.figures.get("hourly_usd", "0"))
-    except InvalidOperation:
-        return ZERO
-    left = max(lease.hold.total_usd - (lease.final_usd or ZERO), ZERO)
-    return min(hourly * hours(lease.expires_at - lease.closed_at), left)
+    return Saved(usd=sum((saved_usd(one) or ZERO for one in ended), ZERO), ends=len(ended))
 
 
 def digest(facts: DigestFacts) -> Notice:

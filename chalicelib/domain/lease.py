@@ -78,6 +78,27 @@ class LaunchOrder:
     user_data: str | None = None
     instance_profile: str | None = None
     on_end: OnEnd = OnEnd.TERMINATE
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What was sent, without what is not to be kept: a receipt tells it as the call that brings the box back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeOf:
+    """What a box was made of, as far as EC2 tells."""
+
+    instance_type: str | None = None
+    image_id: str | None = None
+    key_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A type and zone in which EC2 launched nothing, and its reason; None where it does not say which."""
+
+    instance_type: str | None = None
+    zone: str | None = None
+    code: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +312,8 @@ class Lease:
     @property
     def is_open(self) -> bool:
         """Holds money and may own something that bills."""
+    made_of: MadeOf | None = None
+    """Of a launched lease the image that its order's words have meant."""
         return self.status is not Status.CLOSED
 
     @property
@@ -351,6 +374,16 @@ class Receipt:
     """The proof of how a lease ended: one a lease, its attempts inside."""
 
     id: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaunch:
+    """The call that brings a box back, and what it does not bring back."""
+
+    method: str = "POST"
+    path: str = "/spot-requests"
+    body: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
+
+
     lease_id: str
     owner: str
     project: str | None
@@ -380,3 +413,8 @@ class Receipt:
     images: tuple[KeptImage, ...] = ()
     leases: tuple[str, ...] = ()
     """Those of a fleet's boxes, which end beside it: their receipts have what the boxes cost."""
+    saved_usd: Decimal | None = None
+    """What it would have cost by its own hour at what it cost an hour, at most what was left of its hold; none: nobody
+    knows for how much longer it would have run, or it goes on."""
+    relaunch: Relaunch | None = None
+    """The launch call that brings the box back; none where not even its type is known."""

@@ -2,9 +2,15 @@
 
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.domain.meter import Cost
+from chalicelib.domain.money import ZERO, hours
+from chalicelib.domain.relaunch import relaunch
+
+SAVES = frozenset({"idle", "requested"})
+"""Causes of ends before a box's time: of those by time and money nobody knows for how much longer it would have run."""
 
 
 def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | None) -> Receipt:
@@ -40,7 +46,23 @@ def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | No
         snapshot_usd=cost.snapshot_usd,
         images=cost.images,
         leases=tuple(dict.fromkeys(ending.boxes.values())),
+        saved_usd=saved_usd(lease),
+        relaunch=relaunch(lease, cost.images),
     )
+
+
+def saved_usd(lease: Lease) -> Decimal | None:
+    """What a closed lease would have cost had it run to its own end: what it cost an hour, times what was left of its
+    time, at most what was left of its hold. None where that is not known."""
+    ending = lease.ending
+    if ending is None or lease.closed_at is None or ending.cause not in SAVES:
+        return None
+    try:
+        hourly = Decimal(ending.figures.get("hourly_usd", ""))
+    except InvalidOperation:
+        return None
+    left = max(lease.hold.total_usd - (lease.final_usd or ZERO), ZERO)
+    return min(max(hourly * hours(lease.expires_at - lease.closed_at), ZERO), left)
 
 
 def joined(first: Receipt | None, more: Receipt, root: str) -> Receipt:
@@ -62,4 +84,6 @@ def joined(first: Receipt | None, more: Receipt, root: str) -> Receipt:
         leftovers=(*first.leftovers, *more.leftovers),
         snapshot_usd=first.snapshot_usd + more.snapshot_usd,
         images=(*first.images, *more.images),
+        saved_usd=None,
+        relaunch=first.relaunch or more.relaunch,
     )

@@ -9,7 +9,7 @@ from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways.dynamodb_outbox import OutboxRecords
 from chalicelib.gateways.dynamodb_records import VIEW
 from chalicelib.gateways.dynamodb_table import Key, Write
-from chalicelib.ports import Page, SweepRecord
+from chalicelib.ports import ALL_RECEIPTS, Page, ReceiptFilter, SweepRecord
 
 SWEEPS = "SWEEPS"
 SWEEPS_KEPT_FOR = timedelta(days=30)
@@ -40,9 +40,21 @@ class LogRecords(OutboxRecords):
         item = self._table.get(_key(lease_id))
         return codec.read(Receipt, item) if item else None
 
-    def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
-        """Receipts, the latest decision first; may lag by a second."""
-        return self._page(Receipt, RECEIPTS, index=VIEW, limit=limit, cursor=cursor)
+    def receipts(
+        self, *, limit: int, cursor: str | None, wanted: ReceiptFilter = ALL_RECEIPTS
+    ) -> Page[Receipt]:
+        """Receipts, the latest decision first; may lag by a second. Time is asked of the index; owner and region are
+        looked for in `MOST_READ` receipts a page."""
+        return self._page(
+            Receipt,
+            RECEIPTS,
+            index=VIEW,
+            limit=limit,
+            cursor=cursor,
+            since=codec.stamp(wanted.since) if wanted.since else None,
+            until=codec.stamp(wanted.until) if wanted.until else None,
+            takes=wanted.takes if wanted.owner or wanted.region else None,
+        )
 
 
 def receipt_put(receipt: Receipt | None) -> list[Write]:

@@ -1,7 +1,7 @@
 """What every family of records shares: the table it stands in, and pages of a list, newest first."""
 
 import uuid
-from itertools import islice
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from chalicelib.gateways import dynamodb_codec as codec
@@ -11,6 +11,10 @@ from chalicelib.ports import Page
 T = TypeVar("T")
 
 VIEW = "view"
+FIRST, LAST = "0", "~"
+"""Sort keys of lists begin with a time: all of them lie between."""
+MOST_READ = 1000
+"""Where few are taken of many, a page has those among so many."""
 
 
 class Records:
@@ -19,22 +23,42 @@ class Records:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def _page(self, kind: type[T], of: str, *, index: str | None, limit: int, cursor: str | None) -> Page[T]:
-        """A page of the partition `of`, of the table or an index. Raises Refused for a cursor of another list."""
+    def _page(
+        self,
+        kind: type[T],
+        of: str,
+        *,
+        index: str | None,
+        limit: int,
+        cursor: str | None,
+        since: str | None = None,
+        until: str | None = None,
+        takes: Callable[[T], bool] | None = None,
+    ) -> Page[T]:
+        """A page of the partition `of`, of the table or an index: of what lies from `since` on and before `until`, by
+        its sort key, what is taken. Raises Refused for a cursor of another list."""
         pk, sk = ("view_pk", "view_sk") if index else ("pk", "sk")
-        condition, values = f"{pk} = :of", {":of": of}
-        if cursor:
-            condition, values = (
-                f"{condition} AND {sk} < :before",
-                {**values, ":before": codec.position(of, cursor)},
-            )
-        options: dict[str, Any] = {"ScanIndexForward": False, "Limit": limit + 1}
+        ends = [end for end in (until, codec.position(of, cursor) if cursor else None) if end]
+        before = min(ends, default=LAST)
+        if (since or FIRST) > before:
+            return Page(())
+        options: dict[str, Any] = {"ScanIndexForward": False, "Limit": MOST_READ if takes else limit + 2}
         if index:
             options["IndexName"] = index
-        found = list(islice(self._table.query(condition, values, **options), limit + 1))
-        shown = found[:limit]
-        more = codec.cursor(of, str(shown[-1][sk])) if shown and len(found) > limit else None
-        return Page(tuple(codec.read(kind, item) for item in shown), more)
+        found = self._table.query(
+            f"{pk} = :of AND {sk} BETWEEN :since AND :before",
+            {":of": of, ":since": since or FIRST, ":before": before},
+            **options,
+        )
+        taken: list[T] = []
+        last = ""
+        for read, item in enumerate(item for item in found if str(item[sk]) != before):
+            if len(taken) == limit or read == MOST_READ:
+                return Page(tuple(taken), codec.cursor(of, last))
+            last = str(item[sk])
+            one = codec.read(kind, item)
+            taken += [one] if takes is None or takes(one) else []
+        return Page(tuple(taken))
 
 
 def new_write_id() -> str:

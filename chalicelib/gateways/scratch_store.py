@@ -21,7 +21,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import ReservationLook
-from chalicelib.ports import Account, FirstSight, Page, Store, SweepRecord
+from chalicelib.ports import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, Store, SweepRecord
 
 
 class ScratchStore:
@@ -133,9 +133,11 @@ class ScratchStore:
         """As it is."""
         return self._store.receipt(lease_id)
 
-    def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
+    def receipts(
+        self, *, limit: int, cursor: str | None, wanted: ReceiptFilter = ALL_RECEIPTS
+    ) -> Page[Receipt]:
         """As they are."""
-        return self._store.receipts(limit=limit, cursor=cursor)
+        return self._store.receipts(limit=limit, cursor=cursor, wanted=wanted)
 
     def record_sweep(self, record: SweepRecord, *, notices: Sequence[Notice] = ()) -> None:
         """Not kept."""

@@ -11,13 +11,14 @@ from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue
 from chalicelib.ports.money import Bills, FreeTiers, Ledger, Prices
 from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
-from chalicelib.ports.records import Account, FirstSight, Page, SweepRecord
+from chalicelib.ports.records import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, SweepRecord
 from chalicelib.ports.services import Services
 from chalicelib.ports.store import Store
 from chalicelib.ports.timers import NoTimers, Timers
 from chalicelib.ports.witnesses import Metrics, Trail
 
 __all__ = [
+    "ALL_RECEIPTS",
     "Account",
     "AuditTrail",
     "Beacons",
@@ -46,6 +47,8 @@ __all__ = [
     "Page",
     "Prices",
     "Services",
+    "ReceiptFilter",
+    "SecurityGroups",
     "Store",
     "SweepRecord",
     "Timers",

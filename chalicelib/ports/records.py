@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Generic, TypeVar
 
+from chalicelib.domain.lease import Receipt
+
 T = TypeVar("T")
 
 
@@ -53,6 +55,29 @@ class SweepRecord:
     ends_denied: int = 0
     took_ms: int = 0
     pages: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptFilter:
+    """Which receipts are asked for: of ends decided from `since` on and before `until`, of an owner, in a region. What
+    is None asks for all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    owner: str | None = None
+    region: str | None = None
+
+    def takes(self, receipt: Receipt) -> bool:
+        """Whether this one is asked for."""
+        return (
+            (self.since is None or receipt.decided_at >= self.since)
+            and (self.until is None or receipt.decided_at < self.until)
+            and self.owner in {None, receipt.owner}
+            and self.region in {None, receipt.region}
+        )
+
+
+ALL_RECEIPTS = ReceiptFilter()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import ReservationLook
-from chalicelib.ports.records import Account, FirstSight, Page, SweepRecord
+from chalicelib.ports.records import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, SweepRecord
 
 
 class Store(Protocol):
@@ -115,8 +115,11 @@ class Store(Protocol):
     def receipt(self, lease_id: str) -> Receipt | None:
         """The receipt of a lease's end."""
 
-    def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
-        """Receipts, newest first."""
+    def receipts(
+        self, *, limit: int, cursor: str | None, wanted: ReceiptFilter = ALL_RECEIPTS
+    ) -> Page[Receipt]:
+        """Receipts, the latest decision first. A page of few among many may have fewer than `limit`, or none, and a
+        next one all the same."""
 
     def record_sweep(self, record: SweepRecord, *, notices: Sequence[Notice] = ()) -> None:
         """Keep what a sweep saw and did; kept 30 days."""

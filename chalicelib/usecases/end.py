@@ -10,6 +10,7 @@ from chalicelib.domain.fleets import SPOT_FLEET_PREFIX
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Receipt, Status
 from chalicelib.domain.meter import measure
+from chalicelib.domain.money import exact
 from chalicelib.domain.receipts import receipt_of
 from chalicelib.ports import Services
 from chalicelib.usecases import takeover, teardown, timers
@@ -114,7 +115,9 @@ def _claimed(services: Services, facts: Facts, lease: Lease, *, by: str) -> Leas
     """An open lease whose end is begun, or taken up."""
     if lease.status is Status.ENDING:
         return teardown.resume(services, lease, facts.owned(lease), facts.now)
-    return teardown.begin(services, lease, _asked(by), facts.owned(lease), facts.now)
+    hourly_usd = measure(lease, facts.prices, facts.now).hourly_usd
+    why = replace(_asked(by), figures={"hourly_usd": exact(hourly_usd)})
+    return teardown.begin(services, lease, why, facts.owned(lease), facts.now)
 
 
 def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:

@@ -13,7 +13,7 @@ from chalicelib.domain import guest, notices
 from chalicelib.domain.admission import Admission, admit, price_cap_usd
 from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale, Unavailable
 from chalicelib.domain.guest_heartbeat import Beacon
-from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, Origin, RequestType, Status
+from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, MadeOf, Origin, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.prices import PriceBook
@@ -242,6 +242,7 @@ def _hold(
             disks=disks,
             teardown_margin=terms.policy.teardown.margin,
             ssh_user=terms.image.ssh_user,
+            made_of=MadeOf(image_id=terms.image.id),
         )
         if ends_itself(order):
             lease = replace(lease, guest_deadline=guest_end(lease))

@@ -2,6 +2,7 @@
 
 import hashlib
 from http import HTTPStatus
+from typing import Any
 
 from chalicelib.domain.errors import NotFound, Refused, Unavailable
 from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Status
@@ -15,6 +16,8 @@ from chalicelib.web.encode import duration
 from chalicelib.web.endpoint import Answer
 from chalicelib.web.models import LaunchBody, length_of
 
+NOT_CARRIED = frozenset({"user_data", "dry_run"})
+"""What of a launch no receipt repeats: what may hold secrets, and what would launch nothing."""
 VIEW_SECONDS = 10.0
 """What a look at EC2 and its prices needs, where both hang, of the time that a caller waits."""
 
@@ -46,7 +49,13 @@ def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrd
         user_data=body.user_data,
         instance_profile=body.instance_profile,
         on_end=OnEnd(body.on_end),
+        asked=carried(body),
     )
+
+
+def carried(body: LaunchBody) -> dict[str, Any]:
+    """What a receipt repeats of it, as the call that brings the box back: all that was sent but `NOT_CARRIED`."""
+    return body.model_dump(mode="json", exclude=set(NOT_CARRIED), exclude_unset=True, exclude_none=True)
 
 
 def body_hash(body: LaunchBody) -> str:

@@ -1,12 +1,13 @@
 """Sweeps, receipts, the policy and the account in the store."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from chalicelib.domain.errors import Refused, Stale
 from chalicelib.domain.policy import Policy
-from chalicelib.ports import FirstSight, Store
+from chalicelib.ports import FirstSight, ReceiptFilter, Store
 from tests.contract.store_examples import MINUTE, NOW, closing, lease, receipt, sweep
 
 
@@ -62,6 +63,29 @@ def test_receipts_come_by_decision_newest_first(store: Store) -> None:
     found = store.receipt("lease-1")
     assert found
     assert found.status == "done"
+
+
+def test_receipts_are_found_by_time_owner_and_region(store: Store) -> None:
+    """From a moment on and before another one, page after page; what nobody asked for takes no room on a page."""
+    for i in range(6):
+        made = lease(f"lease-{i}", owner=("ana", "bob")[i % 2], region=("us-east-1", "eu-west-1")[i // 4])
+        opened = store.open_lease(made, revision=0)
+        store.save_lease(opened, receipt=receipt(opened, at=NOW + i * MINUTE))
+
+    def told(cursor: str | None = None, limit: int = 9, **wanted: Any) -> tuple[list[str], str | None]:
+        page = store.receipts(limit=limit, cursor=cursor, wanted=ReceiptFilter(**wanted))
+        return [one.lease_id[-1] for one in page.items], page.next
+
+    assert told() == (["5", "4", "3", "2", "1", "0"], None)
+    assert told(since=NOW + 2 * MINUTE, until=NOW + 4 * MINUTE) == (["3", "2"], None)
+    assert told(since=NOW + MINUTE, until=NOW) == ([], None)
+    assert told(owner="ana") == (["4", "2", "0"], None)
+    assert told(owner="ana", region="us-east-1") == (["2", "0"], None)
+    assert told(owner="eve") == ([], None)
+    first, more = told(owner="bob", limit=2, since=NOW)
+    assert first == ["5", "3"]
+    assert told(more, owner="bob", limit=2, since=NOW) == (["1"], None)
+    assert told(more, owner="bob", limit=2, since=NOW + 2 * MINUTE) == ([], None)
 
 
 def test_the_policy_is_the_default_until_one_is_put(store: Store) -> None:

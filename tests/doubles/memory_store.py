@@ -29,7 +29,7 @@ from chalicelib.domain.reservations import ReservationLook
 from chalicelib.gateways import dynamodb_holds as holds
 from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
 from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_text
-from chalicelib.ports import Account, FirstSight, Page, SweepRecord
+from chalicelib.ports import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, SweepRecord
 from tests.doubles.accidents import call
 from tests.doubles.memory_access import MemoryAccess
 from tests.doubles.memory_bills import MemoryBillRecords
@@ -307,8 +307,11 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
         return from_text(Receipt, text) if text else None
 
     @call
-    def receipts(self, *, limit: int, cursor: str | None) -> Page[Receipt]:
-        rows = {stamped(one.decided_at, one.lease_id): one for one in _all(Receipt, self._receipts.values())}
+    def receipts(
+        self, *, limit: int, cursor: str | None, wanted: ReceiptFilter = ALL_RECEIPTS
+    ) -> Page[Receipt]:
+        found = filter(wanted.takes, _all(Receipt, self._receipts.values()))
+        rows = {stamped(one.decided_at, one.lease_id): one for one in found}
         return _page("RECEIPTS", rows, limit, cursor)
 
     def _keep_receipt(self, receipt: Receipt | None) -> None:
