@@ -107,7 +107,7 @@ class Attempt:
     answered.
 
     `outcome` is None while the answer is not known: such an attempt is looked up by its token and replayed before any
-    other is made.
+    other is made. `refusals`: the types and zones in which EC2 did not launch, also where it did in another.
     """
 
     token: str
@@ -118,13 +118,18 @@ class Attempt:
     outcome: str | None = None
     code: str = ""
     detail: str = ""
+    refusals: tuple[Refusal, ...] = ()
 
-    def settled(self, outcome: str, *, code: str = "", detail: str = "") -> "Attempt":
+    def settled(
+        self, outcome: str, *, code: str = "", detail: str = "", refusals: tuple[Refusal, ...] = ()
+    ) -> "Attempt":
         """With its answer. A call that will not be made again needs its parameters no more: user data is most of what
         a lease weighs, and every sweep reads every lease."""
         is_final = outcome in {"launched", "refused"}
         parameters = {} if is_final else self.parameters
-        return replace(self, outcome=outcome, code=code, detail=detail, parameters=parameters)
+        return replace(
+            self, outcome=outcome, code=code, detail=detail, refusals=refusals, parameters=parameters
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,13 +312,13 @@ class Lease:
     """Whom its boxes have to log in as, by the name of their image; None where that is not known."""
     heartbeat_key: str | None = field(default=None, repr=False)
     """What its boxes sign their heartbeats with; whoever is on one of them can read it. None: they send none."""
+    made_of: MadeOf | None = None
+    """Of a launched lease the image that its order's words have meant."""
     version: int = 0
 
     @property
     def is_open(self) -> bool:
         """Holds money and may own something that bills."""
-    made_of: MadeOf | None = None
-    """Of a launched lease the image that its order's words have meant."""
         return self.status is not Status.CLOSED
 
     @property
@@ -370,11 +375,6 @@ class KeptImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The proof of how a lease ended: one a lease, its attempts inside."""
-
-    id: str
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Relaunch:
     """The call that brings a box back, and what it does not bring back."""
 
@@ -384,6 +384,11 @@ class Relaunch:
     remarks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The proof of how a lease ended: one a lease, its attempts inside."""
+
+    id: str
     lease_id: str
     owner: str
     project: str | None

@@ -211,9 +211,6 @@ class ScratchStore:
     def keep_reservation_look(self, look: ReservationLook, *, notices: Sequence[Notice] = ()) -> None:
         """Not kept, and nobody is told."""
 
-    def type_facts(self) -> tuple[TypeFact, ...]:
-        """As they are."""
-        return self._store.type_facts()
     def free_tier(self) -> FreeTier | None:
         """As it is."""
         return self._store.free_tier()
@@ -221,12 +218,13 @@ class ScratchStore:
     def keep_free_tier(self, told: FreeTier) -> None:
         """Not kept."""
 
+    def type_facts(self) -> tuple[TypeFact, ...]:
+        """As they are."""
+        return self._store.type_facts()
 
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
         """Not kept."""
 
-    def denied_regions(self) -> Mapping[str, datetime]:
-        """As they are."""
     def begin_call(self, asked: KeyedCall) -> KeyedCall:
         """Kept: that it is made once is so for a rehearsal too."""
         return self._store.begin_call(asked)
@@ -239,6 +237,8 @@ class ScratchStore:
         """Forgotten."""
         self._store.forget_call(asked)
 
+    def denied_regions(self) -> Mapping[str, datetime]:
+        """As they are."""
         return self._store.denied_regions()
 
     def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:

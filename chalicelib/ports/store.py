@@ -185,20 +185,17 @@ class Store(Protocol):
     def keep_reservation_look(self, look: ReservationLook, *, notices: Sequence[Notice] = ()) -> None:
         """Keep this in place of the last one, and tell people."""
 
-    def type_facts(self) -> tuple[TypeFact, ...]:
-        """What EC2 said of instance types that the table of families does not have."""
-
-    def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
     def free_tier(self) -> FreeTier | None:
         """What AWS last said of the free tier; None before the first time."""
 
     def keep_free_tier(self, told: FreeTier) -> None:
         """Keep this in place of the last answer; of two writers the later one stands."""
 
-        """Keep this in place of all that was kept; of two writers the later one stands."""
+    def type_facts(self) -> tuple[TypeFact, ...]:
+        """What EC2 said of instance types that the table of families does not have."""
 
-    def denied_regions(self) -> Mapping[str, datetime]:
-        """Regions that AWS denied, and when it last did."""
+    def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
+        """Keep this in place of all that was kept; of two writers the later one stands."""
 
     def begin_call(self, asked: KeyedCall) -> KeyedCall:
         """What stands under the key of a call: `asked` itself where `once.may_begin`, and of several at once for one
@@ -209,6 +206,9 @@ class Store(Protocol):
 
     def forget_call(self, asked: KeyedCall) -> None:
         """Leave the key free, if the call is still this holder's."""
+
+    def denied_regions(self) -> Mapping[str, datetime]:
+        """Regions that AWS denied, and when it last did."""
 
     def put_denied_regions(self, denied: Mapping[str, datetime]) -> None:
         """Replace them; of two writers the later one stands."""

@@ -66,24 +66,24 @@ def body_hash(body: LaunchBody) -> str:
 def launched(services: Services, lease: Lease) -> Answer:
     """201 with the lease, 202 while it is still `requested`. What started is answered even if it can't be seen yet.
 
+    Under an Idempotency-Key a 201 is remembered as it is; after a 202 the lease, which is the key's too, tells how far
+    its launch has come.
+
     Raises Refused where the lease was given up meanwhile.
     """
     told = report_of(services, lease)
     raise_failure(told.lease)  # given up while it was looked at
+    is_open = lease.status is Status.REQUESTED
     return Answer(
         status=HTTPStatus.ACCEPTED if is_open else HTTPStatus.CREATED,
         is_kept=not is_open,
         headers={"Location": f"/leases/{lease.id}"},
         body=views.lease(told),
     )
-    Under an Idempotency-Key a 201 is remembered as it is; after a 202 the lease, which is the key's too, tells how far
-    its launch has come.
-
 
 
 def report_of(services: Services, lease: Lease) -> report.LeaseReport:
     """What is known of a lease just written; its bare record where EC2 does not answer, or there is no time to ask."""
-    is_open = lease.status is Status.REQUESTED
     bare = report.LeaseReport(lease=lease, cost=Cost(), verdict=None, instances=(), receipts=())
     if services.patience(VIEW_SECONDS) < VIEW_SECONDS:
         return bare

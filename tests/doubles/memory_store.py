@@ -421,9 +421,6 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
         self._tell(notices)
 
     @call
-    def type_facts(self) -> tuple[TypeFact, ...]:
-        return tuple(from_text(TypeFact, text) for text in self._types)
-    @call
     def free_tier(self) -> FreeTier | None:
         return from_text(FreeTier, self._free_tier) if self._free_tier else None
 
@@ -431,6 +428,9 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
     def keep_free_tier(self, told: FreeTier) -> None:
         self._free_tier = to_text(told)
 
+    @call
+    def type_facts(self) -> tuple[TypeFact, ...]:
+        return tuple(from_text(TypeFact, text) for text in self._types)
 
     @call
     def keep_type_facts(self, facts: Sequence[TypeFact]) -> None:
