@@ -30,9 +30,7 @@ class TokenRecords(Records):
 
     def tokens(self) -> tuple[Token, ...]:
         """All that are kept, newest first. Raises Unavailable."""
-        found = [
-            codec.read(Token, item) for item in self._table.query("pk = :tokens", {":tokens": TOKENS})
-        ]
+        found = [codec.read(Token, item) for item in self._table.query("pk = :tokens", {":tokens": TOKENS})]
         return tuple(sorted(found, key=lambda one: (one.created_at, one.id), reverse=True))
 
     def add_token(self, token: Token) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from chalicelib.domain.tokens import Needs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
@@ -37,6 +39,7 @@ class About:
     promise: str
     body: type[BaseModel]
     query: type[BaseModel]
+    needs: Needs
     is_public: bool
     says: Says
 

@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
@@ -18,12 +19,13 @@ from chalice.app import Chalice, Request, Response
 from pydantic import BaseModel
 
 from chalicelib.domain.errors import CurfewError, NotFound
+from chalicelib.domain.tokens import Caller, Needs
 from chalicelib.ports import Services
 from chalicelib.settings import Settings, SettingsError
 from chalicelib.usecases import once as calls
 from chalicelib.web import logs, metering, once, receive
 from chalicelib.web.about import NOTHING, About, Says, describe
-from chalicelib.web.auth import HOW, caller_of
+from chalicelib.web.auth import HOW, Gate, admit
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.problems import (
     MEDIA_TYPE,
@@ -34,6 +36,7 @@ from chalicelib.web.problems import (
     problem_of_settings,
     problem_of_unexpected,
 )
+from chalicelib.web.trail import Trail
 
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -51,7 +54,7 @@ class Call(Generic[B, Q]):
 
     services: Services
     settings: Settings
-    caller: str | None
+    caller: Caller | None
     body: B
     query: Q
     headers: Mapping[str, str]
@@ -63,7 +66,12 @@ class Call(Generic[B, Q]):
         """Who answers for what this call starts."""
         if self.caller is None:
             raise Unauthorized("this call needs an Authorization: Bearer <token> header")
-        return self.caller
+        return self.caller.owner
+
+    @property
+    def only(self) -> str | None:
+        """The owner whose things alone this call may show and touch: a launcher's own. None: everybody's."""
+        return self.caller.only if self.caller else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +81,8 @@ class Answer:
     body: object = None
     status: int = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
+    subject: str | None = None
+    """What the audit trail says that the call was about, where the path does not name it."""
     secrets: tuple[str, ...] = ()
     """Members of the body that are in this answer alone: no repeat under an Idempotency-Key has them."""
     is_kept: bool = True
@@ -88,17 +98,20 @@ class Door:
         self._app = app
         self.services = services
         self.settings = settings
+        self._gate = Gate()
 
     def endpoint(
         self,
         *,
         body: type[B],
         query: type[Q],
+        needs: Needs = Needs.ADMIN,
         is_public: bool = False,
         says: Says = NOTHING,
         refused: Callable[[Problem, Request], Answer | None] = lambda _problem, _request: None,
     ) -> Callable[[Callable[Concatenate[Call[B, Q], P], Answer]], Callable[P, Response]]:
-        """Wrap a view that takes this body and query; without `is_public` it needs a token. `refused` may say how a
+        """Wrap a view that takes this body and query; without `is_public` it needs a token of a role that
+        `needs` admits. `refused` may say how a
         problem looks to whoever called. What it `says` of its answers stands in GET /openapi.json."""
 
         def decorate(view: Callable[Concatenate[Call[B, Q], P], Answer]) -> Callable[P, Response]:
@@ -107,13 +120,14 @@ class Door:
                 promise=view.__doc__ or "",
                 body=body,
                 query=query,
+                needs=needs,
                 is_public=is_public,
                 says=says,
             )
 
             @wraps(view)
             def entered(*args: P.args, **path: P.kwargs) -> Response:
-                def proceed(request: Request, caller: str | None) -> Answer:
+                def proceed(request: Request, caller: Caller | None) -> Answer:
                     services = self.services()
                     call = Call(
                         services=replace(services, answer_by=services.clock.elapsed() + ANSWER_SECONDS),
@@ -133,7 +147,7 @@ class Door:
                     return _once(call, about.name, parts, make) if about.takes_key(request.method) else make()
 
                 with metering.invocation(self.services, is_http=True):
-                    return self._respond(proceed, is_public=is_public, refused=refused)
+                    return self._respond(proceed, needs=needs, is_public=is_public, refused=refused)
 
             describe(entered, about)
             return entered
@@ -142,8 +156,9 @@ class Door:
 
     def _respond(
         self,
-        proceed: Callable[[Request, str | None], Answer],
+        proceed: Callable[[Request, Caller | None], Answer],
         *,
+        needs: Needs,
         is_public: bool,
         refused: Callable[[Problem, Request], Answer | None],
     ) -> Response:
@@ -152,9 +167,14 @@ class Door:
         began = time.monotonic()
         caller = None
         slug = None
+        subject = None
+        trail = Trail(self.services, request, is_public=is_public)
         try:
-            caller = self._admit(request, is_public=is_public)
-            response = _response(proceed(request, caller))
+            caller = self._admit(request, needs=needs, is_public=is_public)
+            trail.begin(caller)
+            answer = proceed(request, caller)
+            subject = answer.subject
+            response = _response(answer)
         except CurfewError as error:
             slug, problem = error.slug, problem_of(error)
             shown = refused(problem, request)
@@ -162,23 +182,37 @@ class Door:
         except Exception as error:  # noqa: BLE001 (the last door: whatever it is, it is logged and answered)
             response = _unexpected(error, request)
             slug = "internal-error"
+        trail.settle(
+            status=response.status_code,
+            problem=slug,
+            subject=subject,
+            location=response.headers.get("Location"),
+        )
         logs.line(
             "request",
             method=request.method,
             path=request.path,
             status=response.status_code,
-            caller=caller,
+            caller=caller and caller.owner,
+            token=caller and caller.token_id,
             problem=slug,
             took_ms=round((time.monotonic() - began) * 1000),
         )
+        with suppress(SettingsError):
+            self._gate.hand_over(self.services())
         return response
 
-    def _admit(self, request: Request, *, is_public: bool) -> str | None:
-        caller = caller_of(
-            request.headers.get("authorization"), admin_token_sha256=self.settings().admin_token_sha256
+    def _admit(self, request: Request, *, needs: Needs, is_public: bool) -> Caller | None:
+        caller = self._gate.caller_of(
+            request.headers.get("authorization"),
+            admin_token_sha256=self.settings().admin_token_sha256,
+            services=self.services,
         )
-        if caller is None and not is_public:
+        if is_public:
+            return caller
+        if caller is None:
             raise Unauthorized(f"this call needs a token; nothing was done. {HOW}")
+        admit(caller, needs, what=f"{request.method} {request.path}")
         return caller
 
 

@@ -32,6 +32,7 @@ VERSION = "1"
 REFUSALS: Mapping[int, str] = {
     400: "The body is not JSON",
     401: "A valid token is needed",
+    403: "The token's role does not do for this",
     404: "There is no such thing",
     409: "State, policy or AWS forbids it",
     410: "The link's time is over",
@@ -43,7 +44,7 @@ REFUSALS: Mapping[int, str] = {
     500: "Curfew made a mistake",
     503: "A service that Curfew rests on did not answer",
 }
-EVERYWHERE = (400, 401, 404, 409, 413, 415, 422, 429, 500, 503)
+EVERYWHERE = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
 
 ABOUT = (
     "A bill guard for GPU boxes on EC2. Money is a string of dollars with its full value; times are ISO 8601 UTC, "

@@ -24,6 +24,7 @@ TITLES: Mapping[str, str] = {
     "budget-too-small": "budget_usd is too small for this",
     "controller": "What would start it again can't be stopped yet",
     "dry-run": "Curfew only rehearses here",
+    "forbidden": "Your token's role does not do for this",
     "heartbeat-foreign": "This box is not known as one of its lease",
     "heartbeat-forged": "This heartbeat is not signed as it has to be",
     "heartbeat-late": "This heartbeat was sent at another time than now",
@@ -77,6 +78,13 @@ class Unauthorized(WebError):
     slug = "unauthorized"
     status = HTTPStatus.UNAUTHORIZED
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="curfew"'}
+
+
+class Forbidden(WebError):
+    """A valid token, of a role that is not let in here."""
+
+    slug = "forbidden"
+    status = HTTPStatus.FORBIDDEN
 
 
 class BadJson(WebError):

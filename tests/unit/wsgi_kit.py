@@ -31,7 +31,7 @@ class Wsgi:
         whole = f"{path}?{query}" if query else path
         answer = self._client.http.request(environ["REQUEST_METHOD"], whole, headers=headers, body=body)
         status, told, sent = answer.status_code, answer.headers, answer.body
-        if status == HTTPStatus.FORBIDDEN:  # the gateway's word for a path without a route
+        if status == HTTPStatus.FORBIDDEN and told.get("Content-Type") != problems.MEDIA_TYPE:  # the gateway's word for a path without a route
             problem = problems.unknown_path(path)
             status, told, sent = (
                 problem.status,
