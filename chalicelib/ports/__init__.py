@@ -10,6 +10,7 @@ from chalicelib.ports.compute import Compute, Image, LaunchAnswer, Outcome
 from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
 from chalicelib.ports.money import Bills, FreeTiers, Ledger, Prices
 from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
+from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.records import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, SweepRecord
 from chalicelib.ports.services import Services
@@ -40,12 +41,14 @@ __all__ = [
     "NoKeyPairs",
     "NoLinks",
     "NoNotifier",
+    "NoSecurityGroups",
     "NoTimers",
     "NoTokens",
     "Notifier",
     "Outcome",
     "Page",
     "Prices",
+    "SecurityGroups",
     "Services",
     "ReceiptFilter",
     "SecurityGroups",

@@ -10,6 +10,7 @@ from chalicelib.ports.compute import Compute
 from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
 from chalicelib.ports.money import Bills, FreeTiers, Ledger, Prices
 from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
+from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.store import Store
 from chalicelib.ports.timers import NoTimers, Timers
@@ -43,6 +44,7 @@ class Services:
     """None: no address is set that a box could reach, and boxes tell nothing."""
     catalogue: Catalogue = field(default_factory=NoCatalogue)
     keys: KeyPairs = field(default_factory=NoKeyPairs)
+    security_groups: SecurityGroups = field(default_factory=NoSecurityGroups)
     security_groups: SecurityGroups = field(default_factory=NoSecurityGroups)
     free_tier: FreeTiers | None = None
     """None: not asked."""
