@@ -16,12 +16,23 @@ FAMILIES = frozenset(
     "dl1 dl2q f1 f2 g2 g3 g3s g4ad g4dn g5 g5g g6 g6e g6f gr6 gr6f g7 g7e inf1 inf2 p2 p3 p3dn p4d p4de p5 p5e p5en "
     "p6-b200 p6-b300 p6e-gb200 trn1 trn1n trn2 trn2u vt1".split()
 )
+X86_64, ARM64 = "x86_64", "arm64"
+ARCHITECTURES = (X86_64, ARM64)
+OF_ARM64 = frozenset("g5g p6e-gb200 p6e-gb300".split())
+"""The families of GPUs beside AWS's or NVIDIA's own processors (EC2 guide, "Accelerated computing instances")."""
 _LETTERS = re.compile(r"^(p|g|gr|dl|inf|trn|f|vt)\d")
 
 
 def family(instance_type: str) -> str:
     """`g4dn` of `g4dn.xlarge`."""
     return instance_type.partition(".")[0]
+
+
+def processors(instance_type: str) -> str | None:
+    """The architecture of a type of the table; None where EC2 alone knows it."""
+    if family(instance_type) in OF_ARM64:
+        return ARM64
+    return X86_64 if is_listed(instance_type) else None
 
 
 ASK_AGAIN_AFTER = timedelta(days=1)

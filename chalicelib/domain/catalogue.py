@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from chalicelib.domain.accelerators import family
+from chalicelib.domain.accelerators import ARM64, X86_64, family
 
 DEEP_LEARNING: Final = "deep-learning"
 """The `image` of a launch that means AWS's current one for its types."""
-X86_64, ARM64 = "x86_64", "arm64"
-ARCHITECTURES = (X86_64, ARM64)
 FAMILIES: Mapping[str, str] = {
     **dict.fromkeys(
         "g4dn g5 g6 g6e gr6 p4d p4de p5 p5e p5en p6-b200 p6-b300".split(),

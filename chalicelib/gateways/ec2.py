@@ -223,4 +223,5 @@ def _to_image(image_id: str, raw: ImageTypeDef) -> Image:
         usage_operation=raw.get("UsageOperation") or "RunInstances",
         product_codes=tuple(code.get("ProductCodeId") or "?" for code in raw.get("ProductCodes") or []),
         ssh_user=tags.get(USER_TAG) if OF_TAG in tags else ssh_user(raw.get("Name") or ""),
+        architecture=raw.get("Architecture"),
     )

@@ -5,14 +5,16 @@ The same token again starts nothing new, so a call whose answer was lost is simp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from chalicelib.domain.lease import Attempt
+from chalicelib.domain.lease import Attempt, Refusal
 from chalicelib.domain.tags import LEASE_TAG
 from chalicelib.gateways.aws import (
     ASKING,
@@ -51,6 +53,9 @@ TROUBLES = frozenset(
 )
 """What a fleet's history calls that which keeps it from launching (botocore, EventInformation)."""
 HISTORY_PAGES = 3
+ZONE = re.compile(r"Availability Zone[^().]*\(([a-z0-9-]+)\)")
+MOST_REFUSALS = 120
+"""So many of a fleet's are kept: twenty types in six zones."""
 
 
 def launch(aws: Aws, attempt: Attempt) -> LaunchAnswer:
@@ -62,7 +67,22 @@ def launch(aws: Aws, attempt: Attempt) -> LaunchAnswer:
     except ParamValidationError as error:
         return LaunchAnswer(outcome="refused", code="ParamValidationError", detail=explain(error))
     except (ClientError, BotoCoreError) as error:
-        return LaunchAnswer(outcome=_outcome_of(error), code=code_of(error), detail=explain(error))
+        outcome, code, detail = _outcome_of(error), code_of(error), explain(error)
+        refusal = Refusal(
+            instance_type=attempt.parameters.get("InstanceType"),
+            zone=_zone_in(detail),
+            code=code,
+            detail=detail,
+        )
+        return LaunchAnswer(
+            outcome=outcome, code=code, detail=detail, refusals=(refusal,) if outcome == "refused" else ()
+        )
+
+
+def _zone_in(words: str) -> str | None:
+    """The zone that EC2 names as the one it was asked for; it may go on to name others."""
+    found = ZONE.search(words)
+    return found and found.group(1)
 
 
 def _outcome_of(error: BaseException) -> str:
@@ -96,35 +116,38 @@ def _launch_fleet(aws: Aws, attempt: Attempt) -> LaunchAnswer:
     ids = tuple(
         one for launched in answer.get("Instances") or [] for one in launched.get("InstanceIds") or []
     )
+    refusals = _refusals(answer.get("Errors") or [])
     if not ids:
-        errors = answer.get("Errors") or []
-        code, detail = _refusals(errors)
-        outcome = "refused" if errors else "unknown"  # a fleet without boxes or reasons may yet have some
-        return LaunchAnswer(outcome=outcome, fleet_id=fleet_id, code=code, detail=detail)
+        code = refusals[0].code if refusals else "NoInstances"
+        detail = "; ".join(map(_in_words, refusals)) or "EC2 named neither what it launched nor why not"
+        outcome = "refused" if refusals else "unknown"  # a fleet without boxes or reasons may yet have some
+        return LaunchAnswer(outcome=outcome, fleet_id=fleet_id, code=code, detail=detail, refusals=refusals)
+    launched = LaunchAnswer(outcome="launched", instance_ids=ids, fleet_id=fleet_id, refusals=refusals)
     with suppress(*AWS_ERRORS):
         found = list(_found(hurried, attempt.region, ("instance-id", ids)))
-        return LaunchAnswer(
-            outcome="launched", instance_ids=ids, spot_request_ids=_request_ids(found), fleet_id=fleet_id
-        )
-    return LaunchAnswer(outcome="launched", instance_ids=ids, fleet_id=fleet_id)
+        return replace(launched, spot_request_ids=_request_ids(found))
+    return launched
 
 
-def _refusals(errors: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
-    """The first code, and each type and zone with the reason it was not launched there."""
-    reasons: dict[str, None] = {}
-    codes: list[str] = []
+def _refusals(errors: Iterable[Mapping[str, Any]]) -> tuple[Refusal, ...]:
+    """Each type and zone with the reason it was not launched there, once."""
+    found: dict[Refusal, None] = {}
     for error in errors:
         overrides = (error.get("LaunchTemplateAndOverrides") or {}).get("Overrides") or {}
-        place = [
-            overrides.get("InstanceType"),
-            overrides.get("AvailabilityZone") or overrides.get("SubnetId"),
-        ]
-        codes.append(str(error.get("ErrorCode") or "Unknown"))
-        what = " in ".join(part for part in place if part) or "any type"
-        reasons[f"{what}: {codes[-1]} {error.get('ErrorMessage') or ''}".strip()] = None
-    if not codes:
-        return "NoInstances", "EC2 named neither what it launched nor why not"
-    return codes[0], "; ".join(reasons)
+        detail = str(error.get("ErrorMessage") or "")
+        refusal = Refusal(
+            instance_type=overrides.get("InstanceType"),
+            zone=overrides.get("AvailabilityZone") or _zone_in(detail),
+            code=str(error.get("ErrorCode") or "Unknown"),
+            detail=detail,
+        )
+        found[refusal] = None
+    return tuple(found)[:MOST_REFUSALS]
+
+
+def _in_words(one: Refusal) -> str:
+    what = " in ".join(part for part in (one.instance_type, one.zone) if part) or "any type"
+    return f"{what}: {one.code} {one.detail}".strip()
 
 
 def _run_instances(aws: Aws, attempt: Attempt) -> LaunchAnswer:

@@ -9,7 +9,7 @@ from typing import Protocol
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
-from chalicelib.domain.lease import Attempt, LaunchOrder
+from chalicelib.domain.lease import Attempt, LaunchOrder, Refusal
 from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import GP3_IOPS, GP3_MIBPS, Address, Disk, Volume
 
@@ -18,7 +18,8 @@ from chalicelib.domain.storage import GP3_IOPS, GP3_MIBPS, Address, Disk, Volume
 class Image:
     """What a launch must know of an AMI: its own name for its root volume, the size of it and, where it is gp3, what is
     provisioned for it; its other volumes; and what it bills as: its platform, the operation on the bill, and the
-    product codes of a marketplace. `ssh_user`: whom to log in as, by its name."""
+    product codes of a marketplace. `ssh_user`: whom to log in as, by its name. `architecture`: the processors that it
+    is for, None where that is not known."""
 
     id: str
     root_device: str
@@ -30,6 +31,7 @@ class Image:
     usage_operation: str = "RunInstances"
     product_codes: tuple[str, ...] = ()
     ssh_user: str | None = None
+    architecture: str | None = None
 
     @property
     def unpriced(self) -> str | None:
@@ -74,7 +76,8 @@ class Outcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchAnswer:
     """What a launch attempt came to: `launched`, `refused` (AWS said no, nothing runs), `too-early` (nothing runs, and
-    the same call may do in a second), or `unknown` (the answer was lost: it may run)."""
+    the same call may do in a second), or `unknown` (the answer was lost: it may run). `refusals`: where it was not
+    launched, type by type and zone by zone, also beside what was."""
 
     outcome: str
     instance_ids: tuple[str, ...] = ()
@@ -82,6 +85,7 @@ class LaunchAnswer:
     fleet_id: str | None = None
     code: str = ""
     detail: str = ""
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Compute(Protocol):

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from chalicelib.domain.accelerators import ARCHITECTURES
 from chalicelib.domain.catalogue import (
-    ARCHITECTURES,
     DEEP_LEARNING,
     FAMILIES,
     OfferedImage,

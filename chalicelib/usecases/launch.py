@@ -10,9 +10,11 @@ from decimal import Decimal
 from hashlib import sha256
 
 from chalicelib.domain import guest, notices
+from chalicelib.domain.accelerators import ARCHITECTURES, processors
 from chalicelib.domain.admission import Admission, admit, price_cap_usd
-from chalicelib.domain.errors import CurfewError, NoCapacity, Refused, Stale, Unavailable
+from chalicelib.domain.errors import CurfewError, Refused, Stale, Unavailable
 from chalicelib.domain.guest_heartbeat import Beacon
+from chalicelib.domain.launch_refusals import nothing_started, too_small, wrong_architecture
 from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, MadeOf, Origin, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
@@ -23,8 +25,8 @@ from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import images, keys, list_prices, timers
 from chalicelib.usecases.gather import charged_to, price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
-from chalicelib.usecases.market import below_market
-from chalicelib.usecases.recover import give_up, launched, nothing_started, raise_failure
+from chalicelib.usecases.market import below_market, with_the_market
+from chalicelib.usecases.recover import give_up, launched, raise_failure
 
 ADMISSION_TRIES = 10
 REPLAYS = 2
@@ -67,7 +69,7 @@ def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
     )
 
 
-def _no_market(services: Services, order: LaunchOrder) -> tuple[NoCapacity, ...]:
+def _no_market(services: Services, order: LaunchOrder) -> tuple[Refused, ...]:
     """A cap below the market starts nothing; but a fleet that maintains its boxes is there, and waits for the price."""
     return () if order.request_type is RequestType.MAINTAIN else below_market(services, order)
 
@@ -171,12 +173,9 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
             image=order.image,
             platform=image.platform,
         )
+    _fits_its_processors(order, image)
     if order.volume_gib is not None and order.volume_gib < image.root_gib:
-        raise Refused(
-            f"volume_gib {order.volume_gib} is smaller than the image's root volume of {image.root_gib} GiB; nothing "
-            f"was launched. Ask for {image.root_gib} or more, or leave volume_gib out",
-            slug="volume-too-small",
-        )
+        raise too_small(order, least_gib=image.root_gib)
     deadline = now + order.lasts_for if ends_itself(order) else None
     if guest.is_too_long(order.user_data, deadline):
         raise Refused(
@@ -204,6 +203,16 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
         hourly_usd=most_per_hour(services, leases, policy, prices, now),
     )
     return _Terms(policy=policy, image=image, prices=prices, admission=admission, revision=book.revision)
+
+
+def _fits_its_processors(order: LaunchOrder, image: Image) -> None:
+    """Raises Refused where one of the types is known to have other processors than the image is for."""
+    if image.architecture not in ARCHITECTURES:
+        return
+    others = {name: own for name in order.instance_types if (own := processors(name)) != image.architecture}
+    known = {name: own for name, own in others.items() if own}
+    if known:
+        raise wrong_architecture(order.image, image.architecture, known)
 
 
 def _hold(
@@ -309,11 +318,7 @@ def _start(
                 services, _answered(lease, answer), answer, now, arm_by=begin_by + ARM_WITHIN_SECONDS
             )
         lease = _record(services, _answered(lease, answer))
-    refusal = nothing_started(order, lease.attempts)
-    if isinstance(refusal, NoCapacity):
-        for too_low in below_market(services, order, tried=refusal.extra["tried"]):
-            raise too_low
-    raise refusal
+    raise with_the_market(services, order, nothing_started(order, lease.attempts))
 
 
 def _record(services: Services, lease: Lease) -> Lease:
@@ -350,7 +355,9 @@ def _launch(services: Services, attempt: Attempt, *, begin_by: float) -> LaunchA
 
 
 def _answered(lease: Lease, answer: LaunchAnswer) -> Lease:
-    last = lease.attempts[-1].settled(answer.outcome, code=answer.code, detail=answer.detail)
+    last = lease.attempts[-1].settled(
+        answer.outcome, code=answer.code, detail=answer.detail, refusals=answer.refusals
+    )
     return replace(lease, attempts=(*lease.attempts[:-1], last))
 
 

@@ -1,16 +1,21 @@
 """A price cap beside what spot costs now: a box that is cheaper than the market starts nowhere, and nobody says why."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
-from chalicelib.domain.errors import NoCapacity, Unavailable
+from chalicelib.domain.errors import NoCapacity, Refused, Unavailable
 from chalicelib.domain.lease import LaunchOrder
 from chalicelib.domain.money import show
 from chalicelib.ports import Services
 
 ASK_SECONDS = 5.0
+SLUG = "price-too-low"
+
+Market = Mapping[str, Mapping[str, Decimal]]
+"""By type and zone, what spot costs an hour now."""
 
 
-def below_market(services: Services, order: LaunchOrder, *, tried: object = ()) -> tuple[NoCapacity, ...]:
+def below_market(services: Services, order: LaunchOrder, *, tried: object = ()) -> tuple[Refused, ...]:
     """The refusal of an order's own cap where every type of it costs more in every zone now.
 
     None where one does not, where EC2 does not say, and where whoever waits for the answer has no time for it.
@@ -18,31 +23,52 @@ def below_market(services: Services, order: LaunchOrder, *, tried: object = ()) 
     cap = order.max_price_usd_per_hour
     if cap is None:
         return ()
-    cheapest: dict[str, Decimal] = {}
-    for name in order.instance_types:
-        usd = _cheapest_now(services, order.region, name)
-        if usd is None or usd <= cap:
-            return ()
-        cheapest[name] = usd
-    market = ", ".join(f"{name} costs {show(usd)} an hour or more" for name, usd in cheapest.items())
-    lowest = min(cheapest.values())
-    refusal = NoCapacity(
-        f"max_price_usd_per_hour {show(cap)} is below the market in {order.region}: {market} on spot now; nothing runs "
-        f"and nothing is held. Raise max_price_usd_per_hour above {show(lowest)}, or leave it out for the on-demand "
-        "price",
-        spot_usd_per_hour={name: str(usd) for name, usd in cheapest.items()},
+    market = spot_now(services, order)
+    if len(market) < len(set(order.instance_types)) or any(
+        min(one.values()) <= cap for one in market.values()
+    ):
+        return ()
+    cheapest = {name: min(zones.values()) for name, zones in market.items()}
+    told = ", ".join(f"{name} costs {show(usd)} an hour or more" for name, usd in cheapest.items())
+    refusal = Refused(
+        f"max_price_usd_per_hour {show(cap)} is below the market in {order.region}: {told} on spot now; nothing runs "
+        f"and nothing is held. Raise max_price_usd_per_hour above {show(min(cheapest.values()))}, or leave it out for "
+        "the on-demand price",
+        slug=SLUG,
+        spot_usd_per_hour=_plain(market),
         tried=tried,
     )
     return (refusal,)
 
 
-def _cheapest_now(services: Services, region: str, instance_type: str) -> Decimal | None:
-    """The lowest spot price of a type in any zone, None where it is not known."""
+def with_the_market(services: Services, order: LaunchOrder, refusal: Refused) -> Refused:
+    """The refusal of a launch; where a price cap may be why, with what spot costs in each zone now."""
+    tried = refusal.extra.get("tried", ())
+    if isinstance(refusal, NoCapacity) or refusal.slug == SLUG:
+        for told in below_market(services, order, tried=tried):
+            return told
+    if refusal.slug == SLUG:
+        market = spot_now(services, order)
+        return Refused(refusal.detail, slug=SLUG, **refusal.extra, spot_usd_per_hour=_plain(market))
+    return refusal
+
+
+def spot_now(services: Services, order: LaunchOrder) -> Market:
+    """What each type costs on spot in each zone now; a type of which that is not known is left out. Never raises."""
+    told = {name: _by_zone(services, order.region, name) for name in dict.fromkeys(order.instance_types)}
+    return {name: zones for name, zones in told.items() if zones}
+
+
+def _by_zone(services: Services, region: str, instance_type: str) -> Mapping[str, Decimal]:
     if services.patience(ASK_SECONDS) < ASK_SECONDS:
-        return None
+        return {}
     now = services.clock.now()
     try:
         paths = services.prices.spot_history(region, instance_type, since=now, now=now)
     except Unavailable:
-        return None
-    return min((path[-1][1] for path in paths.values() if path), default=None)
+        return {}
+    return {zone: path[-1][1] for zone, path in sorted(paths.items()) if path}
+
+
+def _plain(market: Market) -> dict[str, dict[str, str]]:
+    return {name: {zone: str(usd) for zone, usd in zones.items()} for name, zones in market.items()}

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain import notices
 from chalicelib.domain.errors import NoCapacity, Refused, Stale, Unavailable
-from chalicelib.domain.lease import Attempt, LaunchOrder, Lease, RequestType, Status
+from chalicelib.domain.launch_refusals import nothing_started
+from chalicelib.domain.lease import Lease, RequestType, Status
 from chalicelib.domain.tracking import track
 from chalicelib.ports import LaunchAnswer, Services
 from chalicelib.usecases.gather import Facts
@@ -18,25 +19,6 @@ LAUNCH_MAY_TAKE = timedelta(seconds=60)
 """An HTTP call lives 30 s at most: a lease that is `requested` for longer has lost its launcher."""
 SURELY_VISIBLE_AFTER = timedelta(minutes=5)
 """By then what a lost call started shows up in DescribeInstances, which is eventually consistent."""
-NO_CAPACITY_CODES = frozenset(
-    {
-        "InsufficientInstanceCapacity",
-        "InsufficientCapacity",
-        "InsufficientCapacityOnOutpost",
-        "SpotMaxPriceTooLow",
-        "UnfulfillableCapacity",
-        "MaxSpotInstanceCountExceeded",
-        "Unsupported",
-    }
-)
-NO_SUBNET = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound", "InvalidSubnetID.Malformed")
-NO_VPC = (
-    "VPCIdNotSpecified",
-    "DefaultVpcDoesNotExist",
-    "No default VPC",
-    "No subnets found for the default VPC",
-)
-"""What EC2 says where a launch names no subnet and there is no default one (EC2 API, "Error codes")."""
 
 
 def recover_launches(services: Services, facts: Facts) -> Facts:
@@ -130,62 +112,6 @@ def raise_failure(lease: Lease) -> None:
     members = {key: value for key, value in lease.failure.items() if key not in {"slug", "detail"}}
     kind = NoCapacity if lease.failure["slug"] == NoCapacity.slug else Refused
     raise kind(str(lease.failure["detail"]), slug=str(lease.failure["slug"]), **members)
-
-
-def nothing_started(order: LaunchOrder, attempts: Sequence[Attempt]) -> Refused:
-    """Every attempt was refused: for want of capacity, or for a reason that the caller can mend."""
-    tried = [{"code": one.code, "detail": one.detail} for one in attempts]
-    what = f"{', '.join(order.instance_types)} in {order.region}"
-    if all(one.code in NO_CAPACITY_CODES for one in attempts):
-        return NoCapacity(
-            f"EC2 has no spot capacity for {what} within the price cap{_left_out(order, attempts)}; nothing runs and "
-            "nothing is held. Allow more instance_types, another region or a later time",
-            tried=tried,
-        )
-    if any(_lacks_vpc(one) for one in attempts):
-        return Refused(
-            f"{order.region} has no default VPC, or that has no subnet, and the launch names none; nothing runs and "
-            "nothing is held. Give subnet_id, a subnet of yours in that region (aws ec2 describe-subnets), or make the "
-            f"default VPC again: aws ec2 create-default-vpc --region {order.region}",
-            slug="no-default-vpc",
-            tried=tried,
-        )
-    first = attempts[0]
-    return Refused(
-        f"EC2 refused to launch {what}: {_told(first)}. Nothing runs and nothing is held{_mend(order, first)}",
-        slug="launch-refused",
-        tried=tried,
-    )
-
-
-def _told(attempt: Attempt) -> str:
-    """EC2's code and its words, which may begin with the code already."""
-    detail = str(attempt.detail or "").strip().removesuffix(".")
-    return detail if str(attempt.code) in detail else f"{attempt.code}: {detail}".removesuffix(": ")
-
-
-def _mend(order: LaunchOrder, attempt: Attempt) -> str:
-    """The field to change, where EC2's code tells which."""
-    if attempt.code in NO_SUBNET and order.subnet_id:
-        return (
-            f". subnet_id {order.subnet_id} is none of this account's in {order.region}: name one that is there (aws "
-            f"ec2 describe-subnets --region {order.region}), or leave subnet_id out for the default VPC's"
-        )
-    return ""
-
-
-def _lacks_vpc(attempt: Attempt) -> bool:
-    """EC2 says so by codes of its own, and where the default VPC has lost its subnets in words alone."""
-    says = f"{attempt.code} {attempt.detail}"
-    return any(word in says for word in NO_VPC)
-
-
-def _left_out(order: LaunchOrder, attempts: Sequence[Attempt]) -> str:
-    """What the time did not allow: a persistent request takes a call for each type."""
-    left = len(set(order.instance_types)) - len(attempts)
-    if order.request_type is not RequestType.PERSISTENT or left <= 0:
-        return ""
-    return f", and there was no time to try {left} of these types"
 
 
 def _keep(services: Services, facts: Facts, lease: Lease, found: LaunchAnswer) -> Lease:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.instance import AT_REST, GONE, RegionView
-from chalicelib.domain.lease import Attempt
+from chalicelib.domain.lease import Attempt, Refusal
 from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Address, Volume
 from chalicelib.domain.tags import LEASE_TAG
@@ -247,8 +247,20 @@ class MemoryEc2:
                     for _ in range(count)
                 ]
                 return launched(started)
-        tried = "; ".join(f"{name} in {attempt.region}a: InsufficientInstanceCapacity" for name, _ in offers)
-        return LaunchAnswer(outcome="refused", code="InsufficientInstanceCapacity", detail=tried)
+        return LaunchAnswer(
+            outcome="refused",
+            code="InsufficientInstanceCapacity",
+            detail="no room",
+            refusals=tuple(
+                Refusal(
+                    instance_type=name,
+                    zone=f"{attempt.region}a",
+                    code="InsufficientInstanceCapacity",
+                    detail="no room",
+                )
+                for name, _ in offers
+            ),
+        )
 
     def find(
         self, region: str, lease_id: str, tokens: Collection[str], *, maintains: bool = False

@@ -115,8 +115,8 @@ def test_a_quote_tells_that_the_cap_is_below_the_market() -> None:
     stage = Stage()
     spot(stage, a="0.45", b="0.40")
     (objection,) = quote(stage.services, order(max_price_usd_per_hour=usd("0.39")), owner="ada").objections
-    assert objection.slug == "no-capacity"
-    assert objection.extra["spot_usd_per_hour"] == {TYPE: "0.40"}
+    assert objection.slug == "price-too-low"
+    assert objection.extra["spot_usd_per_hour"] == {TYPE: {f"{REGION}a": "0.45", f"{REGION}b": "0.40"}}
     for part in ("$0.39", "below the market", "$0.40", "Raise max_price_usd_per_hour"):
         assert part in objection.detail
 
@@ -176,8 +176,9 @@ def test_a_cap_below_the_market_is_told_as_such() -> None:
     spot(stage, a="0.45")
     for _ in range(2):
         stage.compute.fail("launch", code="SpotMaxPriceTooLow")
-        with pytest.raises(NoCapacity, match=r"below the market.*\$0.45.*nothing is held. Raise") as told:
+        with pytest.raises(Refused, match=r"below the market.*\$0.45.*nothing is held. Raise") as told:
             stage.launch(key="k", max_price_usd_per_hour=usd("0.01"))
+        assert told.value.slug == "price-too-low"
         assert told.value.extra["tried"]
     assert (stage.alive, stage.left()) == ([], usd(100))
 
