@@ -15,6 +15,7 @@ from chalicelib.domain.errors import Stale
 from chalicelib.domain.guest_heartbeat import SIGNATURE_HEADER
 from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.tokens import Needs
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases import (
     budgets,
@@ -117,6 +118,7 @@ def expire(event: dict[str, str], context: Any) -> dict[str, str]:
 
 @app.route("/spot-requests", methods=["POST"], content_types=ANY)
 @door.endpoint(
+    needs=Needs.LAUNCHER,
     body=LaunchBody,
     query=NoQuery,
     says=Says(
@@ -139,7 +141,10 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
 
 @app.route("/spot-requests", methods=["GET"], content_types=ANY)
 @door.endpoint(
-    body=NoBody, query=PageQuery, says=Says(answers={200: answers.Seen[answers.SpotRequestAnswer]})
+    needs=Needs.READER,
+    body=NoBody,
+    query=PageQuery,
+    says=Says(answers={200: answers.Seen[answers.SpotRequestAnswer]}),
 )
 def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
     """Every spot request and fleet seen, ours or not."""
@@ -148,21 +153,28 @@ def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: answers.SpotRequestAnswer}))
+@door.endpoint(
+    needs=Needs.READER, body=NoBody, query=NoQuery, says=Says(answers={200: answers.SpotRequestAnswer})
+)
 def show_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
     """One spot request or fleet."""
     return Answer(body=views.spot_request(report.spot_request(call.services, spot_request_id)))
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers=ENDED))
+@door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
     """Cancel a request, or end a fleet, and terminate what it runs."""
     return _ended(end.end_spot_request(call.services, spot_request_id, by=call.owner))
 
 
 @app.route("/leases", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Seen[answers.LeaseAnswer]}))
+@door.endpoint(
+    needs=Needs.READER,
+    body=NoBody,
+    query=PageQuery,
+    says=Says(answers={200: answers.Seen[answers.LeaseAnswer]}),
+)
 def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
     """Open and closed leases, newest first."""
     found = report.leases(call.services, limit=call.query.limit, cursor=call.query.cursor)
@@ -170,7 +182,9 @@ def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/leases/{lease_id}", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=WaitQuery, says=Says(answers={200: answers.LeaseAnswer}))
+@door.endpoint(
+    needs=Needs.READER, body=NoBody, query=WaitQuery, says=Says(answers={200: answers.LeaseAnswer})
+)
 def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
     """One lease; with `wait`, once it is neither on its way up nor down."""
     launches.wait_until_settled(call.services, lease_id, seconds=call.query.wait)
@@ -179,6 +193,7 @@ def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
 
 @app.route("/leases/{lease_id}", methods=["PATCH"], content_types=ANY)
 @door.endpoint(
+    needs=Needs.LAUNCHER,
     body=ExtendBody,
     query=NoQuery,
     says=Says(answers={200: answers.LeaseAnswer}, example={"hours": 12, "budget_usd": "20"}),
@@ -197,14 +212,19 @@ def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
 
 
 @app.route("/leases/{lease_id}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers=ENDED))
+@door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
     """End a lease now."""
     return _ended(end.end_lease(call.services, lease_id, by=call.owner))
 
 
 @app.route("/instances", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Seen[answers.InstanceAnswer]}))
+@door.endpoint(
+    needs=Needs.READER,
+    body=NoBody,
+    query=PageQuery,
+    says=Says(answers={200: answers.Seen[answers.InstanceAnswer]}),
+)
 def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
     """Every accelerator instance, leased or not."""
     found = report.instances(call.services)
@@ -212,14 +232,19 @@ def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/instances/{instance_id}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers=ENDED))
+@door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_instance(call: Call[NoBody, NoQuery], instance_id: str) -> Answer:
     """End an instance and whatever would start it again."""
     return _ended(end.end_instance(call.services, instance_id, by=call.owner))
 
 
 @app.route("/budgets", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Page[answers.BudgetAnswer]}))
+@door.endpoint(
+    needs=Needs.READER,
+    body=NoBody,
+    query=PageQuery,
+    says=Says(answers={200: answers.Page[answers.BudgetAnswer]}),
+)
 def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
     """Every budget and where it stands."""
     page = paging.cut(budgets.all_budgets(call.services), call.query)
@@ -227,7 +252,7 @@ def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/budgets/{name}", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: answers.BudgetAnswer}))
+@door.endpoint(needs=Needs.READER, body=NoBody, query=NoQuery, says=Says(answers={200: answers.BudgetAnswer}))
 def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """One budget and where it stands."""
     return Answer(body=views.budget(budgets.one(call.services, name)))
@@ -235,6 +260,7 @@ def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
 
 @app.route("/budgets/{name}", methods=["PUT"], content_types=ANY)
 @door.endpoint(
+    needs=Needs.ADMIN,
     body=BudgetBody,
     query=ForceQuery,
     says=Says(answers={200: answers.BudgetAnswer}, example={"limit_usd": "100", "period": "monthly"}),
@@ -246,7 +272,7 @@ def put_budget(call: Call[BudgetBody, ForceQuery], name: str) -> Answer:
 
 
 @app.route("/budgets/{name}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={204: None}))
+@door.endpoint(needs=Needs.ADMIN, body=NoBody, query=NoQuery, says=Says(answers={204: None}))
 def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """Remove a budget: what it held back is held back no more."""
     budgets.delete(call.services, name)
@@ -254,14 +280,18 @@ def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
 
 
 @app.route("/spend", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=SpendQuery, says=Says(answers={200: spend_view.SpendAnswer}))
+@door.endpoint(
+    needs=Needs.READER, body=NoBody, query=SpendQuery, says=Says(answers={200: spend_view.SpendAnswer})
+)
 def show_spend(call: Call[NoBody, SpendQuery]) -> Answer:
     """A month's meter beside its bill, whose it is, and what is to come."""
     return Answer(body=spend_view.spend(spending.spend(call.services, call.query.period)))
 
 
 @app.route("/quotes", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=QuoteQuery, says=Says(answers={200: answers.MarketAnswer}))
+@door.endpoint(
+    needs=Needs.READER, body=NoBody, query=QuoteQuery, says=Says(answers={200: answers.MarketAnswer})
+)
 def show_quote(call: Call[NoBody, QuoteQuery]) -> Answer:
     """What a type costs, and what a launch of it would hold."""
     wish = quote_answers.wish_of(call.query, home_region=call.services.home_region)
@@ -270,7 +300,10 @@ def show_quote(call: Call[NoBody, QuoteQuery]) -> Answer:
 
 @app.route("/images", methods=["GET"], content_types=ANY)
 @door.endpoint(
-    body=NoBody, query=ImageQuery, says=Says(answers={200: answers.Page[image_answers.ImageAnswer]})
+    needs=Needs.READER,
+    body=NoBody,
+    query=ImageQuery,
+    says=Says(answers={200: answers.Page[image_answers.ImageAnswer]}),
 )
 def list_images(call: Call[NoBody, ImageQuery]) -> Answer:
     """What can be launched from: AWS's deep-learning images, one's own saved ones, and public ones by name."""
@@ -282,7 +315,12 @@ def list_images(call: Call[NoBody, ImageQuery]) -> Answer:
 
 
 @app.route("/key-pairs", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=KeyQuery, says=Says(answers={200: answers.Page[key_bodies.KeyAnswer]}))
+@door.endpoint(
+    needs=Needs.READER,
+    body=NoBody,
+    query=KeyQuery,
+    says=Says(answers={200: answers.Page[key_bodies.KeyAnswer]}),
+)
 def list_key_pairs(call: Call[NoBody, KeyQuery]) -> Answer:
     """The key pairs of a region, whoever made them."""
     found = call.services.keys.pairs(call.query.region or call.services.home_region)
@@ -291,7 +329,10 @@ def list_key_pairs(call: Call[NoBody, KeyQuery]) -> Answer:
 
 @app.route("/key-pairs", methods=["POST"], content_types=ANY)
 @door.endpoint(
-    body=KeyBody, query=NoQuery, says=Says(answers={201: key_bodies.KeyAnswer}, example={"name": "laptop"})
+    needs=Needs.LAUNCHER,
+    body=KeyBody,
+    query=NoQuery,
+    says=Says(answers={201: key_bodies.KeyAnswer}, example={"name": "laptop"}),
 )
 def add_key_pair(call: Call[KeyBody, NoQuery]) -> Answer:
     """Import a public key, or have a pair made: its private part is in the answer once, and kept nowhere."""
@@ -309,7 +350,7 @@ def add_key_pair(call: Call[KeyBody, NoQuery]) -> Answer:
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: Policy}))
+@door.endpoint(needs=Needs.ADMIN, body=NoBody, query=NoQuery, says=Says(answers={200: Policy}))
 def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
     """The complete policy, its version in the ETag."""
     policy, version = policies.current(call.services)
@@ -318,6 +359,7 @@ def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
 
 @app.route("/policy", methods=["PUT"], content_types=ANY)
 @door.endpoint(
+    needs=Needs.ADMIN,
     body=Policy,
     query=NoQuery,
     says=Says(
@@ -338,7 +380,10 @@ def put_policy(call: Call[Policy, NoQuery]) -> Answer:
 
 @app.route("/sweeps", methods=["POST"], content_types=ANY)
 @door.endpoint(
-    body=SweepBody, query=NoQuery, says=Says(answers={200: answers.SweepAnswer}, example={"dry_run": True})
+    needs=Needs.ADMIN,
+    body=SweepBody,
+    query=NoQuery,
+    says=Says(answers={200: answers.SweepAnswer}, example={"dry_run": True}),
 )
 def sweep_now(call: Call[SweepBody, NoQuery]) -> Answer:
     """Sweep at once; with `arm` put older boxes under leases too, with `dry_run` only say what would happen."""
@@ -349,7 +394,9 @@ def sweep_now(call: Call[SweepBody, NoQuery]) -> Answer:
 
 
 @app.route("/sweeps", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=PageQuery, says=Says(answers={200: answers.Page[SweepRecord]}))
+@door.endpoint(
+    needs=Needs.VIEWER, body=NoBody, query=PageQuery, says=Says(answers={200: answers.Page[SweepRecord]})
+)
 def list_sweeps(call: Call[NoBody, PageQuery]) -> Answer:
     """What was seen and done, newest first."""
     page = call.services.store.sweeps(limit=call.query.limit, cursor=call.query.cursor)
@@ -357,7 +404,9 @@ def list_sweeps(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/receipts", methods=["GET"], content_types=ANY)
-@door.endpoint(body=NoBody, query=ReceiptQuery, says=Says(answers={200: answers.Page[Receipt]}))
+@door.endpoint(
+    needs=Needs.READER, body=NoBody, query=ReceiptQuery, says=Says(answers={200: answers.Page[Receipt]})
+)
 def list_receipts(call: Call[NoBody, ReceiptQuery]) -> Answer:
     """The proof of every end, the latest decision first; of a time, an owner or a region where one is named."""
     page = call.services.store.receipts(
@@ -387,7 +436,12 @@ def hear_heartbeat(call: Call[HeartbeatBody, NoQuery]) -> Answer:
 
 
 @app.route("/notifications/test", methods=["POST"], content_types=ANY)
-@door.endpoint(body=NoBody, query=NoQuery, says=Says(answers={200: answers.Page[channels.ChannelReport]}))
+@door.endpoint(
+    needs=Needs.ADMIN,
+    body=NoBody,
+    query=NoQuery,
+    says=Says(answers={200: answers.Page[channels.ChannelReport]}),
+)
 def test_notifications(call: Call[NoBody, NoQuery]) -> Answer:
     """Send a message through every channel now; per channel whether it was taken, else why not and the fix."""
     return Answer(body={"items": plain(channels.try_channels(call.services)), "next": None})
