@@ -12,7 +12,7 @@ from chalicelib.web.encode import plain
 
 LOG = logging.getLogger("curfew")
 _SECRETS = re.compile(
-    r"(?i)(bearer\s+|hooks\.slack\.com/|/services/|/snooze/|(?:token|secret|signature)=)[^\s'\"&)]+"
+    r"(?i)(bearer\s+|curfew_[0-9a-f]{12}_|hooks\.slack\.com/|/services/|/snooze/|(?:token|secret|signature)=)[^\s'\"&)]+"
 )
 
 

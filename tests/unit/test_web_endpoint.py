@@ -64,7 +64,7 @@ def small_app() -> tuple[Chalice, Door]:
     @app.route("/open", methods=["GET"], content_types=ANY)
     @door.endpoint(body=NoBody, query=NoQuery, is_public=True)
     def opened(call: Call[NoBody, NoQuery]) -> Answer:
-        return Answer(body={"caller": call.caller})
+        return Answer(body={"caller": call.caller and call.caller.owner})
 
     @app.route("/fails/{how}", methods=["GET"], content_types=ANY)
     @door.endpoint(body=NoBody, query=NoQuery)
