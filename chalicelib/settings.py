@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.domain.partitions import partition_of
+
 LEAST_SECRET = 32
 HEX_SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
@@ -132,10 +134,12 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         )
     regions = env.get("CURFEW_REGIONS", "").strip() or "all"
     named = tuple(dict.fromkeys(name.strip() for name in regions.split(",") if name.strip()))
+    home_region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
+    _check_partitions(CURFEW_REGIONS=named, AWS_REGION=(home_region,))
     return Settings(
         table=_required(env, "CURFEW_TABLE"),
         admin_token_sha256=token,
-        home_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+        home_region=home_region,
         regions=None if regions == "all" else named,
         mode=mode,
         armed=armed == "true",
@@ -157,6 +161,16 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set: Curfew can't start without it, see docs/deploy.md")
     return value
+
+
+def _check_partitions(**named: tuple[str, ...]) -> None:
+    for name, regions in named.items():
+        for region in regions:
+            if partition := partition_of(region):
+                raise SettingsError(
+                    f"{name} has {region}, which is in {partition}: Curfew does not support it, see docs/limits.md. "
+                    "Name regions of the partition aws, such as us-east-1, and deploy it in one"
+                )
 
 
 def _url(env: Mapping[str, str], name: str) -> str | None:

@@ -82,9 +82,8 @@ class CostExplorerBills:
         return BillAnswer(days=_whole(days, is_cut=bool(token)), pages=pages, is_whole=not token)
 
     def _client(self) -> _Client:
-        """Cost Explorer is one for all regions, and answers in one of each partition."""
-        is_china = self._aws.home_region.startswith("cn-")
-        return cast("_Client", self._aws.client("ce", "cn-northwest-1" if is_china else "us-east-1", ONCE))
+        """Cost Explorer is one for all regions of the partition, and answers in one."""
+        return cast("_Client", self._aws.client("ce", "us-east-1", ONCE))
 
 
 def read_days(answer: Mapping[str, Any]) -> tuple[DayBill, ...]:

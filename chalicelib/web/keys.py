@@ -8,15 +8,13 @@ from typing_extensions import TypedDict
 
 from chalicelib.domain.keys import KeyPair, NewKeyPair
 from chalicelib.web.encode import JsonValue, plain
-from chalicelib.web.models import REGION, PageQuery, Printable, Sent
+from chalicelib.web.models import PageQuery, Printable, Region, Sent
 
 
 class KeyQuery(PageQuery):
     """GET /key-pairs."""
 
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
 
 
 class KeyBody(Sent):
@@ -25,9 +23,7 @@ class KeyBody(Sent):
     name: str = Field(
         pattern=Printable, max_length=255, description="what launches call it by, printable, 255 at most"
     )
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
     public_key: str | None = Field(
         default=None,
         min_length=1,

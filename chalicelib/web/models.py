@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from chalicelib.domain.budget import DEFAULT_THRESHOLDS, Consequence, Period, ScopeKind
+from chalicelib.domain.partitions import supported
 from chalicelib.domain.policy import MAX_LENGTH, Length, to_decimals
 
 REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
@@ -47,6 +48,8 @@ Usd = Annotated[Decimal, Field(ge=0, le=10**9), AfterValidator(to_decimals), Pla
 SomeUsd = Annotated[Decimal, Field(gt=0, le=10**9), AfterValidator(to_decimals), PlainSerializer(canonical)]
 Hours = Annotated[Decimal, Field(gt=0, le=MAX_HOURS), PlainSerializer(canonical)]
 Label = Annotated[str, Field(pattern=LABEL)]
+Region = Annotated[str, Field(pattern=REGION), AfterValidator(supported)]
+"""A region of another partition than `aws` is well-formed, and refused: 409."""
 InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1,31}$")]
 Printable = r"^[\x20-\x7e]+$"
 
@@ -98,9 +101,7 @@ class SpendQuery(Sent):
 class ImageQuery(PageQuery):
     """GET /images."""
 
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
     name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9()\[\] ./'@_-]{3,128}$",
@@ -122,9 +123,7 @@ class QuoteQuery(Sent):
         default=None,
         description="how long it would run, more than 0; the policy's lease.default_for when absent",
     )
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
     target_capacity: int = Field(default=1, ge=1, le=100, description="how many boxes, 1 to 100")
     volume_gib: int = Field(
         default=100, ge=1, le=65_536, description="GiB of all disks of a box, 100 when absent"
@@ -159,9 +158,7 @@ class LaunchBody(Sent):
         description="one-time, persistent (EC2 starts it again after an interruption), or maintain (a fleet starts "
         "another box for each that ends)",
     )
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
     key_name: str | None = Field(
         default=None,
         pattern=Printable,

@@ -50,6 +50,7 @@ TITLES: Mapping[str, str] = {
     "no-capacity": "EC2 has no capacity for this now",
     "not-configured": "Curfew is not set up",
     "not-found": "There is no such thing",
+    "partition-not-supported": "Curfew does not work in this part of AWS",
     "precondition-failed": "It changed since you read it",
     "price-unknown": "No price is known for this",
     "price-too-low": "Spot costs more than the price cap",

@@ -215,10 +215,8 @@ def test_an_answer_that_can_t_be_read_is_a_failure(metric: dict[str, str]) -> No
     answer["ResultsByTime"][0]["Groups"][0]["Metrics"]["UnblendedCost"] = metric
 
     class Odd:
-        home_region = "cn-north-1"
-
         def client(self, service: str, region: str, _: Any) -> Any:
-            assert (service, region) == ("ce", "cn-northwest-1")
+            assert (service, region) == ("ce", "us-east-1")
             return self
 
         def get_cost_and_usage(self, **_: Any) -> Any:

@@ -1,0 +1,71 @@
+"""China, GovCloud and the sovereign partitions are named as not supported, wherever one is named."""
+
+from typing import Any
+
+import pytest
+from botocore.session import Session
+
+from chalicelib.domain.errors import Refused
+from chalicelib.domain.partitions import partition_of, supported
+from chalicelib.settings import SettingsError, read
+from tests.unit.web_kit import LAUNCH, World, open_world
+
+ENOUGH = {"CURFEW_TABLE": "curfew", "CURFEW_ADMIN_TOKEN_SHA256": "0" * 64}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """The app on doubles."""
+    return open_world(monkeypatch)
+
+
+def test_every_region_that_botocore_knows_is_told_apart() -> None:
+    """Those of `aws` are supported; all others are not, and none is mistaken for one."""
+    session = Session()
+    for partition in session.get_available_partitions():
+        for region in session.get_available_regions("ec2", partition):
+            assert (partition_of(region) is None) == (partition == "aws"), region
+    with pytest.raises(Refused, match=r"AWS China .aws-cn., which Curfew does not support"):
+        supported("cn-north-1")
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "eusc-de-east-1"])
+@pytest.mark.parametrize(
+    "method, path, sent",
+    [
+        ("POST", "/spot-requests", {**LAUNCH, "region": ""}),
+        ("POST", "/spot-requests", {**LAUNCH, "region": "", "dry_run": True}),
+        ("POST", "/key-pairs", {"name": "laptop", "region": ""}),
+        ("GET", "/key-pairs?region=", None),
+        ("GET", "/images?region=", None),
+        ("GET", "/quotes?instance_type=g5.xlarge&region=", None),
+    ],
+)
+def test_a_call_that_names_such_a_region_is_refused(
+    world: World, region: str, method: str, path: str, sent: Any
+) -> None:
+    """409 with the partition and the way out; EC2 is not asked."""
+    body = sent and {**sent, "region": region}
+    status, problem = world(method, path if sent else path + region, body)
+    assert (status, problem["type"]) == (409, "/problems/partition-not-supported")
+    assert region in problem["detail"]
+    assert problem["partition"].startswith(("AWS", "the AWS"))
+    assert world.compute.calls == []
+
+
+@pytest.mark.parametrize(
+    "setting", [{"CURFEW_REGIONS": "us-east-1,cn-northwest-1"}, {"AWS_REGION": "us-gov-west-1"}]
+)
+def test_a_deployment_there_is_an_error_that_names_the_setting(setting: dict[str, str]) -> None:
+    """At the first call, not at the first bill."""
+    (name,) = setting
+    with pytest.raises(SettingsError, match=f"{name} has (cn|us-gov).*docs/limits.md"):
+        read({**ENOUGH, **setting})
+
+
+def test_every_region_of_the_common_partition_may_be_named() -> None:
+    """Also those that an account has to switch on first."""
+    assert read({**ENOUGH, "CURFEW_REGIONS": "us-east-1,ap-east-1", "AWS_REGION": "me-south-1"}).regions == (
+        "us-east-1",
+        "ap-east-1",
+    )
