@@ -40,6 +40,7 @@ RESTARTS = (10, 15, 20, 30, 45, 60)
 BOUNDS = {10: 1.45, 30: 1.30, 60: 1.15}
 HOLE = 3
 """A gap in which more samples than this are missing in a row is counted apart: nobody knows whether it was idle."""
+GZIP = b"\x1f\x8b"
 HEADER = ["pod", "minute", "percent"]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -99,11 +100,9 @@ def read_trace(path: Path) -> dict[str, list[Sample]]:
     """Each pod's samples in order of time. Raises BadTrace."""
     try:
         raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        raw = gzip.decompress(raw) if raw[:2] == GZIP else raw
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadTrace(
-            f"{path} is no complete gzip file ({error}): compress it again, or drop the .gz"
-        ) from error
+        raise BadTrace(f"{path} is no complete gzip file ({error}): compress it again") from error
     except OSError as error:
         raise BadTrace(
             f"{path} can't be read ({error.strerror}): name a file with TRACE=file.csv[.gz]"
@@ -117,8 +116,10 @@ def read_trace(path: Path) -> dict[str, list[Sample]]:
 
 
 def _text(path: Path, raw: bytes) -> str:
-    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in raw[:200]:
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} or raw[1:2] == b"\0":
         raise BadTrace(f"{path} line 1: it is UTF-16: iconv -f UTF-16 -t UTF-8 makes it UTF-8")
+    if b"\0" in raw[:200]:
+        raise BadTrace(f"{path} line 1: it is no text: unpack it to CSV; gzip alone is read packed")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -127,7 +128,7 @@ def _text(path: Path, raw: bytes) -> str:
 
 
 def _rows(text: str) -> Iterator[tuple[str, Sample]]:
-    lines = csv.reader(io.StringIO(text))
+    lines = csv.reader(io.StringIO(text, newline=None))
     try:
         header = [name.strip().lower() for name in next(lines, [])]
         if header != HEADER:

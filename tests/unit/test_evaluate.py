@@ -132,7 +132,10 @@ def test_the_last_line_is_for_machines(tmp_path: Path, capsys: pytest.CaptureFix
     assert run(tmp_path, calm, capsys) == (0, "ratio R10=1.000 R30=1.000 R60=1.000 ended_on_missing=0")
     dear = "ratio R10=2.000 R30=2.000 R60=1.000 ended_on_missing=0"
     assert run(tmp_path, as_csv(LULL[::-1]), capsys) == (1, dear)
-    assert run(tmp_path, gzip.compress(as_csv(LULL)), capsys, "t.csv.gz") == (1, dear)
+    for name in ("t.csv.gz", "T.CSV.GZ", "t.csv"):
+        assert run(tmp_path, gzip.compress(as_csv(LULL)), capsys, name) == (1, dear)
+    assert run(tmp_path, as_csv(LULL), capsys, "t.csv.gz") == (1, dear)
+    assert run(tmp_path, as_csv(LULL).replace(b"\n", b"\r"), capsys) == (1, dear)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +143,11 @@ def test_the_last_line_is_for_machines(tmp_path: Path, capsys: pytest.CaptureFix
     [
         ("pod,minute,percent\na,1,0\n".encode("utf-16"), "line 1: it is UTF-16: iconv"),
         (b"pod,minute,percent\na,1,0\n\xff,2,0\n", "line 3: it is not UTF-8: save it"),
+        (b"PK\x03\x04\0\0", "line 1: it is no text: unpack it to CSV; gzip alone is read packed"),
+        (
+            b"pod;minute;percent\na;1;0\n",
+            "line 1: the header is 'pod;minute;percent': it has to be pod,minute",
+        ),
         (b"a,1,0\n", "line 1: the header is 'a,1,0': it has to be pod,minute,percent"),
         (b"", "line 1: the header is ''"),
         (b"pod,minute,percent\n", "has no samples: write"),
