@@ -18,6 +18,7 @@
 | CALL#id | CALL | a call under an Idempotency-Key and its answer; vanishes after a day |
 | EVIDENCE | LEARNED, LEARNED#nnn | what CloudWatch last answered, 500 leases an item |
 | HEARD | instance id | what a box told of its work; vanishes a day after its last report |
+| GROUPS | region#vpc#name | a security group of Curfew's own; gone once it is |
 | GUARD | month | what Curfew's own calls add up to |
 | REGIONS | DENIED | the regions that AWS denied, and when |
 | TURNS | IDLE#minute | how many idle boxes were ended in it; vanishes after a day |
@@ -49,6 +50,7 @@ from typing import TYPE_CHECKING
 from chalicelib.gateways.dynamodb_audit import AuditRecords
 from chalicelib.gateways.dynamodb_bills import BillRecords
 from chalicelib.gateways.dynamodb_calls import CallRecords
+from chalicelib.gateways.dynamodb_groups import GroupRecords
 from chalicelib.gateways.dynamodb_guard import GuardRecords
 from chalicelib.gateways.dynamodb_heard import HeardRecords
 from chalicelib.gateways.dynamodb_leases import LeaseRecords
@@ -68,6 +70,7 @@ class DynamoStore(
     AuditRecords,
     BillRecords,
     CallRecords,
+    GroupRecords,
     GuardRecords,
     HeardRecords,
     SettingRecords,

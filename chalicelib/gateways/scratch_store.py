@@ -17,6 +17,7 @@ from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Charge, Lease, Receipt, Status
+from chalicelib.domain.network import GroupRecord
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
@@ -261,6 +262,16 @@ class ScratchStore:
 
     def unlock(self, what: str, fence: int) -> None:
         """Nothing was taken."""
+
+    def group_records(self) -> tuple[GroupRecord, ...]:
+        """As they are."""
+        return self._store.group_records()
+
+    def keep_group_record(self, record: GroupRecord) -> None:
+        """Not kept."""
+
+    def drop_group_record(self, record: GroupRecord) -> None:
+        """Not forgotten."""
 
     def usage(self, month: str) -> Usage:
         """As it is."""

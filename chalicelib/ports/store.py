@@ -15,6 +15,7 @@ from chalicelib.domain.guard import Item, Usage
 from chalicelib.domain.heartbeats import Heard
 from chalicelib.domain.learned import Learned
 from chalicelib.domain.lease import Charge, Lease, Receipt
+from chalicelib.domain.network import GroupRecord
 from chalicelib.domain.notices import Notice
 from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
@@ -225,6 +226,15 @@ class Store(Protocol):
 
     def unlock(self, what: str, fence: int) -> None:
         """Give a lock back; one that another has taken meanwhile stays theirs."""
+
+    def group_records(self) -> tuple[GroupRecord, ...]:
+        """The security groups that Curfew has made, or was about to, by region, VPC and name."""
+
+    def keep_group_record(self, record: GroupRecord) -> None:
+        """Keep it in place of what was known of that group; to be called under the group's lock."""
+
+    def drop_group_record(self, record: GroupRecord) -> None:
+        """Forget a group that is gone; likewise."""
 
     def usage(self, month: str) -> Usage:
         """What Curfew's own calls add up to in a month (`2026-11`)."""

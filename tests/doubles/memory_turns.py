@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from chalicelib.domain.network import GroupRecord
 from chalicelib.domain.once import KeyedCall, may_begin
 from tests.doubles.accidents import AccidentProne, call
 
@@ -16,6 +17,7 @@ class MemoryTurns(AccidentProne):
         self._denied: dict[str, datetime] = {}
         self._locks: dict[str, tuple[int, datetime | None]] = {}
         self._keyed: dict[str, KeyedCall] = {}
+        self._groups: dict[tuple[str, str, str], GroupRecord] = {}
 
     @call
     def begin_call(self, asked: KeyedCall) -> KeyedCall:
@@ -38,6 +40,18 @@ class MemoryTurns(AccidentProne):
     def _holds(self, one: KeyedCall) -> bool:
         standing = self._keyed.get(one.id)
         return standing is not None and standing.holder == one.holder
+
+    @call
+    def group_records(self) -> tuple[GroupRecord, ...]:
+        return tuple(record for _, record in sorted(self._groups.items()))
+
+    @call
+    def keep_group_record(self, record: GroupRecord) -> None:
+        self._groups[record.region, record.vpc_id, record.name] = record
+
+    @call
+    def drop_group_record(self, record: GroupRecord) -> None:
+        self._groups.pop((record.region, record.vpc_id, record.name), None)
 
     @call
     def denied_regions(self) -> Mapping[str, datetime]:
