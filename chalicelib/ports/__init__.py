@@ -16,6 +16,7 @@ from chalicelib.ports.records import ALL_RECEIPTS, Account, FirstSight, Page, Re
 from chalicelib.ports.services import Services
 from chalicelib.ports.store import Store
 from chalicelib.ports.timers import NoTimers, Timers
+from chalicelib.ports.transfers import NoTransfers, Transfers
 from chalicelib.ports.witnesses import Metrics, Trail
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "NoNotifier",
     "NoSecurityGroups",
     "NoTimers",
+    "NoTransfers",
     "NoTokens",
     "Notifier",
     "Outcome",
@@ -57,4 +59,5 @@ __all__ = [
     "Timers",
     "TokenBook",
     "Trail",
+    "Transfers",
 ]

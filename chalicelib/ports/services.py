@@ -14,6 +14,7 @@ from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.store import Store
 from chalicelib.ports.timers import NoTimers, Timers
+from chalicelib.ports.transfers import NoTransfers, Transfers
 from chalicelib.ports.witnesses import Metrics, Trail
 
 
@@ -44,6 +45,7 @@ class Services:
     """None: no address is set that a box could reach, and boxes tell nothing."""
     catalogue: Catalogue = field(default_factory=NoCatalogue)
     keys: KeyPairs = field(default_factory=NoKeyPairs)
+    transfers: Transfers = field(default_factory=NoTransfers)
     security_groups: SecurityGroups = field(default_factory=NoSecurityGroups)
     security_groups: SecurityGroups = field(default_factory=NoSecurityGroups)
     free_tier: FreeTiers | None = None
