@@ -126,9 +126,9 @@ class ScratchStore:
         """As they are."""
         return self._store.closed_leases(since=since)
 
-    def leases(self, *, limit: int, cursor: str | None) -> Page[Lease]:
+    def leases(self, *, limit: int, cursor: str | None, owner: str | None = None) -> Page[Lease]:
         """As they are."""
-        return self._store.leases(limit=limit, cursor=cursor)
+        return self._store.leases(limit=limit, cursor=cursor, owner=owner)
 
     def receipt(self, lease_id: str) -> Receipt | None:
         """As it is."""

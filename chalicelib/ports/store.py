@@ -110,8 +110,8 @@ class Store(Protocol):
     def closed_leases(self, *, since: datetime) -> tuple[Lease, ...]:
         """Leases closed since a moment; may lag by a second."""
 
-    def leases(self, *, limit: int, cursor: str | None) -> Page[Lease]:
-        """Open and closed leases for a view, newest first."""
+    def leases(self, *, limit: int, cursor: str | None, owner: str | None = None) -> Page[Lease]:
+        """Open and closed leases for a view, of one owner where one is named, newest first."""
 
     def receipt(self, lease_id: str) -> Receipt | None:
         """The receipt of a lease's end."""

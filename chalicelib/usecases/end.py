@@ -1,4 +1,8 @@
-"""End what a person names: a lease, a spot request or an instance. One use case, one receipt."""
+"""End what a person names: a lease, a spot request or an instance. One use case, one receipt.
+
+`only` names the owner on whose behalf it is asked, who can end what is under leases of theirs: what is another's, or nobody's,
+is not there.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +19,7 @@ from chalicelib.domain.receipts import receipt_of
 from chalicelib.ports import Services
 from chalicelib.usecases import takeover, teardown, timers
 from chalicelib.usecases.gather import Facts, gather
+from chalicelib.usecases.own import is_own
 
 REMEMBERED_FOR = timedelta(days=31)
 
@@ -30,18 +35,26 @@ def end_lease(services: Services, lease_id: str, *, by: str) -> Receipt:
     return _end(services, facts, _found(facts, lambda other: other.id == lease_id) or lease, by=by)
 
 
-def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Receipt:
+def end_spot_request(
+    services: Services, spot_request_id: str, *, by: str, only: str | None = None
+) -> Receipt:
     """Cancel a spot request AND terminate what it runs, whoever made it, also when it is cancelled already. The id may
     be a fleet's, of either kind."""
     if spot_request_id.startswith(("fleet-", SPOT_FLEET_PREFIX)):
-        return _end_fleet(services, spot_request_id, by=by)
+        return _end_fleet(services, spot_request_id, by=by, only=only)
     facts = gather(services, services.clock.now())
-    lease = _found(facts, lambda other: spot_request_id in other.spot_request_ids)
+
+    def is_it(lease: Lease) -> bool:
+        return spot_request_id in lease.spot_request_ids and is_own(lease, only)
+
+    lease = _found(facts, is_it)
+    if lease is None and only is not None:
+        return _ended_before(services, facts, spot_request_id, is_it)
     if lease is None:
         request = next((r for r in facts.sight.spot_requests if r.id == spot_request_id), None)
         instance = _instance_of(facts, spot_request_id)
         if instance is None and (request is None or not request.is_armed):
-            closed = _closed(services, lambda other: spot_request_id in other.spot_request_ids)
+            closed = _closed(services, is_it)
             if closed:
                 return _receipt_of_closed(services, closed)
         if instance is not None:
@@ -55,15 +68,21 @@ def end_spot_request(services: Services, spot_request_id: str, *, by: str) -> Re
     return _end(services, facts, lease, by=by)
 
 
-def _end_fleet(services: Services, fleet_id: str, *, by: str) -> Receipt:
+def _end_fleet(services: Services, fleet_id: str, *, by: str, only: str | None) -> Receipt:
     """End a fleet and its accelerators, each under its own lease; what else it runs is left alone, and not replaced.
 
     The receipt is the fleet's own; it is `ending` until all of its boxes have ended too.
     """
     facts = gather(services, services.clock.now(), whole=True)
-    own = _found(facts, lambda lease: lease.fleet_id == fleet_id)
+
+    def launched_it(lease: Lease) -> bool:
+        return lease.fleet_id == fleet_id and is_own(lease, only)
+
+    own = _found(facts, launched_it)
     if own is not None:
         return _end(services, facts, own, by=by)
+    if only is not None:
+        return _ended_before(services, facts, fleet_id, launched_it)
     fleet = next((found for view in facts.sight.views if (found := view.fleet(fleet_id))), None)
     boxes = [box for box in facts.sight.instances if fleet_id in {box.fleet_id, box.spot_fleet_id}]
     boxes = [box for box in boxes if not box.is_gone]
@@ -120,17 +139,18 @@ def _claimed(services: Services, facts: Facts, lease: Lease, *, by: str) -> Leas
     return teardown.begin(services, lease, why, facts.owned(lease), facts.now)
 
 
-def end_instance(services: Services, instance_id: str, *, by: str) -> Receipt:
+def end_instance(services: Services, instance_id: str, *, by: str, only: str | None = None) -> Receipt:
     """End an instance and whatever would restart it. Raises Refused where its lease runs others beside it."""
     facts = gather(services, services.clock.now())
-    lease = _found(facts, lambda other: instance_id in other.instance_ids)
+
+    def runs_it(lease: Lease) -> bool:
+        return instance_id in lease.instance_ids and is_own(lease, only)
+
+    lease = _found(facts, runs_it)
     if lease is None:
         loose = next((box.instance for box in facts.loose if box.instance.id == instance_id), None)
-        if loose is None:
-            closed = _closed(services, lambda other: instance_id in other.instance_ids)
-            if closed is None:
-                raise _unknown(facts, instance_id)
-            return _receipt_of_closed(services, closed)
+        if loose is None or only is not None:
+            return _ended_before(services, facts, instance_id, runs_it)
         facts, lease = takeover.of_box(services, facts, loose)
     _refuse_if_shared(facts, lease, instance_id, lambda beside: beside.id != instance_id)
     return _end(services, facts, lease, by=by)
@@ -182,6 +202,16 @@ def _refuse_if_shared(
             lease=lease.id,
             instance_ids=beside,
         )
+
+
+def _ended_before(
+    services: Services, facts: Facts, wanted: str, matches: Callable[[Lease], bool]
+) -> Receipt:
+    """The receipt of what is over. Raises NotFound, or Unavailable where it may be in a region that was not seen."""
+    closed = _closed(services, matches)
+    if closed is None:
+        raise _unknown(facts, wanted)
+    return _receipt_of_closed(services, closed)
 
 
 def _receipt_of_closed(services: Services, lease: Lease) -> Receipt:

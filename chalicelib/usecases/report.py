@@ -1,5 +1,8 @@
 """Report: what is there, what it costs, and what would happen to it now, judged just as the sweep judges, on the
-evidence that the last sweep had: nothing is paid for by looking."""
+evidence that the last sweep had: nothing is paid for by looking.
+
+`only` names the owner on whose behalf it is asked, who sees what is under leases of theirs: what is another's is not there.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +23,7 @@ from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, gather
 from chalicelib.usecases.judge import judge
 from chalicelib.usecases.metering import at_rest
+from chalicelib.usecases.own import is_own, own_lease
 
 T = TypeVar("T")
 PROBLEMS_LAST = timedelta(minutes=30)
@@ -72,20 +76,20 @@ class SpotRequestReport:
     lease: Lease | None
 
 
-def leases(services: Services, *, limit: int, cursor: str | None) -> Seen[LeaseReport]:
+def leases(
+    services: Services, *, limit: int, cursor: str | None, only: str | None = None
+) -> Seen[LeaseReport]:
     """Open and closed leases, newest first. Those of a region that was not seen are as the last sweep left them."""
-    page = services.store.leases(limit=limit, cursor=cursor)
+    page = services.store.leases(limit=limit, cursor=cursor, owner=only)
     facts = gather(services, services.clock.now())
     verdicts = _verdicts(services, facts)
     reports = tuple(_report(services, facts, verdicts, lease) for lease in page.items)
     return Seen(items=reports, next=page.next, unseen=facts.unseen)
 
 
-def lease(services: Services, lease_id: str) -> LeaseReport:
+def lease(services: Services, lease_id: str, *, only: str | None = None) -> LeaseReport:
     """One lease, by a look at its own region. Raises NotFound."""
-    found = services.store.lease(lease_id)
-    if found is None:
-        raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
+    found = own_lease(services, lease_id, only)
     if not found.is_open:
         return _closed(services, found)
     facts = gather(services, services.clock.now(), region=found.region)
@@ -95,7 +99,7 @@ def lease(services: Services, lease_id: str) -> LeaseReport:
     return replace(told, fleet_problem=_fleet_problem(services, facts, told))
 
 
-def instances(services: Services) -> Seen[InstanceReport]:
+def instances(services: Services, *, only: str | None = None) -> Seen[InstanceReport]:
     """Every box in scope that is not gone, leased or not, the costliest first. A stopped one without a lease costs what
     its disks do."""
     facts = gather(services, services.clock.now())
@@ -109,6 +113,7 @@ def instances(services: Services) -> Seen[InstanceReport]:
             verdict=v,
         )
         for v in verdicts
+        if is_own(v.case.lease, only)
         for instance in v.case.instances
     ]
     costliest = sorted(reports, key=lambda report: report.cost.hourly_usd, reverse=True)
@@ -119,21 +124,23 @@ def _with_rest(cost: Cost, hourly_usd: Decimal | None) -> Cost:
     return cost if hourly_usd is None else replace(cost, hourly_usd=hourly_usd, ceiling_usd=hourly_usd)
 
 
-def spot_requests(services: Services) -> Seen[SpotRequestReport]:
+def spot_requests(services: Services, *, only: str | None = None) -> Seen[SpotRequestReport]:
     """Every spot request and fleet EC2 still shows, ours or not, newest first."""
     facts = gather(services, services.clock.now(), whole=True)
     fleets = [fleet for view in facts.sight.views for fleet in view.fleets if fleet.state != FORGOTTEN]
     seen: list[SpotRequest | Fleet] = [*facts.sight.spot_requests, *fleets]
     reports = [SpotRequestReport(request=one, lease=_lease_of(facts, one)) for one in seen]
     newest = sorted(
-        reports, key=lambda one: (one.request.created_at or facts.now, one.request.id), reverse=True
+        (each for each in reports if is_own(each.lease, only)),
+        key=lambda one: (one.request.created_at or facts.now, one.request.id),
+        reverse=True,
     )
     return Seen(items=tuple(newest), unseen=facts.unseen)
 
 
-def spot_request(services: Services, spot_request_id: str) -> SpotRequestReport:
+def spot_request(services: Services, spot_request_id: str, *, only: str | None = None) -> SpotRequestReport:
     """One spot request. Raises NotFound, and Unavailable where it may be in a region that was not seen."""
-    seen = spot_requests(services)
+    seen = spot_requests(services, only=only)
     found = [report for report in seen.items if report.request.id == spot_request_id]
     failed = [region for region, why in seen.unseen.items() if not why.startswith("denied")]
     if not found and failed:

@@ -284,9 +284,10 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
         return tuple(lease for at, _, lease in sorted(closed, key=lambda row: row[:2]) if at and at >= since)
 
     @call
-    def leases(self, *, limit: int, cursor: str | None) -> Page[Lease]:
+    def leases(self, *, limit: int, cursor: str | None, owner: str | None = None) -> Page[Lease]:
         leases = _all(Lease, [*self._open.values(), *self._closed.values()])
-        return _page("LEASES", {stamped(one.requested_at, one.id): one for one in leases}, limit, cursor)
+        wanted = [one for one in leases if owner in {None, one.owner}]
+        return _page("LEASES", {stamped(one.requested_at, one.id): one for one in wanted}, limit, cursor)
 
     def _expect_version(self, lease: Lease) -> None:
         text = self._open.get(lease.id)
