@@ -19,7 +19,6 @@ from chalicelib.gateways.ec2_catalogue import Ec2Catalogue
 from chalicelib.gateways.ec2_keys import Ec2Keys
 from chalicelib.gateways.ec2_security_groups import Ec2SecurityGroups
 from chalicelib.gateways.free_tier import AwsFreeTier
-from chalicelib.gateways.ec2_security_groups import Ec2SecurityGroups
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
@@ -72,7 +71,6 @@ def services() -> Services:
         beacons=RandomBeacons(here.public_url) if here.public_url else None,
         catalogue=Ec2Catalogue(aws),
         keys=Ec2Keys(aws),
-        security_groups=Ec2SecurityGroups(aws),
         security_groups=Ec2SecurityGroups(aws),
         free_tier=AwsFreeTier(aws),
         tokens=store,

@@ -10,7 +10,6 @@ from chalicelib.ports.compute import Compute, Image, LaunchAnswer, Outcome
 from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
 from chalicelib.ports.money import Bills, FreeTiers, Ledger, Prices
 from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
-from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.records import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, SweepRecord
 from chalicelib.ports.services import Services
@@ -30,8 +29,8 @@ __all__ = [
     "Compute",
     "DeadMan",
     "FirstSight",
-    "Image",
     "FreeTiers",
+    "Image",
     "KeyPairs",
     "LaunchAnswer",
     "Ledger",
@@ -50,10 +49,9 @@ __all__ = [
     "Outcome",
     "Page",
     "Prices",
-    "SecurityGroups",
-    "Services",
     "ReceiptFilter",
     "SecurityGroups",
+    "Services",
     "Store",
     "SweepRecord",
     "Timers",

@@ -10,7 +10,6 @@ from chalicelib.ports.compute import Compute
 from chalicelib.ports.launching import Beacons, Catalogue, KeyPairs, NoCatalogue, NoKeyPairs
 from chalicelib.ports.money import Bills, FreeTiers, Ledger, Prices
 from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
-from chalicelib.ports.network import NoSecurityGroups, SecurityGroups
 from chalicelib.ports.people import DeadMan, Links, NoLinks, NoNotifier, Notifier
 from chalicelib.ports.store import Store
 from chalicelib.ports.timers import NoTimers, Timers
@@ -46,7 +45,6 @@ class Services:
     catalogue: Catalogue = field(default_factory=NoCatalogue)
     keys: KeyPairs = field(default_factory=NoKeyPairs)
     transfers: Transfers = field(default_factory=NoTransfers)
-    security_groups: SecurityGroups = field(default_factory=NoSecurityGroups)
     security_groups: SecurityGroups = field(default_factory=NoSecurityGroups)
     free_tier: FreeTiers | None = None
     """None: not asked."""
