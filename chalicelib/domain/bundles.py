@@ -21,6 +21,7 @@ NAMES = {
     Kind.STUCK: "boxes that could not be ended and go on billing",
     Kind.INCOMPLETE: "looks that are incomplete",
     Kind.BUDGET: "budget thresholds passed",
+    Kind.OPEN_TO_WORLD: "ports opened to the world",
     Kind.CAME_BACK: "ALARMS: boxes came back after their end",
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from chalicelib.domain.images import SavedImage
 from chalicelib.domain.money import ZERO
+from chalicelib.domain.network import Opening
 from chalicelib.domain.storage import Address, Disk, Volume
 from chalicelib.domain.timer import Timer
 
@@ -80,6 +81,11 @@ class LaunchOrder:
     on_end: OnEnd = OnEnd.TERMINATE
     asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What was sent, without what is not to be kept: a receipt tells it as the call that brings the box back."""
+    opening: Opening | None = None
+    """Who may reach its boxes, on which ports; None: its VPC's default group and `security_group_ids` decide."""
+    security_group_ids: tuple[str, ...] = ()
+    own_group_id: str | None = None
+    """The group that opens it, once there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

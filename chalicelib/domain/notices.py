@@ -34,6 +34,7 @@ class Kind(StrEnum):
     VARIANCE = "variance"
     CAME_BACK = "came-back"
     BRAKE = "brake"
+    OPEN_TO_WORLD = "open-to-world"
     KEPT = "kept"
     DIGEST = "digest"
     TEST = "test"

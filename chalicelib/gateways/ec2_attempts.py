@@ -234,6 +234,9 @@ def _box(order: LaunchOrder, image: Image) -> dict[str, Any]:
         ]
     if order.key_name:
         box["KeyName"] = order.key_name
+    groups = [*([order.own_group_id] if order.own_group_id else []), *order.security_group_ids]
+    if groups:
+        box["SecurityGroupIds"] = list(dict.fromkeys(groups))
     if order.instance_profile:
         kind = "Arn" if order.instance_profile.startswith("arn:") else "Name"
         box["IamInstanceProfile"] = {kind: order.instance_profile}
