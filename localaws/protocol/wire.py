@@ -24,6 +24,7 @@ from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
 
 from localaws.errors import AwsError
+from localaws.protocol import s3_calls
 
 SIGNING_NAME_TO_SERVICE = {"monitoring": "cloudwatch"}
 SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
@@ -72,6 +73,9 @@ def identify(request: HttpRequest) -> CallId | None:
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         action = re.search(rb"(?:^|&)Action=([A-Za-z0-9]+)", request.body)
         return CallId(service, region, action.group(1).decode() if action else "")
+    if service == "s3":
+        host = request.headers.get("host") or urlsplit(request.url).netloc
+        return CallId(service, region, s3_calls.operation(request.method, request.url, host))
     return CallId(service, region, _rest_operation(service, request))
 
 
