@@ -11,10 +11,10 @@ from uuid import uuid4
 from chalice.app import Chalice, CloudWatchEvent, Cron, Rate, Request, Response, SQSEvent
 
 from chalicelib import bootstrap
-from chalicelib.domain.errors import Stale
 from chalicelib.domain.guest_heartbeat import SIGNATURE_HEADER
 from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.preconditions import budget_tag, lease_tag
 from chalicelib.domain.tokens import Needs
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases import (
@@ -44,7 +44,7 @@ from chalicelib.web import keys as key_bodies
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
-from chalicelib.web.about import IF_MATCH, LAUNCH, SIGNATURE, Says
+from chalicelib.web.about import IF_MATCH, IF_NONE_MATCH, LAUNCH, SIGNATURE, Says
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
@@ -64,7 +64,6 @@ from chalicelib.web.models import (
     WaitQuery,
     length_of,
 )
-from chalicelib.web.problems import PreconditionFailed
 from chalicelib.web.receipts import ReceiptQuery
 
 logs.set_up()
@@ -183,12 +182,16 @@ def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
 
 @app.route("/leases/{lease_id}", methods=["GET"], content_types=ANY)
 @door.endpoint(
-    needs=Needs.READER, body=NoBody, query=WaitQuery, says=Says(answers={200: answers.LeaseAnswer})
+    needs=Needs.READER,
+    body=NoBody,
+    query=WaitQuery,
+    says=Says(answers={200: answers.LeaseAnswer}, has_tag=True),
 )
 def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
     """One lease; with `wait`, once it is neither on its way up nor down."""
     launches.wait_until_settled(call.services, lease_id, seconds=call.query.wait)
-    return Answer(body=views.lease(report.lease(call.services, lease_id)))
+    found = report.lease(call.services, lease_id)
+    return Answer(body=views.lease(found), headers=views.tag(lease_tag(found.lease)))
 
 
 @app.route("/leases/{lease_id}", methods=["PATCH"], content_types=ANY)
@@ -196,7 +199,12 @@ def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
     needs=Needs.LAUNCHER,
     body=ExtendBody,
     query=NoQuery,
-    says=Says(answers={200: answers.LeaseAnswer}, example={"hours": 12, "budget_usd": "20"}),
+    says=Says(
+        answers={200: answers.LeaseAnswer},
+        headers=(IF_MATCH,),
+        has_tag=True,
+        example={"hours": 12, "budget_usd": "20"},
+    ),
 )
 def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
     """More or less time or money, within the budgets."""
@@ -204,18 +212,24 @@ def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
     lease = extend.extend(
         call.services,
         lease_id,
+        over=receive.if_match(call.headers),
         lasts_for=None if hours is None else length_of(hours),
         budget_usd=call.body.budget_usd,
         by=call.owner,
     )
-    return Answer(body=views.lease(launches.report_of(call.services, lease)))
+    return Answer(
+        body=views.lease(launches.report_of(call.services, lease)), headers=views.tag(lease_tag(lease))
+    )
 
 
 @app.route("/leases/{lease_id}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers=ENDED))
+@door.endpoint(
+    needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers=ENDED, headers=(IF_MATCH,))
+)
 def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
     """End a lease now."""
-    return _ended(end.end_lease(call.services, lease_id, by=call.owner))
+    over = receive.if_match(call.headers)
+    return _ended(end.end_lease(call.services, lease_id, by=call.owner, over=over))
 
 
 @app.route("/instances", methods=["GET"], content_types=ANY)
@@ -252,10 +266,16 @@ def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
 
 
 @app.route("/budgets/{name}", methods=["GET"], content_types=ANY)
-@door.endpoint(needs=Needs.READER, body=NoBody, query=NoQuery, says=Says(answers={200: answers.BudgetAnswer}))
+@door.endpoint(
+    needs=Needs.READER,
+    body=NoBody,
+    query=NoQuery,
+    says=Says(answers={200: answers.BudgetAnswer}, has_tag=True),
+)
 def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """One budget and where it stands."""
-    return Answer(body=views.budget(budgets.one(call.services, name)))
+    found = budgets.one(call.services, name)
+    return Answer(body=views.budget(found), headers=views.tag(budget_tag(found.budget)))
 
 
 @app.route("/budgets/{name}", methods=["PUT"], content_types=ANY)
@@ -263,19 +283,28 @@ def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     needs=Needs.ADMIN,
     body=BudgetBody,
     query=ForceQuery,
-    says=Says(answers={200: answers.BudgetAnswer}, example={"limit_usd": "100", "period": "monthly"}),
+    says=Says(
+        answers={200: answers.BudgetAnswer},
+        headers=(IF_MATCH,),
+        has_tag=True,
+        example={"limit_usd": "100", "period": "monthly"},
+    ),
 )
 def put_budget(call: Call[BudgetBody, ForceQuery], name: str) -> Answer:
     """Create or change a budget; with `force` also below what is spent and held, and leases end until it fits."""
     budget = budget_bodies.budget_of(name, call.body)
-    return Answer(body=views.budget(budgets.put(call.services, budget, force=call.query.force)))
+    over = receive.if_match(call.headers)
+    stands = budgets.put(call.services, budget, force=call.query.force, over=over)
+    return Answer(body=views.budget(stands), headers=views.tag(budget_tag(stands.budget)))
 
 
 @app.route("/budgets/{name}", methods=["DELETE"], content_types=ANY)
-@door.endpoint(needs=Needs.ADMIN, body=NoBody, query=NoQuery, says=Says(answers={204: None}))
+@door.endpoint(
+    needs=Needs.ADMIN, body=NoBody, query=NoQuery, says=Says(answers={204: None}, headers=(IF_MATCH,))
+)
 def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """Remove a budget: what it held back is held back no more."""
-    budgets.delete(call.services, name)
+    budgets.delete(call.services, name, over=receive.if_match(call.headers))
     return Answer(status=HTTPStatus.NO_CONTENT)
 
 
@@ -350,10 +379,17 @@ def add_key_pair(call: Call[KeyBody, NoQuery]) -> Answer:
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)
-@door.endpoint(needs=Needs.ADMIN, body=NoBody, query=NoQuery, says=Says(answers={200: Policy}))
+@door.endpoint(
+    needs=Needs.ADMIN,
+    body=NoBody,
+    query=NoQuery,
+    says=Says(answers={200: Policy, 304: None}, headers=(IF_NONE_MATCH,), has_tag=True),
+)
 def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
     """The complete policy, its version in the ETag."""
     policy, version = policies.current(call.services)
+    if receive.is_as_known(call.headers, str(version)):
+        return Answer(status=HTTPStatus.NOT_MODIFIED, headers=views.tag(str(version)))
     return _policy_of(policy, version)
 
 
@@ -363,18 +399,12 @@ def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
     body=Policy,
     query=NoQuery,
     says=Says(
-        answers={200: Policy}, refusals=(412,), headers=(IF_MATCH,), example={"idle": {"after": "PT30M"}}
+        answers={200: Policy}, headers=(IF_MATCH,), has_tag=True, example={"idle": {"after": "PT30M"}}
     ),
 )
 def put_policy(call: Call[Policy, NoQuery]) -> Answer:
     """Put the policy; what is left out stays as it is in force; with If-Match only over that version."""
-    expected = receive.expected_version(call.headers)
-    try:
-        policy, version = policies.put(call.services, call.body, if_version=expected)
-    except Stale as error:
-        if expected is None:
-            raise
-        raise PreconditionFailed(f"{error.detail}; read GET /policy and its ETag again") from error
+    policy, version = policies.put(call.services, call.body, over=receive.if_match(call.headers))
     return _policy_of(policy, version)
 
 
@@ -514,7 +544,7 @@ def _swept(record: SweepRecord) -> Any:
 def _policy_of(policy: Policy, version: int) -> Answer:
     """The bare document; what it has to say beside stands in headers."""
     remark = {"Curfew-Remark": "; ".join(policy.remarks)} if policy.remarks else {}
-    return Answer(body=views.policy(policy), headers={"ETag": f'"{version}"', **remark})
+    return Answer(body=views.policy(policy), headers={**views.tag(str(version)), **remark})
 
 
 def _ended(receipt: Receipt) -> Answer:

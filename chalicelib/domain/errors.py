@@ -4,6 +4,7 @@ CurfewError
 ├── NotFound            404  the id names nothing
 ├── Forged              401  signed with another key than its own
 ├── Gone                410  a link whose time is over
+├── PreconditionFailed  412  it is no longer as If-Match says: somebody has changed it since
 ├── Refused             409  state, policy or AWS forbids it; carries its slug
 │   ├── BudgetExceeded       the hold does not fit into a budget
 │   ├── NoCapacity           every type and zone was tried
@@ -45,6 +46,12 @@ class Forged(CurfewError):
     """What was sent is not signed with the key that it needs; nothing was done."""
 
     slug = "heartbeat-forged"
+
+
+class PreconditionFailed(CurfewError):
+    """If-Match names another state than the one in force; nothing was changed."""
+
+    slug = "precondition-failed"
 
 
 class Refused(CurfewError):

@@ -13,6 +13,7 @@ from chalicelib.domain.lease import Lease
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import ZERO, show
 from chalicelib.domain.periods import ends_at
+from chalicelib.domain.preconditions import IfMatch, budget_tag
 from chalicelib.domain.rescue import on_end_of
 from chalicelib.domain.standing import Standing, standings
 from chalicelib.ports import Services
@@ -69,19 +70,22 @@ def one(services: Services, name: str) -> BudgetReport:
     return found[0]
 
 
-def put(services: Services, budget: Budget, *, force: bool) -> BudgetReport:
+def put(services: Services, budget: Budget, *, force: bool, over: IfMatch | None = None) -> BudgetReport:
     """Create a budget or change its limit and thresholds.
 
     A limit below what is spent and held is Refused, unless forced: then leases end until it fits. Its period and scope
     stay what they are (delete it and make it anew), because what is held was reserved by them.
 
     What is judged here is what the transaction finds, or it is judged anew. The leases that a forced limit ends are
-    kept in the definition: if this process dies, the sweep ends them.
+    kept in the definition: if this process dies, the sweep ends them. Raises PreconditionFailed where it is no longer
+    `over`.
     """
     is_made = False
     looked = gather(services, services.clock.now())
     for tried in range(TRIES):
         facts = with_ledger(services, looked) if tried else looked
+        if not is_made:
+            _require(facts.book, budget.name, over)
         _refuse_other_scope(facts.book, budget)
         verdicts, _ = judge(services, facts)
         used = used_usd(services, facts, budget)
@@ -122,10 +126,12 @@ def _too_low(budget: Budget, cut: Cut) -> BudgetExceeded:
     )
 
 
-def delete(services: Services, name: str) -> None:
-    """Remove a budget: what it held is no longer limited. Raises NotFound."""
+def delete(services: Services, name: str, *, over: IfMatch | None = None) -> None:
+    """Remove a budget: what it held is no longer limited. Raises NotFound, PreconditionFailed."""
     for _ in range(TRIES):
         book = services.store.budgets(services.clock.now())
+        if state_of(book, name):
+            _require(book, name, over)
         try:
             return services.store.delete_budget(name, revision=book.revision)
         except Stale:
@@ -181,6 +187,14 @@ def _exhausted_at(
 ) -> datetime | None:
     room = state.budget.limit_usd - stand.spent_usd
     return used_up_at(room, burning, now, ends_at(state.budget.period, now))
+
+
+def _require(book: BudgetBook, name: str, over: IfMatch | None) -> None:
+    known = state_of(book, name)
+    if over is not None:
+        stands = "is no longer as it was read" if known else "is not there"
+        tag = budget_tag(known.budget) if known else None
+        over.require(tag, otherwise=f"budget {name!r} {stands}; nothing was changed, every limit and hold stays")
 
 
 def _refuse_other_scope(book: BudgetBook, budget: Budget) -> None:

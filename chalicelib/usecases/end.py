@@ -15,6 +15,7 @@ from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, Receipt, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.money import exact
+from chalicelib.domain.preconditions import IfMatch, lease_tag
 from chalicelib.domain.receipts import receipt_of
 from chalicelib.ports import Services
 from chalicelib.usecases import takeover, teardown, timers
@@ -24,15 +25,23 @@ from chalicelib.usecases.own import is_own
 REMEMBERED_FOR = timedelta(days=31)
 
 
-def end_lease(services: Services, lease_id: str, *, by: str) -> Receipt:
-    """End a lease now. Ending a closed one answers its receipt again. Raises NotFound, Refused."""
+def end_lease(services: Services, lease_id: str, *, by: str, over: IfMatch | None = None) -> Receipt:
+    """End a lease now. Ending a closed one answers its receipt again. Raises NotFound, Refused; PreconditionFailed
+    where it is no longer `over`, unless it is ended or ending anyhow."""
     lease = services.store.lease(lease_id)
     if lease is None:
         raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
     if lease.status is Status.CLOSED:
         return _receipt_of_closed(services, lease)
     facts = gather(services, services.clock.now())
-    return _end(services, facts, _found(facts, lambda other: other.id == lease_id) or lease, by=by)
+    found = _found(facts, lambda other: other.id == lease_id) or lease
+    if over is not None and found.status is not Status.ENDING:
+        over.require(
+            lease_tag(found),
+            otherwise=f"lease {lease_id} is no longer as it was read; nothing was ended: it goes on, and bills until "
+            f"{found.expires_at:%Y-%m-%d %H:%M} UTC at most",
+        )
+    return _end(services, facts, found, by=by)
 
 
 def end_spot_request(

@@ -24,6 +24,7 @@ from chalicelib.domain.meter import measure
 from chalicelib.domain.money import hours, show
 from chalicelib.domain.periods import MOST_PERIODS, spent_by
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.preconditions import IfMatch, lease_tag
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rates import Rates
 from chalicelib.domain.storage import Disk, attached, disks_usd
@@ -45,16 +46,25 @@ def extend(
     budget_usd: Decimal | None,
     by: str,
 ) -> Lease:
+    over: IfMatch | None = None,
     """Change a lease's whole length, counted from its start, or its limit in dollars.
 
-    Raises NotFound; Refused where it is over, too long or already spent; BudgetExceeded where a budget can't hold it.
+    Raises NotFound; PreconditionFailed where it is no longer `over`; Refused where it is over, too long or already
+    spent; BudgetExceeded where a budget can't hold it.
     """
     del by
-    for _ in range(TRIES):
+    for tried in range(TRIES):
         lease = services.store.lease(lease_id)
         if lease is None:
             raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
         try:
+        is_own_half = tried > 0 and lease.moving_to is not None
+        if over is not None and not is_own_half:
+            over.require(
+                lease_tag(lease),
+                otherwise=f"lease {lease_id} is no longer as it was read; nothing was changed, and it ends at "
+                f"{lease.expires_at:%Y-%m-%d %H:%M} UTC as it would have",
+            )
             return _extend(services, lease, lasts_for, budget_usd)
         except Stale:
             continue

@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.policy import Policy, Section
+from chalicelib.domain.preconditions import IfMatch
 from chalicelib.ports import Services
 
 TRIES = 5
@@ -15,19 +16,20 @@ def current(services: Services) -> tuple[Policy, int]:
     return services.store.policy()
 
 
-def put(services: Services, sent: Policy, *, if_version: int | None) -> tuple[Policy, int]:
+def put(services: Services, sent: Policy, *, over: IfMatch | None = None) -> tuple[Policy, int]:
     """Put a policy; the next sweep judges by it. What was not sent stays as it is in force: a forgotten `exclude_tags`
-    must not end the boxes it excludes. Raises Stale when another was put meanwhile."""
-    for tries_left in reversed(range(TRIES)):
+    must not end the boxes it excludes. Raises PreconditionFailed where another than `over` is in force, Stale."""
+    for _ in range(TRIES):
         policy, version = services.store.policy()
+        if over is not None:
+            over.require(
+                str(version), otherwise=f"the policy is at version {version} by now; nothing was changed"
+            )
         complete = completed(sent, policy)
         try:
-            return complete, services.store.put_policy(
-                complete, if_version=version if if_version is None else if_version
-            )
+            return complete, services.store.put_policy(complete, if_version=version)
         except Stale:
-            if if_version is not None or not tries_left:
-                raise
+            continue
     raise Stale("the policy kept changing; nothing was changed, ask again")
 
 

@@ -22,13 +22,14 @@ class Header:
 class Says:
     """What a route's author tells of its answers. `answers`: status → its type, None where the body is empty.
     `refusals`: statuses of problems beside those that every route may answer. `has_pages`: it answers a page to whoever
-    accepts text/html."""
+    accepts text/html. `has_tag`: it answers with an ETag."""
 
     answers: Mapping[int, Any] = field(default_factory=dict)
     refusals: tuple[int, ...] = ()
     headers: tuple[Header, ...] = ()
     example: Mapping[str, Any] | None = None
     has_pages: bool = False
+    has_tag: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,10 @@ IDEMPOTENCY_KEY = Header(
 IF_MATCH = Header(
     name="If-Match",
     description="the ETag of what is changed: refused with 412 where somebody has changed it since",
+)
+IF_NONE_MATCH = Header(
+    name="If-None-Match",
+    description="an ETag: answered with 304 while that is still what stands",
 )
 SIGNATURE = Header(
     name="Curfew-Signature",

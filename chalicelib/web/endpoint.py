@@ -259,7 +259,7 @@ def _response(answer: Answer) -> Response:
     is_page = answer.headers.get("Content-Type", "").startswith("text/html")
     text = str(answer.body) if is_page else _json(answer.body)
     return Response(
-        body="" if answer.status == HTTPStatus.NO_CONTENT else text,
+        body="" if answer.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED} else text,
         status_code=int(answer.status),
         headers={"Content-Type": "application/json", "Cache-Control": "no-store", **answer.headers},
     )

@@ -8,6 +8,7 @@ from chalicelib.domain.errors import NotFound, Refused, Unavailable
 from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Status
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.preconditions import lease_tag
 from chalicelib.ports import Services
 from chalicelib.usecases import report
 from chalicelib.usecases.recover import raise_failure
@@ -77,7 +78,7 @@ def launched(services: Services, lease: Lease) -> Answer:
     return Answer(
         status=HTTPStatus.ACCEPTED if is_open else HTTPStatus.CREATED,
         is_kept=not is_open,
-        headers={"Location": f"/leases/{lease.id}"},
+        headers={"Location": f"/leases/{lease.id}", **views.tag(lease_tag(told.lease))},
         body=views.lease(told),
     )
 

@@ -16,7 +16,7 @@ from pydantic_core import core_schema
 
 from chalicelib.domain.case import Effect
 from chalicelib.web import answers
-from chalicelib.web.about import About, Header, about_of
+from chalicelib.web.about import IF_MATCH, About, Header, about_of
 from chalicelib.web.models import BUDGET_NAME
 from chalicelib.web.problems import MEDIA_TYPE, TITLES
 
@@ -45,6 +45,18 @@ REFUSALS: Mapping[int, str] = {
     503: "A service that Curfew rests on did not answer",
 }
 EVERYWHERE = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+
+PASSING = (409, 429)
+"""What may pass by itself: a call in flight, and too many at once."""
+RETRY_AFTER: Mapping[str, Any] = {
+    "description": "After so many seconds the same call is worth while; absent where waiting mends nothing",
+    "schema": {"type": "integer"},
+}
+ETAG: Mapping[str, Any] = {
+    "description": "For If-Match: of what people or Curfew decided, not of figures that move by themselves",
+    "required": True,
+    "schema": {"type": "string"},
+}
 
 ABOUT = (
     "A bill guard for GPU boxes on EC2. Money is a string of dollars with its full value; times are ISO 8601 UTC, "
@@ -237,16 +249,18 @@ def _in_header(header: Header) -> dict[str, Any]:
 
 
 def _answer(about: About, answer: Any, schemas: Mapping[Key, JsonSchemaValue]) -> dict[str, Any]:
+    headers = {"headers": {"ETag": ETAG}} if about.says.has_tag else {}
     if answer is None:
-        return {"description": "Done; there is nothing to say"}
+        return {"description": "Done, or as before; there is nothing to say", **headers}
     content: dict[str, Any] = {"application/json": {"schema": schemas[answer, "serialization"]}}
     if about.says.has_pages:
         content["text/html"] = {"schema": {"type": "string"}}
-    return {"description": "The answer", "content": content}
+    return {"description": "The answer", "content": content, **headers}
 
 
 def _refusals(about: About) -> dict[str, Any]:
-    statuses = {*EVERYWHERE, *about.says.refusals} - {int(status) for status in about.says.answers}
+    changed = {412} if IF_MATCH in about.says.headers else set()
+    statuses = {*EVERYWHERE, *changed, *about.says.refusals} - {int(status) for status in about.says.answers}
     refs: dict[str, Any] = {
         str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)
     }
@@ -260,7 +274,8 @@ def _refusals(about: About) -> dict[str, Any]:
 
 def _refusal(status: int) -> dict[str, Any]:
     schema = {"$ref": REFERENCE.format(model="Problem")}
-    return {"description": REFUSALS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+    told = {"description": REFUSALS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+    return {**told, "headers": {"Retry-After": RETRY_AFTER}} if status in PASSING else told
 
 
 def _with_example(schema: JsonSchemaValue, example: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from chalicelib.domain.errors import CurfewError, Forged, Gone, InFlight, NotFound, Refused, Unavailable
+from chalicelib.domain.errors import (
+    CurfewError,
+    Forged,
+    Gone,
+    InFlight,
+    NotFound,
+    PreconditionFailed,
+    Refused,
+    Unavailable,
+)
 from chalicelib.web.encode import plain
 
 MEDIA_TYPE = "application/problem+json"
@@ -113,13 +122,6 @@ class UnsupportedMediaType(WebError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
-class PreconditionFailed(WebError):
-    """If-Match names another version than the one in force; nothing was changed."""
-
-    slug = "precondition-failed"
-    status = HTTPStatus.PRECONDITION_FAILED
-
-
 class MethodNotAllowed(WebError):
     """The path exists and does not take this method."""
 
@@ -209,6 +211,8 @@ def _status(error: CurfewError) -> int:
             return HTTPStatus.UNAUTHORIZED
         case Gone():
             return HTTPStatus.GONE
+        case PreconditionFailed():
+            return HTTPStatus.PRECONDITION_FAILED
         case Refused():
             return HTTPStatus.CONFLICT
         case Unavailable():

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
+from chalicelib.domain.preconditions import IfMatch
 from chalicelib.web.invalid import WHOLE, invalid_from
 from chalicelib.web.problems import BadJson, BodyTooLarge, Invalid, UnsupportedMediaType
 
@@ -22,6 +23,8 @@ take bodies from anybody."""
 _JSON_ENOUGH = re.compile(
     r"application/([\w.-]+\+)?json|text/(json|plain)|application/(x-www-form-urlencoded|octet-stream)|\*/\*"
 )
+_TAG = re.compile(r'(?:^|,)\s*"?([^\s",/]+)"?\s*(?=,|$)')
+_ANY_TAG = re.compile(r'(?:W/)?"?[^\s",/]+"?')
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 
@@ -66,13 +69,19 @@ def idempotency_key(request_headers: Any) -> str | None:
     return None if key is None else str(key)
 
 
-def expected_version(request_headers: Any) -> int | None:
-    """The version that If-Match asks for: None for none or `*`, -1 for a tag that never was one of ours."""
-    tag = request_headers.get("if-match")
-    if tag is None or tag.strip() == "*":
+def if_match(request_headers: Any) -> IfMatch | None:
+    """What a change is to be made over; None: whatever there is. A weak tag is none (RFC 9110, 8.8.3.2: strong
+    comparison); one whose quotes a shell has eaten is taken for what it was."""
+    sent = request_headers.get("if-match")
+    if sent is None:
         return None
-    digits = re.fullmatch(r'(?:W/)?"?(\d{1,18})"?', tag.strip())
-    return int(digits.group(1)) if digits else -1
+    return IfMatch(None if sent.strip() == "*" else frozenset(_TAG.findall(sent)))
+
+
+def is_as_known(request_headers: Any, tag: str) -> bool:
+    """Whether whoever asks has this state already, as If-None-Match says by weak comparison (RFC 9110, 13.1.2)."""
+    sent = request_headers.get("if-none-match", "")
+    return sent.strip() == "*" or tag in [one.removeprefix("W/").strip('"') for one in _ANY_TAG.findall(sent)]
 
 
 def _checked(model: type[M], sent: Any) -> M:
