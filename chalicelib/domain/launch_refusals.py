@@ -32,6 +32,7 @@ ROLES = {
     "ec2fleet.amazonaws.com": "AWSServiceRoleForEC2Fleet",
     "spotfleet.amazonaws.com": "AWSServiceRoleForEC2SpotFleet",
 }
+DENIED_CODES = frozenset({"UnauthorizedOperation", "AuthFailure", "OptInRequired"})
 PRICE_CODE = "SpotMaxPriceTooLow"
 PRICE_WORDS = "minimum required Spot request fulfillment price"
 NO_IMAGE = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
@@ -254,8 +255,26 @@ def is_price(one: Refusal) -> bool:
     return one.code == PRICE_CODE or PRICE_WORDS in one.detail
 
 
+def _region(order: LaunchOrder, tried: Sequence[Refusal], members: dict[str, Any]) -> Refused | None:
+    """AWS let the region be looked at, and denies the launch: by a policy of the organisation, as a rule."""
+    denied = [one for one in tried if one.code in DENIED_CODES and "iam:" not in one.detail]
+    return region_denied(order.region, _told(denied[0]), **members) if denied else None
+
+
+def region_denied(region: str, told: str, **members: object) -> Refused:
+    """The refusal of a region that the account may not use."""
+    return Refused(
+        f"AWS denies {region} to Curfew: {told}. {NOTHING}. Take another region; or switch it on for the account (aws "
+        f"account enable-region --region-name {region}; aws ec2 describe-regions --all-regions shows which there are), "
+        "have the organisation's service control policy allow it, or the function's role",
+        slug="region-denied",
+        region=region,
+        **members,
+    )
+
+
 Judge = Callable[[LaunchOrder, Sequence[Refusal], dict[str, Any]], Refused | None]
-MISTAKES: tuple[Judge, ...] = (_role, _quota, _network, _image, _architecture, _key, _volume, _price)
+MISTAKES: tuple[Judge, ...] = (_role, _quota, _network, _image, _architecture, _key, _volume, _price, _region)
 """What a person can mend, in the order in which it has to be."""
 
 

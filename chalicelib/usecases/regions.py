@@ -1,0 +1,43 @@
+"""A region that AWS does not let the account use: said as that, not as a service that is down."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.launch_refusals import region_denied
+from chalicelib.ports import Services
+
+DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "InvalidClientTokenId",
+        "OptInRequired",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+"""What AWS answers by policy, and in a region that is not enabled, where it does not know the account's credentials."""
+UNREACHED = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})
+"""Nothing answers by that name: there may be no such region."""
+
+
+@contextmanager
+def explained(services: Services, region: str) -> Iterator[None]:
+    """For calls to EC2 and SSM of one region: raises Refused (`region-denied`) in the place of Unavailable where AWS
+    denies the region, or knows none of that name."""
+    try:
+        yield
+    except Unavailable as error:
+        code = str(error.extra.get("code", ""))
+        if code in DENIED or (code in UNREACHED and not _is_enabled(services, region)):
+            raise region_denied(region, error.detail) from error
+        raise
+
+
+def _is_enabled(services: Services, region: str) -> bool:
+    """Also where that is not known: then EC2 is down."""
+    with suppress(Unavailable):
+        return region in services.compute.regions()
+    return True
