@@ -125,7 +125,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     token = _required(env, "CURFEW_ADMIN_TOKEN_SHA256").lower()
     if not HEX_SHA256.match(token):
         raise SettingsError(
-            'CURFEW_ADMIN_TOKEN_SHA256 is not a SHA-256 in hex; make it with: printf %s "$TOKEN" | sha256sum'
+            "CURFEW_ADMIN_TOKEN_SHA256 is not a SHA-256 in hex; make it with: "
+            'printf %s "$TOKEN" | openssl dgst -sha256 -r'
         )
     secret = env.get("CURFEW_LINK_SECRET", "").strip()
     if secret and len(secret) < LEAST_SECRET:

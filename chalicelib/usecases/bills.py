@@ -23,7 +23,7 @@ LATEST_START = timedelta(seconds=25)
 """So long after the sweep began Cost Explorer may still be asked: it takes 20 s at most, and the sweep has 60."""
 CHECK = (
     "aws ce get-cost-and-usage --granularity DAILY --metrics UnblendedCost --time-period "
-    "Start=$(date -u -d yesterday +%F),End=$(date -u +%F)"
+    "Start=$(date -u -v-1d +%F 2>/dev/null || date -u -d yesterday +%F),End=$(date -u +%F)"
 )
 FIXES: Mapping[Trouble, str] = {
     Trouble.DENIED: "deploy the present template (its function `sweep` may call ce:GetCostAndUsage), and let the "

@@ -20,7 +20,9 @@ def opened(port: int, option: str, bind: Callable[[], T]) -> T:
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
             raise LocalAwsError(
-                f"port {port} is in use: stop what listens there or choose another {option}"
+                f"port {port} is in use: stop what listens there (lsof -i :{port} names it"
+                f"{'; on macOS it is AirPlay Receiver' if port == AIRPLAY else ''}) or choose another: {option} "
+                f"{port + 1}, or make serve {option.strip('-').replace('-', '_').upper()}={port + 1}"
             ) from problem
         raise LocalAwsError(
             f"port {port} can't be opened ({problem.strerror}): choose another {option}"

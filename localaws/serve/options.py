@@ -12,6 +12,7 @@ from localaws.errors import LocalAwsError
 from localaws.serve import listening
 
 DEFAULT_REGIONS = "us-east-1,us-west-2,eu-west-1"
+TOKEN = "local-admin-token"  # noqa: S105 it opens nothing but this process
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
@@ -50,7 +51,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         default=60.0,
         help="at most so many times real time (default 60); 0: only /_world/clock",
     )
-    parser.add_argument("--admin-token", required=True, help="the bearer token that Curfew's API takes")
+    parser.add_argument(
+        "--admin-token",
+        default=TOKEN,
+        help=f"the bearer token that Curfew's API takes (default {TOKEN}, as in the README)",
+    )
     parser.add_argument("--regions", default=DEFAULT_REGIONS, help="comma list; the first is the home region")
     parser.add_argument(
         "--forwarded",

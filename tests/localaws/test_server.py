@@ -290,10 +290,13 @@ def test_a_port_in_use_is_named_with_what_to_do(server: Running, option: str) ->
     other = "--aws-port" if option == "--api-port" else "--api-port"
     ended = run(option, taken, other, str(free_port()))
     assert ended.returncode == 2
-    assert (
-        ended.stderr
-        == f"localaws: port {taken} is in use: stop what listens there or choose another {option}\n"
+    assert ended.stderr.startswith(
+        f"localaws: port {taken} is in use: stop what listens there (lsof -i :{taken} "
     )
+    variable = option.strip("-").replace("-", "_").upper()
+    beside = int(taken) + 1
+    assert ended.stderr.endswith(f"choose another: {option} {beside}, or make serve {variable}={beside}\n")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
