@@ -10,6 +10,7 @@ from typing import TypeVar
 from localaws.errors import LocalAwsError
 
 HOST = "127.0.0.1"
+AIRPLAY = 5000
 T = TypeVar("T")
 
 
