@@ -1,7 +1,7 @@
 """Health: whether the guard itself works, what it lacks, and the command that mends it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -18,6 +18,7 @@ from chalicelib.usecases.deliver import GIVEN_UP_AFTER
 from chalicelib.usecases.free_tier import last_free_tier
 from chalicelib.usecases.guard import guard_cost
 from chalicelib.usecases.last_sweeps import whole_sweeps
+from chalicelib.usecases.tokens import wrong_tokens
 
 SILENT_AFTER = timedelta(minutes=5)
 ARMED_WITHIN = timedelta(minutes=10)
@@ -44,6 +45,18 @@ class Health:
     """Capacity that is reserved and unused, as of the last hourly look: it bills, and nothing cancels it."""
     free_tier: FreeTierReport | None = None
     """What AWS last said of the free tier, a day ago at most; None until it was asked."""
+    wrong_tokens: Mapping[str, int] = field(default_factory=dict)
+    """How many were sent on each of the last seven days that had any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnHealth:
+    """What is told to somebody who sees their own alone: the word that anybody is told, and their leases."""
+
+    status: Literal["ok", "failing"]
+    owner: str
+    open_leases: int
+    missed: tuple[Missed, ...]
 
 
 def word(services: Services) -> Literal["ok", "failing"]:
@@ -51,6 +64,17 @@ def word(services: Services) -> Literal["ok", "failing"]:
     now = services.clock.now()
     complete = _last_complete(whole_sweeps(services, since=now - SILENT_AFTER))
     return "ok" if _is_recent(complete, now) else "failing"
+
+
+def own_health(services: Services, owner: str) -> OwnHealth:
+    """Whether the account is guarded, and what of one's own should have ended and has not."""
+    leases = [one for one in services.store.open_leases() if one.owner == owner]
+    return OwnHealth(
+        status=word(services),
+        owner=owner,
+        open_leases=len(leases),
+        missed=missed(leases, services.prices.on_demand(), services.clock.now()),
+    )
 
 
 def _last_complete(whole: Sequence[SweepRecord]) -> SweepRecord | None:
@@ -95,6 +119,7 @@ def health(services: Services) -> Health:
         guard=cost,
         reservations=look.unused if (look := services.store.reservation_look()) else (),
         free_tier=last_free_tier(services),
+        wrong_tokens=wrong_tokens(services),
     )
 
 
