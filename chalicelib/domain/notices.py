@@ -17,6 +17,9 @@ from chalicelib.domain.steps import END_FLEET
 LINKS_OUTLAST_THE_END = timedelta(hours=1)
 """How long after the end it announces a warning's links work: an end may be late, and then it can still be put off."""
 
+MOST_TYPES = 3
+"""Of those that a launch asked for, in one line."""
+
 
 class Kind(StrEnum):
     """What a notice is about."""
@@ -64,8 +67,14 @@ class Notice:
 
 def _box(lease: Lease) -> str:
     what = ", ".join(lease.instance_ids) or ", ".join(lease.spot_request_ids) or lease.fleet_id or lease.id
-    types = "/".join(dict.fromkeys(run.instance_type for run in lease.runs))
-    return f"{f'{types} ' if types else ''}{what} ({lease.owner}, {lease.region})"
+    types = tuple(dict.fromkeys(run.instance_type for run in lease.runs)) or _ordered(lease)
+    return " ".join([*(["/".join(types)] if types else []), f"{what} ({lease.owner}, {lease.region})"])
+
+
+def _ordered(lease: Lease) -> tuple[str, ...]:
+    """The types that it asked for, while nobody has seen yet which one it got."""
+    wanted = lease.order.instance_types if lease.order else ()
+    return wanted if len(wanted) <= MOST_TYPES else (*wanted[:MOST_TYPES], "…")
 
 
 def _about(lease: Lease, event: str, kind: Kind, now: datetime, *text: str) -> Notice:
@@ -170,8 +179,8 @@ def kept(lease: Lease, until: datetime, now: datetime) -> Notice:
         Kind.KEPT,
         now,
         f"{_box(lease)} is kept until {_day_and_time(until)} by link",
-        f"It is not ended for idleness before that. It ends at {_day_and_time(lease.expires_at)} at the latest; to "
-        f"keep it longer: PATCH /leases/{lease.id} with hours.",
+        f"It is not ended for idleness before {_day_and_time(until)}. It ends at {_day_and_time(lease.expires_at)} at "
+        f"the latest; to keep it longer: PATCH /leases/{lease.id} with hours.",
     )
 
 

@@ -11,7 +11,21 @@ from chalicelib.domain.links import Purpose
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.money import show
 from chalicelib.domain.receipts import receipt_of
-from tests.builders import BOX, DAY, adopted, at, budget, case, idle_since, lease, ruled, run, state, usd
+from tests.builders import (
+    BOX,
+    DAY,
+    adopted,
+    at,
+    budget,
+    case,
+    idle_since,
+    lease,
+    order,
+    ruled,
+    run,
+    state,
+    usd,
+)
 
 
 def ending_lease() -> Lease:
@@ -104,6 +118,13 @@ def test_an_adoption_says_what_it_costs_until_when_and_what_to_do() -> None:
 def test_a_launch_says_what_it_costs_at_most() -> None:
     """Its promise."""
     assert "$10.00 at most" in notices.launched(lease(), at("09:00")).lines[0]
+
+
+def test_a_launch_says_what_was_asked_for() -> None:
+    """Its type, before a sweep has seen the box; of many the first three."""
+    for types, shown in ((("g5.xlarge",), "g5.xlarge i-1 ("), (tuple("abcd"), "a/b/c/… i-1 (")):
+        asked = replace(lease(instance_ids=("i-1",), runs=()), order=order(instance_types=types))
+        assert shown in notices.launched(asked, at("09:00")).title
 
 
 def test_a_box_that_can_t_be_ended_says_what_aws_answered() -> None:

@@ -54,7 +54,18 @@ def test_people_read_that_it_is_kept_and_not_that_the_warning_is_taken_back() ->
     stage.until(at("09:55"))
     (told,) = stage.told(Kind.KEPT)
     assert "kept until 2026-11-23 10:50 UTC by link" in told.title
+    assert "for idleness before 2026-11-23 10:50 UTC." in told.lines[0]
     assert stage.told(Kind.TAKEN_BACK) == []
+
+
+def test_work_while_a_box_is_kept_takes_the_second_warning_back_and_says_what_it_saw() -> None:
+    """Not only until when it is kept, which the warning said as well."""
+    stage, found = warned()
+    snooze(stage.services, token(found))
+    stage.works(found.instance_ids[0], 80, since=at("10:43"), until=at("10:48"))
+    stage.until(at("10:49"))
+    (told,) = stage.told(Kind.TAKEN_BACK)
+    assert "is at 80 %; kept until 2026-11-23 10:50 UTC by link" in told.lines[0]
 
 
 def test_a_page_that_is_loaded_again_and_again_keeps_and_tells_once() -> None:

@@ -26,7 +26,7 @@ def idle(case: Case) -> Finding | None:
         return Finding(
             rule="idle",
             effect=Effect.KEEP,
-            reason=_kept(case) or evidence.reason,
+            reason=_said(case),
             figures={"use": evidence.use},
             due_at=max(due.gate(case), evidence.due_at or case.now),
         )
@@ -53,17 +53,21 @@ def idle(case: Case) -> Finding | None:
     return Finding(
         rule="idle",
         effect=effect,
-        reason=f"{evidence.reason}; {_kept(case)}" if _kept(case) else evidence.reason,
+        reason=_said(case),
         figures=figures,
         ends_at=ends_at,
         due_at=ends_at if effect is Effect.WARN else evidence.due_at or silent_at - lead,
     )
 
 
-def _kept(case: Case) -> str:
-    """Until when somebody keeps it by a link, in words; nothing where nobody does."""
+def _said(case: Case) -> str:
+    """What is known of its use, and until when somebody keeps it by a link. A box that is kept need not be asked about,
+    so that nothing is known of it then says nothing."""
     until = case.lease.snoozed_until if case.lease else None
-    return f"kept until {until:%Y-%m-%d %H:%M} UTC by link" if until and until > case.now else ""
+    if until is None or until <= case.now:
+        return case.evidence.reason
+    kept = f"kept until {until:%Y-%m-%d %H:%M} UTC by link"
+    return kept if case.evidence.use is Use.UNKNOWN else f"{case.evidence.reason}; {kept}"
 
 
 def _is_confirmed(case: Case, warned_at: datetime | None, lead: timedelta) -> bool:
