@@ -31,6 +31,7 @@ from chalicelib.usecases import (
     quotes,
     report,
     snooze,
+    transfers,
 )
 from chalicelib.usecases import digest as digesting
 from chalicelib.usecases import expire as expiring
@@ -44,6 +45,7 @@ from chalicelib.web import keys as key_bodies
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
+from chalicelib.web import transfers as transfer_bodies
 from chalicelib.web.about import IF_MATCH, IF_NONE_MATCH, LAUNCH, SIGNATURE, Says
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
@@ -65,6 +67,7 @@ from chalicelib.web.models import (
     length_of,
 )
 from chalicelib.web.receipts import ReceiptQuery
+from chalicelib.web.transfers import PartsBody, TransferBody, TransferQuery
 
 logs.set_up()
 app = Chalice(app_name="curfew", configure_logs=False)
@@ -447,6 +450,76 @@ def list_receipts(call: Call[NoBody, ReceiptQuery]) -> Answer:
     return Answer(body=paging.listed(page, views.receipt))
 
 
+@app.route("/transfers", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.LAUNCHER,
+    body=TransferBody,
+    query=NoQuery,
+    says=Says(
+        answers={201: transfer_bodies.TransferAnswer}, example={"direction": "up", "path": "data/train.tar"}
+    ),
+)
+def open_transfer(call: Call[TransferBody, NoQuery]) -> Answer:
+    """A URL to send a file to, or to fetch one from; a large file is sent in parts."""
+    told = transfer_bodies.begun(call.services, _asker(call), call.body)
+    body = transfer_bodies.opened(told, call.body)
+    return Answer(status=HTTPStatus.CREATED, body=body, is_kept=told.url is None)
+
+
+@app.route("/transfers", methods=["GET"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.LAUNCHER,
+    body=NoBody,
+    query=TransferQuery,
+    says=Says(answers={200: answers.Page[transfer_bodies.FileAnswer]}),
+)
+def list_transfers(call: Call[NoBody, TransferQuery]) -> Answer:
+    """The files in your own folder, or in a lease's, by name."""
+    page = transfers.files(
+        call.services,
+        _asker(call),
+        lease_id=call.query.lease_id,
+        limit=call.query.limit,
+        cursor=call.query.cursor,
+    )
+    now = call.services.clock.now()
+    return Answer(body=paging.listed(page, lambda one: transfer_bodies.file(one, now)))
+
+
+@app.route("/transfers/{transfer_id}/parts", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.LAUNCHER,
+    body=PartsBody,
+    query=NoQuery,
+    says=Says(answers={200: transfer_bodies.PartsAnswer}),
+)
+def sign_parts(call: Call[PartsBody, NoQuery], transfer_id: str) -> Answer:
+    """URLs for the next parts of an upload that S3 does not have, 50 at most."""
+    told = transfer_bodies.owed(call.services, _asker(call), transfer_id, call.body)
+    return Answer(body=transfer_bodies.parts(told), is_kept=False)
+
+
+@app.route("/transfers/{transfer_id}/complete", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.LAUNCHER,
+    body=NoBody,
+    query=NoQuery,
+    says=Says(answers={200: transfer_bodies.CompletedAnswer}),
+)
+def complete_transfer(call: Call[NoBody, NoQuery], transfer_id: str) -> Answer:
+    """Make one file of the parts, once all of them are there."""
+    transfers.complete(call.services, _asker(call), transfer_id)
+    return Answer(body={"id": transfer_id, "completed": True})
+
+
+@app.route("/transfers/{transfer_id}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers={204: None}))
+def give_transfer_up(call: Call[NoBody, NoQuery], transfer_id: str) -> Answer:
+    """Give an upload in parts up: what was sent of it bills no more."""
+    transfers.give_up(call.services, _asker(call), transfer_id)
+    return Answer(status=HTTPStatus.NO_CONTENT)
+
+
 @app.route("/heartbeats", methods=["POST"], content_types=ANY)
 @door.endpoint(
     body=HeartbeatBody,
@@ -539,6 +612,11 @@ def _swept(record: SweepRecord) -> Any:
     told = views.sweep(record)
     logs.line("sweep", **told)
     return told
+
+
+def _asker(call: Call[Any, Any]) -> transfers.Asker:
+    """Whose files a call is about."""
+    return transfers.Asker(owner=call.owner, only=call.only)
 
 
 def _policy_of(policy: Policy, version: int) -> Answer:

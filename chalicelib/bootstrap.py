@@ -22,11 +22,12 @@ from chalicelib.gateways.free_tier import AwsFreeTier
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.pricing import Ec2Prices
+from chalicelib.gateways.s3 import S3Transfers
 from chalicelib.gateways.scheduler import SchedulerTimers
 from chalicelib.gateways.scratch_store import ScratchStore
 from chalicelib.gateways.slack import SlackNotifier
 from chalicelib.gateways.sns import SnsNotifier
-from chalicelib.ports import Compute, Links, NoLinks, NoTimers, Services, Timers
+from chalicelib.ports import Compute, Links, NoLinks, NoTimers, NoTransfers, Services, Timers
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def services() -> Services:
         beacons=RandomBeacons(here.public_url) if here.public_url else None,
         catalogue=Ec2Catalogue(aws),
         keys=Ec2Keys(aws),
+        transfers=S3Transfers(aws, bucket=here.transfer_bucket) if here.transfer_bucket else NoTransfers(),
         security_groups=Ec2SecurityGroups(aws),
         free_tier=AwsFreeTier(aws),
         tokens=store,

@@ -35,6 +35,7 @@ class Settings:
     link_secret: str | None = field(default=None, repr=False)
     link_secret_parameter: str | None = None
     memory_mb: int = 1024
+    transfer_bucket: str | None = None
 
     @property
     def is_dry_run(self) -> bool:
@@ -85,6 +86,15 @@ class Settings:
                     "what": "dead man",
                     "why": "CURFEW_DEADMAN_URL is not set: nobody outside this account notices when Curfew is silent",
                     "fix": "deploy with the parameter DeadManUrl, a check that expects a GET every minute",
+                }
+            )
+        if not self.transfer_bucket:
+            lacking.append(
+                {
+                    "what": "transfers",
+                    "why": "CURFEW_TRANSFER_BUCKET is not set: there are no links for files, and no box gets or saves "
+                    "its data by sync_from and sync_to",
+                    "fix": "deploy the whole template, which makes a bucket, see docs/transfers.md",
                 }
             )
         if not self.sns_topic_arn:
@@ -153,6 +163,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         link_secret_parameter=env.get("CURFEW_LINK_SECRET_PARAMETER", "").strip() or None,
         timer_role_arn=env.get("CURFEW_TIMER_ROLE_ARN", "").strip() or None,
         expire_arn=env.get("CURFEW_EXPIRE_ARN", "").strip() or None,
+        transfer_bucket=env.get("CURFEW_TRANSFER_BUCKET", "").strip() or None,
         memory_mb=int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 1024),
     )
 

@@ -8,7 +8,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from chalicelib.domain.transfers import LIFE, MOST_BYTES, MOST_NAME, MOST_PARTS, PATH, StoredFile, part_bytes
-from chalicelib.usecases.transfers import Opened, Owed
+from chalicelib.ports import Services
+from chalicelib.usecases import transfers
+from chalicelib.usecases.transfers import Asker, Opened, Owed
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.models import PageQuery, Sent
 
@@ -106,6 +108,27 @@ class FileAnswer(TypedDict):
     size_bytes: int
     modified_at: datetime
     age: timedelta
+
+
+def begun(services: Services, asker: Asker, body: TransferBody) -> Opened:
+    """What a body asks for. Raises NotFound, Refused, Unavailable."""
+    lasts_for = timedelta(seconds=body.expires_in)
+    if body.direction == "down":
+        return transfers.down(services, asker, lease_id=body.lease_id, path=body.path, lasts_for=lasts_for)
+    return transfers.up(
+        services,
+        asker,
+        lease_id=body.lease_id,
+        path=body.path,
+        size_bytes=body.size_bytes,
+        lasts_for=lasts_for,
+    )
+
+
+def owed(services: Services, asker: Asker, transfer_id: str, body: PartsBody) -> Owed:
+    """The parts that a body asks for. Raises NotFound, Unavailable."""
+    lasts_for = timedelta(seconds=body.expires_in)
+    return transfers.owed(services, asker, transfer_id, begin=body.begin, lasts_for=lasts_for)
 
 
 def opened(told: Opened, body: TransferBody) -> JsonValue:

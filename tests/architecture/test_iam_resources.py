@@ -34,6 +34,7 @@ NAMES = {
     "AWS::Region": "us-east-1",
     "CurfewTable.Arn": TABLE,
     "CurfewLogs.Arn": "arn:aws:logs:us-east-1:123456789012:log-group:curfew:*",
+    "CurfewTransfers.Arn": "arn:aws:s3:::stack-curfewtransfers-1",
     "CurfewTimers.Arn": "arn:aws:iam::123456789012:role/stack-CurfewTimers-1",
     "CurfewEc2Events.Arn": "arn:aws:sqs:us-east-1:123456789012:events",
     **{name: str(one.get("Default")) for name, one in RESOURCES["Parameters"].items()},
@@ -69,6 +70,8 @@ def holds(operator: str, key: str, wanted: Any, context: Context) -> bool:
             return bool(values) and values <= set(allowed)
         case "StringEqualsIgnoreCase":
             return bool(values) and {v.lower() for v in values} <= {one.lower() for one in allowed}
+        case "StringLike":
+            return bool(values) and all(any(fnmatchcase(value, one) for one in allowed) for value in values)
         case "ForAllValues:StringLike":
             return all(any(fnmatchcase(value, one) for one in allowed) for value in values)
         case "Null":
