@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.notices import Kind, Notice
-from chalicelib.ports import Notifier, Services
+from chalicelib.ports import Services
+from chalicelib.usecases.deliver import trouble_after
 
 NEW_WEBHOOK = (
     "make a new incoming webhook (Slack: the app's settings, Incoming Webhooks) and deploy with SlackWebhookUrl, or "
@@ -48,21 +50,30 @@ def try_channels(services: Services) -> tuple[ChannelReport, ...]:
         title="A test message from Curfew",
         lines=("Whoever reads this is warned before a box ends. There is nothing to do.",),
     )
-    slack = _test("slack", services.notifier, told)
-    if slack.ok:
-        with suppress(Unavailable):
-            services.store.put_trouble(None)
-    return slack, _test("sns", services.topic, told)
+    return _test("slack", services, told), _test("sns", services, told)
 
 
-def _test(name: str, channel: Notifier, told: Notice) -> ChannelReport:
+def _test(name: str, services: Services, told: Notice) -> ChannelReport:
+    channel = services.notifier if name == "slack" else services.topic
     if not channel.is_configured:
         return ChannelReport(
             channel=name, configured=False, ok=False, why="it is not set up", fix=SET_UP[name]
         )
+    failure: Unavailable | None = None
     try:
         channel.send(told)
     except Unavailable as error:
-        fix = FIXES.get(error.extra.get("status"), ELSE[name])
-        return ChannelReport(channel=name, configured=True, ok=False, why=error.detail, fix=fix)
-    return ChannelReport(channel=name, configured=True, ok=True)
+        failure = error
+    if name == "slack":
+        _remember(services, failure, told.at)
+    if failure is None:
+        return ChannelReport(channel=name, configured=True, ok=True)
+    fix = FIXES.get(failure.extra.get("status"), ELSE[name])
+    return ChannelReport(channel=name, configured=True, ok=False, why=failure.detail, fix=fix)
+
+
+def _remember(services: Services, failure: Unavailable | None, now: datetime) -> None:
+    """What deliveries and /health go by: a webhook that is gone is named at once, one that works no more."""
+    with suppress(Unavailable):
+        known = services.store.trouble() if failure else None
+        services.store.put_trouble(trouble_after(failure, known, now) if failure else None)

@@ -69,6 +69,24 @@ def _signed(services: Services, notice: Notice) -> Notice:
     return replace(notice, links=links)
 
 
+def trouble_after(error: Unavailable, known: Trouble | None, now: datetime) -> Trouble | None:
+    """What is known of Slack once it has failed so: a message refused for itself says nothing of it."""
+    status = error.extra.get("status")
+    if status in REFUSED_FOR_ITSELF:
+        return known
+    return Trouble(
+        since=known.since if known else now,
+        why=error.detail,
+        is_for_good=status in NEVER,
+        quiet_until=now + _asked_for(error) if status == TOO_MANY else None,
+    )
+
+
+def _asked_for(error: Unavailable) -> timedelta:
+    """How long it wants to be left alone."""
+    return timedelta(seconds=float(str(error.extra.get("retry_after") or 1)))
+
+
 class _Delivery:
     """One round: what it has found out about each channel so far."""
 
@@ -150,9 +168,8 @@ class _Delivery:
         except Unavailable as error:
             if error.extra.get("status") != TOO_MANY:
                 raise
-            seconds = float(str(error.extra.get("retry_after") or 1))
-            self._retry_after = timedelta(seconds=seconds)
-            clock = self._services.clock
+            self._retry_after = _asked_for(error)
+            seconds, clock = self._retry_after.total_seconds(), self._services.clock
             if clock.elapsed() + seconds >= self._until:
                 raise
             clock.sleep(seconds)
@@ -161,18 +178,8 @@ class _Delivery:
 
     def _remember(self, error: Unavailable | None) -> None:
         """Keep since when Slack fails, for the next rounds and for /health."""
-        if error is not None and error.extra.get("status") in REFUSED_FOR_ITSELF:
-            return
         known = self._trouble
-        trouble: Trouble | None = None
-        if error is not None:
-            status = error.extra.get("status")
-            trouble = Trouble(
-                since=known.since if known else self._now,
-                why=error.detail,
-                is_for_good=status in NEVER,
-                quiet_until=self._now + self._retry_after if status == TOO_MANY else None,
-            )
+        trouble = trouble_after(error, known, self._now) if error is not None else None
         if trouble != known:
             self._trouble = trouble
             with suppress(Unavailable):

@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 from chalicelib.domain.bundles import MOST, as_one, bundles
 from chalicelib.domain.links import Purpose
 from chalicelib.domain.notices import Kind, Notice
+from chalicelib.usecases.channels import FIXES, try_channels
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.health import health
 from tests.builders import MINUTE, Stage, at
@@ -250,6 +251,24 @@ def test_a_webhook_that_is_gone_is_not_waited_for(status: int) -> None:
     stage.store.tell(told(1))
     assert deliver(stage.services) is None
     assert len(stage.topic.sent) == 1
+    assert "slack webhook" in missing(stage)
+
+
+def test_a_test_message_that_finds_the_webhook_gone_says_so_in_health() -> None:
+    """Until one arrives; a webhook that only fails is told of after a day."""
+    stage = with_topic()
+    stage.notifier.fail(times=1, status=500)
+    try_channels(stage.services)
+    assert "slack webhook" not in missing(stage)
+    stage.clock.advance(DAY)
+    stage.notifier.fail(times=1, status=500)
+    try_channels(stage.services)
+    assert "slack webhook" in missing(stage)
+    try_channels(stage.services)
+    assert "slack webhook" not in missing(stage)
+    stage.notifier.fail(times=1, status=404)
+    slack, _ = try_channels(stage.services)
+    assert (slack.ok, slack.fix) == (False, FIXES[404])
     assert "slack webhook" in missing(stage)
 
 
