@@ -45,8 +45,8 @@ def extend(
     lasts_for: timedelta | None,
     budget_usd: Decimal | None,
     by: str,
-) -> Lease:
     over: IfMatch | None = None,
+) -> Lease:
     """Change a lease's whole length, counted from its start, or its limit in dollars.
 
     Raises NotFound; PreconditionFailed where it is no longer `over`; Refused where it is over, too long or already
@@ -57,7 +57,6 @@ def extend(
         lease = services.store.lease(lease_id)
         if lease is None:
             raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
-        try:
         is_own_half = tried > 0 and lease.moving_to is not None
         if over is not None and not is_own_half:
             over.require(
@@ -65,6 +64,7 @@ def extend(
                 otherwise=f"lease {lease_id} is no longer as it was read; nothing was changed, and it ends at "
                 f"{lease.expires_at:%Y-%m-%d %H:%M} UTC as it would have",
             )
+        try:
             return _extend(services, lease, lasts_for, budget_usd)
         except Stale:
             continue
@@ -118,7 +118,6 @@ def _extend(
         waits = replace(changed, moving_to=expires_at)
         held = _rehold(services, lease, waits, policy, prices=prices, now=now, expires_at=lease.expires_at)
         return _go_on(services, held)
-    lease = tell_guests(services, lease, expires_at)
     cut = replace(lease, expires_at=expires_at, moving_to=expires_at, budget_usd=changed.budget_usd)
     return _go_on(services, services.store.save_lease(cut))
 
@@ -172,7 +171,7 @@ def finish_changes(services: Services, leases: Iterable[Lease]) -> None:
 
 def _go_on(services: Services, lease: Lease) -> Lease:
     """Move the ends of a lease. To later, all of which is held for: what ends its boxes, the call of Curfew, the lease,
-    what the boxes know. To earlier: in reverse, and its hold is made smaller last.
+    what the boxes know. To earlier, which the lease says already: in reverse, and its hold is made smaller last.
 
     Between any two steps no end is later than what is held for. Raises Unavailable where Scheduler moves nothing to
     later: the old end stands until a sweep could go on.
@@ -190,7 +189,8 @@ def _go_on(services: Services, lease: Lease) -> Lease:
             )
         later = replace(lease, expires_at=target, moving_to=None, timers_at=None)
         return tell_guests(services, services.store.save_lease(later))
-    lease, failure = put_all(services, lease, moved[::-1])
+    # The lease has its new end already: a sweep that comes between writes the same on the boxes.
+    lease, failure = put_all(services, tell_guests(services, lease), moved[::-1])
     return lease if failure is not None else _release(services, lease, now)
 
 

@@ -46,14 +46,14 @@ def tag_boxes(services: Services, facts: Facts) -> str | None:
     return failure
 
 
-def tell_guests(services: Services, lease: Lease, expires_at: datetime | None = None) -> Lease:
+def tell_guests(services: Services, lease: Lease) -> Lease:
     """Write a moved end on the boxes, which read it there, and answer the lease; what EC2 does not take, the next sweep
-    writes. `expires_at`: an end that is not the lease's yet."""
+    writes."""
     over = {run.instance_id for run in lease.runs if run.disk_ended_at is not None}
     boxes = [one for one in lease.instance_ids if one not in over]
     if lease.guest_deadline is not None and boxes:
         with suppress(Unavailable):
-            services.compute.tag(lease.region, boxes, {EXPIRES_TAG: guest_end(lease, expires_at).isoformat()})
+            services.compute.tag(lease.region, boxes, {EXPIRES_TAG: guest_end(lease).isoformat()})
     return lease
 
 

@@ -104,6 +104,23 @@ def test_ends_move_in_the_order_of_the_design(way: str) -> None:
     assert order == (expected if way == "later" else expected[::-1])
 
 
+def test_a_sweep_in_the_midst_of_a_patch_tells_no_box_of_a_later_end() -> None:
+    """It writes on each box what the lease says, which had to say the earlier end before the box was told of it."""
+    stage, _ = stage_with_timers()
+    lease = stage.launch(lasts_for=3 * HOUR)
+    stage.sweep()
+    waiting = ["save_lease"]
+
+    def sweep_first(method: str, when: str) -> None:
+        if when == "before" and method in waiting:
+            waiting.clear()
+            stage.sweep()
+
+    stage.store.hook = sweep_first
+    assert patch(stage, lease, HOUR).expires_at == at("10:00")
+    assert stage.box(lease.instance_ids[0]).tags["curfew:expires-at"] == at("10:00").isoformat()
+
+
 def test_a_silent_scheduler_lets_nothing_be_longer_than_its_timers() -> None:
     """More is held, the old end stands and the caller is told; the sweep goes on once Scheduler answers."""
     stage, timers = stage_with_timers()
