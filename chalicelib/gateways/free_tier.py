@@ -85,6 +85,9 @@ def _told(lacking: list[str], what: str, ask: Callable[[], T]) -> T | None:
     try:
         return ask()
     except AWS_ERRORS as error:
+        if code_of(error) == "ResourceNotFoundException":
+            lacking.append(f"{what}: the account has no plan: it is older than plans are, or in an organization")
+            return None
         why = _why(error)
     except AttributeError:
         why = "this boto3 does not know the call yet"
@@ -99,8 +102,6 @@ def _why(error: BaseException) -> str:
     code = code_of(error)
     if code in DENIED:
         return f"denied ({explain(error)}): the account's owner can activate IAM access to billing"
-    if code == "ResourceNotFoundException":
-        return "the account has no plan: it is older than plans are, or a member of an organization"
     return "this boto3 does not know the service yet" if code == "UnknownServiceError" else explain(error)
 
 
