@@ -10,6 +10,7 @@ from localaws.events.bus import ACCOUNT
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY"})
 OUTSIDE = ("_URL", "_ARN", "_PARAMETER", "_BUCKET")
 TABLE = "curfew"
+BUCKET = "curfew-transfers"
 KEY = "testing"
 
 
@@ -52,6 +53,7 @@ def configure_curfew(
     environ.update(
         {
             "CURFEW_TABLE": TABLE,
+            "CURFEW_TRANSFER_BUCKET": BUCKET,
             "CURFEW_REGIONS": ",".join(regions),
             "CURFEW_ADMIN_TOKEN_SHA256": hashlib.sha256(admin_token.encode()).hexdigest(),
             "CURFEW_SLACK_WEBHOOK_URL": f"{aws_url}/_world/slack/webhook",

@@ -14,10 +14,11 @@ from localaws.errors import LocalAwsError
 from localaws.events.containers import Containers, forget_caches
 from localaws.events.lambdas import Lambdas, load_app
 from localaws.mortality import watched_process
+from localaws.onmoto.buckets import make_bucket
 from localaws.protocol.wire import HttpRequest, HttpResponse
 from localaws.serve.conductor import Conductor
 from localaws.serve.control import PREFIX, Control
-from localaws.serve.environment import TABLE
+from localaws.serve.environment import BUCKET, TABLE
 from localaws.serve.options import Options
 from localaws.serve.ports import api_server, aws_server, start
 from localaws.serve.quiet import hush_idle_sweeps
@@ -60,6 +61,7 @@ def serve(options: Options) -> None:
 
         def make_ready() -> None:
             create_table(world, template.table_properties(), TABLE)
+            make_bucket(BUCKET, world.home_region)
             forget_caches()
 
         aws = aws_server(options.aws_port, respond)
