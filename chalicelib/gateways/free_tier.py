@@ -86,7 +86,9 @@ def _told(lacking: list[str], what: str, ask: Callable[[], T]) -> T | None:
         return ask()
     except AWS_ERRORS as error:
         if code_of(error) == "ResourceNotFoundException":
-            lacking.append(f"{what}: the account has no plan: it is older than plans are, or in an organization")
+            lacking.append(
+                f"{what}: the account has no plan: it is older than plans are, or in an organization"
+            )
             return None
         why = _why(error)
     except AttributeError:
