@@ -11,6 +11,7 @@ from uuid import uuid4
 from chalice.app import Chalice, CloudWatchEvent, Cron, Rate, Request, Response, SQSEvent
 
 from chalicelib import bootstrap
+from chalicelib.domain.audit import Change
 from chalicelib.domain.guest_heartbeat import SIGNATURE_HEADER
 from chalicelib.domain.lease import Receipt
 from chalicelib.domain.policy import Policy
@@ -27,10 +28,14 @@ from chalicelib.usecases import (
     images,
     keys,
     launch,
+    own,
+    own_budgets,
+    own_spend,
     policies,
     quotes,
     report,
     snooze,
+    tokens,
     transfers,
 )
 from chalicelib.usecases import digest as digesting
@@ -42,11 +47,14 @@ from chalicelib.web import budgets as budget_bodies
 from chalicelib.web import heartbeats as heartbeat_bodies
 from chalicelib.web import images as image_answers
 from chalicelib.web import keys as key_bodies
+from chalicelib.web import own as own_answers
 from chalicelib.web import quotes as quote_answers
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
+from chalicelib.web import tokens as token_bodies
 from chalicelib.web import transfers as transfer_bodies
 from chalicelib.web.about import IF_MATCH, IF_NONE_MATCH, LAUNCH, SIGNATURE, Says
+from chalicelib.web.audit import AuditQuery
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
@@ -66,13 +74,16 @@ from chalicelib.web.models import (
     WaitQuery,
     length_of,
 )
+from chalicelib.web.moments import moment
 from chalicelib.web.receipts import ReceiptQuery
+from chalicelib.web.tokens import TokenBody
 from chalicelib.web.transfers import PartsBody, TransferBody, TransferQuery
 
 logs.set_up()
 app = Chalice(app_name="curfew", configure_logs=False)
 door = Door(app, services=bootstrap.services, settings=bootstrap.settings)
 ENDED = {200: Receipt, 202: Receipt}
+HEALTH = health.Health | own_answers.OwnHealthAnswer | answers.HealthWord
 SNOOZED = Says(answers={200: snooze_answers.SnoozeAnswer}, refusals=(410,), has_pages=True)
 ANY = ["*/*"]
 """What a body is called is judged at the door, which answers problem+json."""
@@ -150,7 +161,7 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
 )
 def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
     """Every spot request and fleet seen, ours or not."""
-    found = report.spot_requests(call.services)
+    found = report.spot_requests(call.services, only=call.only)
     return Answer(body=paging.seen(found, views.spot_request, call.query))
 
 
@@ -160,14 +171,16 @@ def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
 )
 def show_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
     """One spot request or fleet."""
-    return Answer(body=views.spot_request(report.spot_request(call.services, spot_request_id)))
+    found = report.spot_request(call.services, spot_request_id, only=call.only)
+    return Answer(body=views.spot_request(found))
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["DELETE"], content_types=ANY)
 @door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answer:
     """Cancel a request, or end a fleet, and terminate what it runs."""
-    return _ended(end.end_spot_request(call.services, spot_request_id, by=call.owner))
+    receipt = end.end_spot_request(call.services, spot_request_id, by=call.owner, only=call.only)
+    return _ended(receipt, call.only)
 
 
 @app.route("/leases", methods=["GET"], content_types=ANY)
@@ -179,7 +192,9 @@ def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answe
 )
 def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
     """Open and closed leases, newest first."""
-    found = report.leases(call.services, limit=call.query.limit, cursor=call.query.cursor)
+    found = report.leases(
+        call.services, limit=call.query.limit, cursor=call.query.cursor, only=call.only
+    )
     return Answer(body=paging.seen(found, views.lease))
 
 
@@ -192,8 +207,9 @@ def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
 )
 def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
     """One lease; with `wait`, once it is neither on its way up nor down."""
+    own.refuse_others(call.services, lease_id, call.only)
     launches.wait_until_settled(call.services, lease_id, seconds=call.query.wait)
-    found = report.lease(call.services, lease_id)
+    found = report.lease(call.services, lease_id, only=call.only)
     return Answer(body=views.lease(found), headers=views.tag(lease_tag(found.lease)))
 
 
@@ -211,6 +227,7 @@ def show_lease(call: Call[NoBody, WaitQuery], lease_id: str) -> Answer:
 )
 def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
     """More or less time or money, within the budgets."""
+    own.refuse_others(call.services, lease_id, call.only)
     hours = call.body.hours
     lease = extend.extend(
         call.services,
@@ -220,9 +237,8 @@ def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
         budget_usd=call.body.budget_usd,
         by=call.owner,
     )
-    return Answer(
-        body=views.lease(launches.report_of(call.services, lease)), headers=views.tag(lease_tag(lease))
-    )
+    told = report.as_told(launches.report_of(call.services, lease), call.only)
+    return Answer(body=views.lease(told), headers=views.tag(lease_tag(lease)))
 
 
 @app.route("/leases/{lease_id}", methods=["DELETE"], content_types=ANY)
@@ -231,8 +247,9 @@ def extend_lease(call: Call[ExtendBody, NoQuery], lease_id: str) -> Answer:
 )
 def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
     """End a lease now."""
+    own.refuse_others(call.services, lease_id, call.only)
     over = receive.if_match(call.headers)
-    return _ended(end.end_lease(call.services, lease_id, by=call.owner, over=over))
+    return _ended(end.end_lease(call.services, lease_id, by=call.owner, over=over), call.only)
 
 
 @app.route("/instances", methods=["GET"], content_types=ANY)
@@ -244,7 +261,7 @@ def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
 )
 def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
     """Every accelerator instance, leased or not."""
-    found = report.instances(call.services)
+    found = report.instances(call.services, only=call.only)
     return Answer(body=paging.seen(found, views.instance, call.query))
 
 
@@ -252,7 +269,8 @@ def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
 @door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=NoQuery, says=Says(answers=ENDED))
 def end_instance(call: Call[NoBody, NoQuery], instance_id: str) -> Answer:
     """End an instance and whatever would start it again."""
-    return _ended(end.end_instance(call.services, instance_id, by=call.owner))
+    receipt = end.end_instance(call.services, instance_id, by=call.owner, only=call.only)
+    return _ended(receipt, call.only)
 
 
 @app.route("/budgets", methods=["GET"], content_types=ANY)
@@ -277,7 +295,9 @@ def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
 )
 def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """One budget and where it stands."""
-    found = budgets.one(call.services, name)
+    found = own_budgets.one(call.services, name, only=call.only)
+    if isinstance(found, own_budgets.LimitReport):
+        return Answer(body=own_answers.budget(found))
     return Answer(body=views.budget(found), headers=views.tag(budget_tag(found.budget)))
 
 
@@ -313,11 +333,14 @@ def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
 
 @app.route("/spend", methods=["GET"], content_types=ANY)
 @door.endpoint(
-    needs=Needs.READER, body=NoBody, query=SpendQuery, says=Says(answers={200: spend_view.SpendAnswer})
+    needs=Needs.READER, body=NoBody, query=SpendQuery, says=Says(answers={200: spend_view.SpendAnswer | own_answers.OwnSpendAnswer})
 )
 def show_spend(call: Call[NoBody, SpendQuery]) -> Answer:
-    """A month's meter beside its bill, whose it is, and what is to come."""
-    return Answer(body=spend_view.spend(spending.spend(call.services, call.query.period)))
+    """A month's meter beside its bill, whose it is, and what is to come; to a launcher what their own leases cost."""
+    found = spending.spend(call.services, call.query.period)
+    if call.only is not None:
+        return Answer(body=own_answers.spend(own_spend.own_spend(found, call.only)))
+    return Answer(body=spend_view.spend(found))
 
 
 @app.route("/quotes", methods=["GET"], content_types=ANY)
@@ -354,8 +377,9 @@ def list_images(call: Call[NoBody, ImageQuery]) -> Answer:
     says=Says(answers={200: answers.Page[key_bodies.KeyAnswer]}),
 )
 def list_key_pairs(call: Call[NoBody, KeyQuery]) -> Answer:
-    """The key pairs of a region, whoever made them."""
-    found = call.services.keys.pairs(call.query.region or call.services.home_region)
+    """The key pairs of a region, whoever made them; to a launcher those that are tagged as theirs."""
+    pairs = call.services.keys.pairs(call.query.region or call.services.home_region)
+    found = [pair for pair in pairs if call.only in {None, pair.owner}]
     return Answer(body=paging.listed(paging.cut(found, call.query), key_bodies.view))
 
 
@@ -445,9 +469,9 @@ def list_receipts(call: Call[NoBody, ReceiptQuery]) -> Answer:
     page = call.services.store.receipts(
         limit=call.query.limit,
         cursor=call.query.cursor,
-        wanted=receipts.wanted(call.query, call.services.clock.now()),
+        wanted=receipts.wanted(call.query, call.services.clock.now(), only=call.only),
     )
-    return Answer(body=paging.listed(page, views.receipt))
+    return Answer(body=paging.listed(page, lambda one: views.receipt(own.as_told(one, call.only))))
 
 
 @app.route("/transfers", methods=["POST"], content_types=ANY)
@@ -538,6 +562,46 @@ def hear_heartbeat(call: Call[HeartbeatBody, NoQuery]) -> Answer:
     return Answer(body=heartbeat_bodies.view(told))
 
 
+@app.route("/tokens", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.ADMIN,
+    body=TokenBody,
+    query=NoQuery,
+    says=Says(answers={201: token_bodies.TokenAnswer}, example={"owner": "ada", "role": "launcher"}),
+)
+def make_token(call: Call[TokenBody, NoQuery]) -> Answer:
+    """Make a token for somebody: it is in the answer once, and nobody can read it again."""
+    now, text = call.services.clock.now(), token_bodies.new()
+    wish = token_bodies.wish_of(call.body, now)
+    made = tokens.mint(call.services, wish, text, by=call.owner)
+    body = token_bodies.made(made, text, wish, now)
+    return Answer(status=HTTPStatus.CREATED, body=body, secrets=("token",), subject=made.id)
+
+
+@app.route("/tokens/{token_id}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(needs=Needs.ADMIN, body=NoBody, query=NoQuery, says=Says(answers={204: None}))
+def revoke_token(call: Call[NoBody, NoQuery], token_id: str) -> Answer:
+    """Take a token back: it is let in nowhere from the next call on."""
+    tokens.revoke(call.services, token_id)
+    return Answer(status=HTTPStatus.NO_CONTENT)
+
+
+@app.route("/audit", methods=["GET"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.ADMIN, body=NoBody, query=AuditQuery, says=Says(answers={200: answers.Page[Change]})
+)
+def list_changes(call: Call[NoBody, AuditQuery]) -> Answer:
+    """Who changed what, when, and what came of it, newest first."""
+    since = call.query.since
+    page = call.services.audit.changes(
+        since=moment(since, call.services.clock.now()) if since else None,
+        owner=call.query.owner,
+        limit=call.query.limit,
+        cursor=call.query.cursor,
+    )
+    return Answer(body=paging.listed(page, plain))
+
+
 @app.route("/notifications/test", methods=["POST"], content_types=ANY)
 @door.endpoint(
     needs=Needs.ADMIN,
@@ -555,10 +619,14 @@ def test_notifications(call: Call[NoBody, NoQuery]) -> Answer:
     body=NoBody,
     query=NoQuery,
     is_public=True,
-    says=Says(answers={200: health.Health | answers.HealthWord, 503: health.Health | answers.HealthWord}),
+    says=Says(answers=dict.fromkeys((200, 503), HEALTH)),
 )
 def show_health(call: Call[NoBody, NoQuery]) -> Answer:
     """Whether the account is guarded: ok or failing for anybody, everything with a token. 503 while it is not."""
+    if call.only is not None:
+        seen = health.own_health(call.services, call.only)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if seen.status == "failing" else HTTPStatus.OK
+        return Answer(status=status, body=own_answers.health(seen))
     told = health.health(call.services) if call.caller else None
     word = told.status if told else health.word(call.services)
     status = HTTPStatus.SERVICE_UNAVAILABLE if word == "failing" else HTTPStatus.OK
@@ -625,7 +693,8 @@ def _policy_of(policy: Policy, version: int) -> Answer:
     return Answer(body=views.policy(policy), headers={**views.tag(str(version)), **remark})
 
 
-def _ended(receipt: Receipt) -> Answer:
-    """200 with the receipt, 202 while the end goes on."""
+def _ended(receipt: Receipt, only: str | None) -> Answer:
+    """200 with the receipt, as `only` may read it; 202 while the end goes on."""
+    receipt = own.as_told(receipt, only)
     status = HTTPStatus.ACCEPTED if receipt.status == "ending" else HTTPStatus.OK
     return Answer(status=status, body=views.receipt(receipt))

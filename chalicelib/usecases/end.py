@@ -1,7 +1,7 @@
 """End what a person names: a lease, a spot request or an instance. One use case, one receipt.
 
-`only` names the owner on whose behalf it is asked, who can end what is under leases of theirs: what is another's, or nobody's,
-is not there.
+`only` names the owner on whose behalf it is asked, who can end what is under leases of theirs: what is
+another's, or nobody's, is not there.
 """
 
 from collections.abc import Callable, Sequence
@@ -213,9 +213,7 @@ def _refuse_if_shared(
         )
 
 
-def _ended_before(
-    services: Services, facts: Facts, wanted: str, matches: Callable[[Lease], bool]
-) -> Receipt:
+def _ended_before(services: Services, facts: Facts, wanted: str, matches: Callable[[Lease], bool]) -> Receipt:
     """The receipt of what is over. Raises NotFound, or Unavailable where it may be in a region that was not seen."""
     closed = _closed(services, matches)
     if closed is None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from chalicelib.domain.creator import owner_of
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.lease import Lease, Receipt
 from chalicelib.ports import Services
@@ -34,6 +35,12 @@ def as_told(receipt: Receipt, only: str | None) -> Receipt:
     if only is None or receipt.cause != "requested" or receipt.reason == f"{only} asked for it":
         return receipt
     return replace(receipt, reason=ANOTHER)
+
+
+def nobody_else_s(lease: Lease, only: str) -> Lease:
+    """A lease as its owner reads it: who else has started its box, where a tag says that it is theirs, is not told."""
+    started_by = lease.launched_by
+    return lease if started_by is None or owner_of(started_by) == only else replace(lease, launched_by=None)
 
 
 def own_projects(leases: Iterable[Lease], only: str) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Report: what is there, what it costs, and what would happen to it now, judged just as the sweep judges, on the
 evidence that the last sweep had: nothing is paid for by looking.
 
-`only` names the owner on whose behalf it is asked, who sees what is under leases of theirs: what is another's is not there.
+`only` names the owner on whose behalf it is asked, who sees what is under leases of theirs: what is
+another's is not there.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, gather
 from chalicelib.usecases.judge import judge
 from chalicelib.usecases.metering import at_rest
-from chalicelib.usecases.own import is_own, own_lease
+from chalicelib.usecases.own import as_told as own_receipt
+from chalicelib.usecases.own import is_own, nobody_else_s, own_lease
 
 T = TypeVar("T")
 PROBLEMS_LAST = timedelta(minutes=30)
@@ -83,7 +85,7 @@ def leases(
     page = services.store.leases(limit=limit, cursor=cursor, owner=only)
     facts = gather(services, services.clock.now())
     verdicts = _verdicts(services, facts)
-    reports = tuple(_report(services, facts, verdicts, lease) for lease in page.items)
+    reports = tuple(as_told(_report(services, facts, verdicts, lease), only) for lease in page.items)
     return Seen(items=reports, next=page.next, unseen=facts.unseen)
 
 
@@ -91,12 +93,20 @@ def lease(services: Services, lease_id: str, *, only: str | None = None) -> Leas
     """One lease, by a look at its own region. Raises NotFound."""
     found = own_lease(services, lease_id, only)
     if not found.is_open:
-        return _closed(services, found)
+        return as_told(_closed(services, found), only)
     facts = gather(services, services.clock.now(), region=found.region)
     alone = replace(facts, leases=tuple(one for one in facts.leases if one.id == lease_id), loose=())
     verdicts = _verdicts(services, alone) if alone.leases else {}
     told = _report(services, facts, verdicts, found)
-    return replace(told, fleet_problem=_fleet_problem(services, facts, told))
+    return as_told(replace(told, fleet_problem=_fleet_problem(services, facts, told)), only)
+
+
+def as_told(report: LeaseReport, only: str | None) -> LeaseReport:
+    """A report as its owner reads it: it names nobody else."""
+    if only is None:
+        return report
+    receipts = tuple(own_receipt(one, only) for one in report.receipts)
+    return replace(report, lease=nobody_else_s(report.lease, only), receipts=receipts)
 
 
 def instances(services: Services, *, only: str | None = None) -> Seen[InstanceReport]:

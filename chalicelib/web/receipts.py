@@ -25,11 +25,11 @@ class ReceiptQuery(PageQuery):
     )
 
 
-def wanted(query: ReceiptQuery, now: datetime) -> ReceiptFilter:
-    """What a query asks for."""
+def wanted(query: ReceiptQuery, now: datetime, *, only: str | None = None) -> ReceiptFilter:
+    """What a query asks for; where somebody sees `only` their own, of theirs, whomever they name."""
     return ReceiptFilter(
         since=moment(query.since, now) if query.since else None,
         until=moment(query.until, now) if query.until else None,
-        owner=query.owner,
+        owner=only or query.owner,
         region=query.region,
     )
