@@ -162,7 +162,7 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
 def list_spot_requests(call: Call[NoBody, PageQuery]) -> Answer:
     """Every spot request and fleet seen, ours or not."""
     found = report.spot_requests(call.services, only=call.only)
-    return Answer(body=paging.seen(found, views.spot_request, call.query))
+    return Answer(body=paging.seen(found, views.spot_request, call.query, paging.SPOT_REQUESTS))
 
 
 @app.route("/spot-requests/{spot_request_id}", methods=["GET"], content_types=ANY)
@@ -262,7 +262,7 @@ def end_lease(call: Call[NoBody, NoQuery], lease_id: str) -> Answer:
 def list_instances(call: Call[NoBody, PageQuery]) -> Answer:
     """Every accelerator instance, leased or not."""
     found = report.instances(call.services, only=call.only)
-    return Answer(body=paging.seen(found, views.instance, call.query))
+    return Answer(body=paging.seen(found, views.instance, call.query, paging.INSTANCES))
 
 
 @app.route("/instances/{instance_id}", methods=["DELETE"], content_types=ANY)
@@ -282,7 +282,7 @@ def end_instance(call: Call[NoBody, NoQuery], instance_id: str) -> Answer:
 )
 def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
     """Every budget and where it stands."""
-    page = paging.cut(budgets.all_budgets(call.services), call.query)
+    page = paging.cut(budgets.all_budgets(call.services), call.query, paging.BUDGETS)
     return Answer(body=paging.listed(page, views.budget))
 
 
@@ -365,7 +365,7 @@ def list_images(call: Call[NoBody, ImageQuery]) -> Answer:
     region = call.query.region or call.services.home_region
     found = images.images(call.services, region=region, owner=call.owner, name=call.query.name)
     now = call.services.clock.now()
-    page = paging.cut(found, call.query)
+    page = paging.cut(found, call.query, paging.IMAGES)
     return Answer(body=paging.listed(page, lambda one: image_answers.view(one, now)))
 
 
@@ -380,7 +380,8 @@ def list_key_pairs(call: Call[NoBody, KeyQuery]) -> Answer:
     """The key pairs of a region, whoever made them; to a launcher those that are tagged as theirs."""
     pairs = call.services.keys.pairs(call.query.region or call.services.home_region)
     found = [pair for pair in pairs if call.only in {None, pair.owner}]
-    return Answer(body=paging.listed(paging.cut(found, call.query), key_bodies.view))
+    page = paging.cut(found, call.query, paging.KEY_PAIRS)
+    return Answer(body=paging.listed(page, key_bodies.view))
 
 
 @app.route("/key-pairs", methods=["POST"], content_types=ANY)
@@ -425,9 +426,7 @@ def show_policy(call: Call[NoBody, NoQuery]) -> Answer:
     needs=Needs.ADMIN,
     body=Policy,
     query=NoQuery,
-    says=Says(
-        answers={200: Policy}, headers=(IF_MATCH,), has_tag=True, example={"idle": {"after": "PT30M"}}
-    ),
+    says=Says(answers={200: Policy}, headers=(IF_MATCH,), has_tag=True, example={"idle": {"after": "PT30M"}}),
 )
 def put_policy(call: Call[Policy, NoQuery]) -> Answer:
     """Put the policy; what is left out stays as it is in force; with If-Match only over that version."""

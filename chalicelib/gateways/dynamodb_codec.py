@@ -28,6 +28,9 @@ LONG = 2_000
 comes near an item's 400 KB: a lease that can't be written can't be ended."""
 
 
+LONGEST_KEY = 1_024
+"""Bytes of a sort key: with a longer one in a condition DynamoDB refuses the query."""
+
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
 
 
@@ -109,7 +112,7 @@ def position(of: str, cursor_text: str) -> str:
         name, _, place = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition("|")
     except (binascii.Error, ValueError):
         name, place = "", ""
-    if name != of or not place:
+    if name != of or not place or len(place.encode()) > LONGEST_KEY:
         raise Refused(
             f"{cursor_text!r} is no cursor of this list; take `next` of its last page, or leave it out to start over",
             slug="bad-cursor",
