@@ -150,6 +150,38 @@ def without_room(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a budget would hold of a launch in a period, and what is left in it before."""
+
+    budget: str
+    period_key: str
+    hold_usd: Decimal
+    left_usd: Decimal
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it would take it."""
+        return self.hold_usd <= self.left_usd
+
+
+def shares_of(charges: Sequence[Charge], states: Iterable[BudgetState]) -> tuple[Share, ...]:
+    """Each budget and period that charges fall on; none where a launch can't be charged at all."""
+    sums = [
+        (state, [charge.amount_usd for charge in charges if state.charged_by(charge)]) for state in states
+    ]
+    return tuple(
+        Share(
+            budget=state.budget.name,
+            period_key=state.period_key,
+            hold_usd=sum(parts, ZERO),
+            left_usd=max(state.left_usd, ZERO),
+        )
+        for state, parts in sums
+        if parts
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """The answer to a launch: the hold and its charges, and every objection to it (none: it may start)."""
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.gpus import GpuNeed
 from chalicelib.domain.images import SavedImage
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.network import Opening
@@ -79,6 +80,8 @@ class LaunchOrder:
     user_data: str | None = None
     instance_profile: str | None = None
     on_end: OnEnd = OnEnd.TERMINATE
+    gpu: GpuNeed | None = None
+    """What its types were chosen by; there are none before they are."""
     asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What was sent, without what is not to be kept: a receipt tells it as the call that brings the box back."""
     opening: Opening | None = None

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from chalicelib.domain.errors import Refused
+from chalicelib.domain.gpus import GpuTypes
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
@@ -66,6 +67,10 @@ class DryRunCompute:
     def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
         """As they are."""
         return self._compute.accelerated(region, names)
+
+    def gpu_types(self, region: str) -> GpuTypes:
+        """As it is."""
+        return self._compute.gpu_types(region)
 
     def attempts(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.catalogue import ssh_user
+from chalicelib.domain.gpus import GpuTypes
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import OF_TAG, USER_TAG, ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
@@ -20,6 +21,7 @@ from chalicelib.gateways import (
     ec2_attempts,
     ec2_disarm,
     ec2_end,
+    ec2_gpus,
     ec2_images,
     ec2_launch,
     ec2_observe,
@@ -96,6 +98,10 @@ class Ec2Compute:
     def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
         """Whether each instance type has accelerators."""
         return ec2_types.accelerated(self._aws, region, names)
+
+    def gpu_types(self, region: str) -> GpuTypes:
+        """The types with GPUs that a region has on spot, as EC2 tells; else those of the dated table."""
+        return ec2_gpus.gpu_types(self._aws, region)
 
     def attempts(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 PARAMETERS = "/aws/service/deeplearning/ami"
 VALUES_A_FILTER = 200
 MOST_IMAGES = 1000
+ELSEWHERE_SECONDS = 4.0
+"""Regions are searched for an image, one after the other, for so long."""
 PATIENCE_SECONDS = 4.0
 """Pages of parameters, ten each, are asked for so long: a launch waits for them."""
 
@@ -56,6 +59,19 @@ class Ec2Catalogue:
             )
         except AWS_ERRORS as error:
             raise unavailable(f"describing images in {region}", error) from error
+
+    def regions_with(self, image_id: str, regions: Collection[str]) -> tuple[str, ...]:
+        """Those of the regions that have this image for the account, as far as they answered in time."""
+        deadline, found = monotonic() + ELSEWHERE_SECONDS, list[str]()
+        for region in regions:
+            if monotonic() > deadline:
+                break
+            with suppress(*AWS_ERRORS):
+                answer = self._aws.ec2(region, HURRIED).describe_images(
+                    Filters=[{"Name": "image-id", "Values": [image_id]}]
+                )
+                found += [region] if answer.get("Images") else []
+        return tuple(found)
 
     def named(self, region: str, name: str) -> tuple[PublicImage, ...]:
         """The public images for Linux that have this in their names, whoever made them."""

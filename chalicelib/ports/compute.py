@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from chalicelib.domain.gpus import GpuTypes
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import RegionView
@@ -127,6 +128,10 @@ class Compute(Protocol):
     def accelerated(self, region: str, names: Collection[str]) -> Mapping[str, bool | None]:
         """Whether each instance type has accelerators; None for one that the region does not know, no entry for one it
         did not get to. Raises Unavailable where it said nothing at all."""
+
+    def gpu_types(self, region: str) -> GpuTypes:
+        """The types with GPUs that a region has on spot, as EC2 tells; else those of the dated table, with why. Never
+        raises, and takes a few seconds at most."""
 
     def attempts(
         self,

@@ -21,6 +21,9 @@ class Catalogue(Protocol):
     def named(self, region: str, name: str) -> tuple[PublicImage, ...]:
         """Everybody's public images that have this in their names, 1,000 at most. Raises Unavailable."""
 
+    def regions_with(self, image_id: str, regions: Collection[str]) -> tuple[str, ...]:
+        """Those of the regions that have this image for the account, as far as they answered in time. Never raises."""
+
 
 class NoCatalogue:
     """Nothing but AMIs by their ids."""
@@ -38,6 +41,11 @@ class NoCatalogue:
     def named(self, region: str, name: str) -> tuple[PublicImage, ...]:
         """None."""
         del region, name
+        return ()
+
+    def regions_with(self, image_id: str, regions: Collection[str]) -> tuple[str, ...]:
+        """None that is known."""
+        del image_id, regions
         return ()
 
 

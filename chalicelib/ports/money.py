@@ -29,6 +29,12 @@ class Prices(Protocol):
         """By zone, how a type's spot price moved: (from when, USD per hour), ascending, first the one in force at
         `since`. Raises Unavailable."""
 
+    def spot_now(
+        self, region: str, instance_types: Collection[str], *, now: datetime
+    ) -> Mapping[str, Mapping[str, Decimal]]:
+        """What types cost on spot in each zone now, by one question; a type of which EC2 tells no price is left out.
+        Raises Unavailable."""
+
     def book(
         self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime, fresh: bool = False
     ) -> PriceBook:

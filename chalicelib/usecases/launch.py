@@ -3,18 +3,18 @@
 A crash anywhere leaves nothing, or a hold and things that the next sweep finds by the recorded token.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 
 from chalicelib.domain import guest, notices
-from chalicelib.domain.accelerators import ARCHITECTURES, processors
-from chalicelib.domain.admission import Admission, admit, price_cap_usd
+from chalicelib.domain.admission import Admission, Share, admit, price_cap_usd, shares_of
+from chalicelib.domain.budget import BudgetState
 from chalicelib.domain.errors import CurfewError, Refused, Stale, Unavailable
 from chalicelib.domain.guest_heartbeat import Beacon
-from chalicelib.domain.launch_refusals import nothing_started, too_small, wrong_architecture
+from chalicelib.domain.launch_refusals import nothing_started
 from chalicelib.domain.lease import Attempt, Hold, LaunchOrder, Lease, MadeOf, Origin, RequestType, Status
 from chalicelib.domain.meter import measure
 from chalicelib.domain.policy import Policy
@@ -22,10 +22,10 @@ from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rescue import ends_itself, guest_end
 from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
-from chalicelib.usecases import images, keys, list_prices, timers
+from chalicelib.usecases import list_prices, network, regions, timers, what_starts
 from chalicelib.usecases.gather import charged_to, price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
-from chalicelib.usecases.market import below_market, with_the_market
+from chalicelib.usecases.market import Market, below_market, spot_now, with_the_market
 from chalicelib.usecases.recover import give_up, launched, raise_failure
 
 ADMISSION_TRIES = 10
@@ -39,10 +39,16 @@ KEEP_TRIES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What a launch would cost at most, and everything that speaks against it."""
+    """What a launch would cost at most, and everything that speaks against it.
+
+    `price_caps`: of each type that it may start. `market`: what those cost on spot in each zone now, as far as EC2
+    says. `shares`: what of the hold each budget in scope would set aside in a period, beside what is left there.
+    """
 
     hold: Hold
     price_caps: Mapping[str, Decimal]
+    market: Market
+    shares: tuple[Share, ...]
     objections: tuple[CurfewError, ...]
     prices_as_of: str
 
@@ -51,9 +57,12 @@ class Quote:
 class _Terms:
     """What a launch is admitted on."""
 
+    order: LaunchOrder
     policy: Policy
     image: Image
+    place: network.Place
     prices: PriceBook
+    states: Sequence[BudgetState]
     admission: Admission
     revision: int
 
@@ -61,9 +70,12 @@ class _Terms:
 def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
     """The hold of an order and what speaks against it; nothing is held, nothing launched."""
     terms = _terms(services, order, owner, services.clock.now())
+    order = terms.order
     return Quote(
         hold=terms.admission.hold,
         price_caps=_caps(order, terms.prices),
+        market=spot_now(services, order),
+        shares=shares_of(terms.admission.charges, terms.states),
         objections=(*terms.admission.objections, *_no_market(services, order)),
         prices_as_of=min(terms.prices.origin(name, order.region).as_of for name in order.instance_types),
     )
@@ -109,7 +121,8 @@ def launch(
     except Unavailable as error:
         raise _not_begun(error) from error
     try:
-        return _unless_given_up(services, _start(services, lease, order, terms, now, begin_by=begin_by))
+        started = _start(services, lease, lease.order or order, terms, now, begin_by=begin_by)
+        return _unless_given_up(services, started)
     except Refused as refusal:
         current = services.store.lease(lease_id) or lease
         raise_failure(current)
@@ -158,31 +171,9 @@ def _unless_given_up(services: Services, lease: Lease) -> Lease:
 
 def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) -> _Terms:
     policy, _ = services.store.policy()
-    image = services.compute.image(order.region, images.chosen(services, order, owner))
-    if image is None:
-        raise Refused(
-            f"image {order.image} is not in {order.region}; nothing was launched. AMI ids differ by region",
-            slug="image-not-found",
-        )
-    keys.is_there(services, order)
-    if image.unpriced:
-        raise Refused(
-            f"what image {order.image} costs is not known: {image.unpriced}. Its worst case can't be held, so nothing "
-            "was launched; take another image, of plain Linux",
-            slug="price-unknown",
-            image=order.image,
-            platform=image.platform,
-        )
-    _fits_its_processors(order, image)
-    if order.volume_gib is not None and order.volume_gib < image.root_gib:
-        raise too_small(order, least_gib=image.root_gib)
-    deadline = now + order.lasts_for if ends_itself(order) else None
-    if guest.is_too_long(order.user_data, deadline):
-        raise Refused(
-            f"user_data and the part that ends the box at its time are over {guest.LIMIT_BYTES} bytes together, EC2's "
-            "limit; nothing was launched. Leave more of it to a file that user_data fetches",
-            slug="user-data-too-large",
-        )
+    with regions.explained(services, order.region):
+        order, image = what_starts.settled(services, order, owner=owner, now=now)
+        place = network.place_of(services, order)
     book = services.store.budgets(now, until=now + order.lasts_for + policy.teardown.margin)
     leases = services.store.open_leases()
     states = book.covering(owner=owner, project=order.project)
@@ -202,17 +193,16 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
         now=now,
         hourly_usd=most_per_hour(services, leases, policy, prices, now),
     )
-    return _Terms(policy=policy, image=image, prices=prices, admission=admission, revision=book.revision)
-
-
-def _fits_its_processors(order: LaunchOrder, image: Image) -> None:
-    """Raises Refused where one of the types is known to have other processors than the image is for."""
-    if image.architecture not in ARCHITECTURES:
-        return
-    others = {name: own for name in order.instance_types if (own := processors(name)) != image.architecture}
-    known = {name: own for name, own in others.items() if own}
-    if known:
-        raise wrong_architecture(order.image, image.architecture, known)
+    return _Terms(
+        order=order,
+        policy=policy,
+        image=image,
+        place=place,
+        prices=prices,
+        states=states,
+        admission=admission,
+        revision=book.revision,
+    )
 
 
 def _hold(
@@ -228,8 +218,10 @@ def _hold(
     """The lease with its hold on every budget in scope, in one transaction; no terms where another call made it."""
     for _ in range(ADMISSION_TRIES):
         terms = _terms(services, order, owner, now)
+        order = terms.order  # what its GPUs came to stays: nothing is chosen twice
         if terms.admission.objections:
             raise terms.admission.objections[0]
+        order = network.secured(services, order, terms.place, owner=owner, lease_id=lease_id)
         if services.clock.elapsed() > begin_by:
             raise Unavailable("what a launch has to know first took too long to ask")
         disks = terms.image.disks(order.volume_gib)

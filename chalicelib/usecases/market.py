@@ -55,19 +55,12 @@ def with_the_market(services: Services, order: LaunchOrder, refusal: Refused) ->
 
 def spot_now(services: Services, order: LaunchOrder) -> Market:
     """What each type costs on spot in each zone now; a type of which that is not known is left out. Never raises."""
-    told = {name: _by_zone(services, order.region, name) for name in dict.fromkeys(order.instance_types)}
-    return {name: zones for name, zones in told.items() if zones}
-
-
-def _by_zone(services: Services, region: str, instance_type: str) -> Mapping[str, Decimal]:
     if services.patience(ASK_SECONDS) < ASK_SECONDS:
         return {}
-    now = services.clock.now()
     try:
-        paths = services.prices.spot_history(region, instance_type, since=now, now=now)
+        return services.prices.spot_now(order.region, order.instance_types, now=services.clock.now())
     except Unavailable:
         return {}
-    return {zone: path[-1][1] for zone, path in sorted(paths.items()) if path}
 
 
 def _plain(market: Market) -> dict[str, dict[str, str]]:

@@ -12,7 +12,16 @@ from typing_extensions import TypedDict
 from chalicelib.domain.budget import Consequence, Period, ScopeKind
 from chalicelib.domain.case import Effect, Finding
 from chalicelib.domain.evidence import Evidence
-from chalicelib.domain.lease import KeptImage, Leftover, OnEnd, Origin, Receipt, RequestType, Status
+from chalicelib.domain.lease import (
+    KeptImage,
+    Leftover,
+    OnEnd,
+    Origin,
+    Receipt,
+    Refusal,
+    RequestType,
+    Status,
+)
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases.budgets import NextPeriod
 
@@ -82,6 +91,8 @@ class LeaseAnswer(TypedDict):
     is_storage: bool
     launched_by: str | None
     request_type: RequestType
+    instance_types: list[str]
+    tried: list[Refusal]
     region: str
     spot_request_ids: list[str]
     fleet_id: str | None
@@ -115,6 +126,16 @@ class LeaseAnswer(TypedDict):
     receipts: list[Receipt]
 
 
+class RoomAnswer(TypedDict):
+    """What a budget would hold of a launch in a period, what is left there, and whether it would take it."""
+
+    name: str
+    period_key: str
+    hold_usd: Decimal
+    left_usd: Decimal
+    has_room: bool
+
+
 class QuoteAnswer(TypedDict):
     """What a launch would hold, and what speaks against it."""
 
@@ -122,7 +143,10 @@ class QuoteAnswer(TypedDict):
     would_launch: bool
     hold_usd: Decimal
     hold: HoldAnswer
+    instance_types: list[str]
     price_caps_usd_per_hour: dict[str, Decimal]
+    spot_usd_per_hour: dict[str, dict[str, Decimal]]
+    budgets: list[RoomAnswer]
     prices_as_of: str
     objections: list[Problem]
 

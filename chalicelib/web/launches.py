@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib.domain.errors import NotFound, Refused, Unavailable
+from chalicelib.domain.gpus import GpuNeed
 from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Status
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.policy import Policy
@@ -33,7 +34,8 @@ def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrd
             slug="idle-looser",
         )
     return LaunchOrder(
-        instance_types=body.instance_types,
+        instance_types=body.instance_types or (),
+        gpu=GpuNeed(**body.gpu.model_dump()) if body.gpu else None,
         image=body.image,
         region=body.region or home_region,
         request_type=RequestType(body.request_type),

@@ -142,11 +142,60 @@ class IdleBody(Sent):
     after: Length = Field(description="an ISO 8601 duration such as PT30M")
 
 
+def _schema(**more: Any) -> ConfigDict:
+    """With what the model checks of several fields together, in the words of JSON Schema."""
+    return ConfigDict(frozen=True, extra="forbid", json_schema_extra=more)
+
+
+class GpuBody(Sent):
+    """The GPUs that a box needs."""
+
+    count: int = Field(default=1, strict=True, ge=1, le=64, description="how many in a box, or more; 1 to 64")
+    memory_gib: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=4096,
+        description="GiB of each GPU, or more, as its maker prints it: 16 of a T4, 24 of an A10G; not of all together",
+    )
+    name: str | None = Field(
+        default=None,
+        pattern=Printable,
+        max_length=64,
+        description="such as A10G, T4, L4, L40S, V100, A100, H100; any when absent",
+    )
+    manufacturer: str | None = Field(
+        default=None, pattern=Printable, max_length=64, description="NVIDIA, AMD or Habana; any when absent"
+    )
+
+
 class LaunchBody(Sent):
     """POST /spot-requests."""
 
-    instance_types: Annotated[tuple[InstanceType, ...], AfterValidator(_each_once)] = Field(
-        min_length=1, max_length=20, description='a list of 1 to 20 types such as ["g4dn.xlarge"]'
+    model_config = _schema(
+        anyOf=[
+            {
+                "required": ["instance_types"],
+                "properties": {"instance_types": {"type": "array"}, "gpu": {"type": "null"}},
+            },
+            {
+                "required": ["gpu"],
+                "properties": {"gpu": {"type": "object"}, "instance_types": {"type": "null"}},
+            },
+        ]
+    )
+
+    instance_types: (
+        Annotated[tuple[InstanceType, ...], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
+        | None
+    ) = Field(
+        default=None,
+        description='a list of 1 to 20 types such as ["g4dn.xlarge"]; or leave it out and say gpu',
+    )
+    gpu: GpuBody | None = Field(
+        default=None,
+        description='in place of instance_types: {"count": 1, "memory_gib": 16}, and the cheapest types that have it '
+        "are taken",
     )
     image: str = Field(
         pattern=rf"^(ami-[0-9a-z]{{1,32}}|deep-learning|mine:{LABEL.strip('^$')})$",
@@ -218,10 +267,14 @@ class LaunchBody(Sent):
     )
     dry_run: StrictBool = Field(default=False, description="true answers the quote and launches nothing")
 
-
-def _schema(**more: Any) -> ConfigDict:
-    """With what the model checks of several fields together, in the words of JSON Schema."""
-    return ConfigDict(frozen=True, extra="forbid", json_schema_extra=more)
+    @model_validator(mode="after")
+    def _one_way_to_say_the_type(self) -> Self:
+        if (self.instance_types is None) == (self.gpu is None):
+            raise ValueError(
+                'give one of instance_types, such as ["g4dn.xlarge"], and gpu, such as {"count": 1, "memory_gib": 16}: '
+                "not both, and not neither"
+            )
+        return self
 
 
 class ExtendBody(Sent):

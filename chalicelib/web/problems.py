@@ -58,6 +58,7 @@ TITLES: Mapping[str, str] = {
     "method-not-allowed": "This path does not take that method",
     "no-default-vpc": "The region has no network for a launch that names none",
     "no-capacity": "EC2 has no capacity for this now",
+    "no-such-gpu": "No type has these GPUs",
     "not-configured": "Curfew is not set up",
     "not-found": "There is no such thing",
     "partition-not-supported": "Curfew does not work in this part of AWS",

@@ -11,6 +11,7 @@ from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.evidence import Evidence
 from chalicelib.domain.fleets import Fleet
 from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.domain.launch_refusals import what_was_tried
 from chalicelib.domain.lease import Charge, Hold, Lease, OnEnd, Receipt, Status
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.periods import cost_in
@@ -45,6 +46,8 @@ def tag(of: str) -> dict[str, str]:
             "is_storage": told.is_storage,
             "launched_by": told.launched_by,
             "request_type": told.request_type,
+            "instance_types": told.order.instance_types if told.order else (),
+            "tried": what_was_tried(told.attempts),
             "region": told.region,
             "spot_request_ids": told.spot_request_ids,
             "fleet_id": told.fleet_id,
@@ -293,7 +296,19 @@ def quote(told: Quote) -> JsonValue:
             "would_launch": not told.objections,
             "hold_usd": told.hold.total_usd,
             "hold": hold(told.hold),
+            "instance_types": list(told.price_caps),
             "price_caps_usd_per_hour": told.price_caps,
+            "spot_usd_per_hour": told.market,
+            "budgets": [
+                {
+                    "name": one.budget,
+                    "period_key": one.period_key,
+                    "hold_usd": one.hold_usd,
+                    "left_usd": one.left_usd,
+                    "has_room": one.has_room,
+                }
+                for one in told.shares
+            ],
             "prices_as_of": told.prices_as_of,
             "objections": [objection(each) for each in told.objections],
         }

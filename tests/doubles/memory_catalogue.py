@@ -29,6 +29,10 @@ class MemoryCatalogue:
         self._answer()
         return tuple(image for image in self.images if image.region == region and name in image.name)
 
+    def regions_with(self, image_id: str, regions: Collection[str]) -> tuple[str, ...]:
+        here = {image.region for image in self.images if image.id == image_id and not self.fails}
+        return tuple(region for region in regions if region in here)
+
     def _answer(self) -> None:
         if self.fails:
             raise Unavailable("asking SSM for AWS's deep-learning images: no answer")

@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Any, NoReturn, TypeVar
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.gpus import GpuTypes
 from chalicelib.domain.guest_heartbeat import Beacon
 from chalicelib.domain.images import ImageOrder, SavedImage
 from chalicelib.domain.instance import GONE, RegionView
@@ -20,6 +21,7 @@ from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Address, Volume
 from chalicelib.gateways import ec2_attempts
 from chalicelib.gateways.aws import DENIED, THROTTLES
+from chalicelib.gateways.ec2_gpus import dated_table
 from chalicelib.gateways.ec2_launch import NO_SUCH_TEMPLATE
 from chalicelib.ports import Clock, Image, LaunchAnswer, Outcome
 from tests.doubles.memory_ec2 import MemoryEc2
@@ -54,6 +56,7 @@ LOOKS = frozenset(
         "fleet_problem",
         "saved_images",
         "accelerated",
+        "gpu_types",
         "addresses",
         "reservations",
     }
@@ -218,6 +221,14 @@ class MemoryCompute:
             names,
             lambda: {one: self.ec2.types.get(one) for one in names},
             _unavailable,
+        )
+
+    def gpu_types(self, region: str) -> GpuTypes:
+        def told() -> GpuTypes:
+            return GpuTypes(types=dated_table() if self.ec2.gpu_types is None else self.ec2.gpu_types)
+
+        return self._call(
+            "gpu_types", region, (), told, lambda code: GpuTypes(types=dated_table(), lacking=(code,))
         )
 
     def attempts(

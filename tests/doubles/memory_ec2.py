@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.domain.gpus import GpuType
 from chalicelib.domain.instance import AT_REST, GONE, RegionView
 from chalicelib.domain.lease import Attempt, Refusal
 from chalicelib.domain.reservations import Reservation
@@ -47,6 +48,8 @@ class MemoryEc2:
         self.reservations: list[Reservation] = []
         self.types: dict[str, bool] = {}
         """Whether types that the table of families does not have are accelerated."""
+        self.gpu_types: tuple[GpuType, ...] | None = None
+        """What EC2 tells of the types with GPUs; None: what the dated table has."""
         self.no_capacity: set[tuple[str, str]] = set()
         self.relaunches_after = timedelta(0)
         self.shutting_down_for = timedelta(0)

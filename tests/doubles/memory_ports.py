@@ -198,6 +198,14 @@ class MemoryPrices:
         }
         return {zone: path for zone, path in found.items() if path}
 
+    def spot_now(
+        self, region: str, instance_types: Collection[str], *, now: datetime
+    ) -> Mapping[str, Mapping[str, Decimal]]:
+        told = {name: self.spot_history(region, name, since=now, now=now) for name in instance_types}
+        return {
+            name: {zone: path[-1][1] for zone, path in paths.items()} for name, paths in told.items() if paths
+        }
+
     def book(
         self, zones: Collection[tuple[str, str]], *, since: datetime, now: datetime, fresh: bool = False
     ) -> PriceBook:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from chalicelib.domain.budget import Consequence, ScopeKind
 from chalicelib.domain.errors import Refused
+from chalicelib.domain.gpus import GpuNeed
 from chalicelib.domain.lease import LaunchOrder, OnEnd, RequestType
 from chalicelib.domain.policy import Policy
 from chalicelib.web.budgets import budget_of
@@ -80,7 +82,36 @@ def test_every_wish_reaches_the_order() -> None:
         instance_profile="arn:aws:iam::123456789012:instance-profile/curfew-box",
         on_end=OnEnd.IMAGE,
     )
-    assert set(wishes) | {"image", "dry_run"} == set(LaunchBody.model_fields)
+    assert set(wishes) | {"image", "dry_run", "gpu"} == set(LaunchBody.model_fields)
+
+
+def test_gpus_stand_in_place_of_types() -> None:
+    """The order has what is needed, and no types until they are chosen."""
+    body = {"image": SHORTEST["image"], "gpu": {"count": 4, "memory_gib": 24, "name": "A10G"}}
+    made = order_of(LaunchBody.model_validate(body), policy=Policy(), home_region="us-east-1")
+    assert made.gpu == GpuNeed(count=4, memory_gib=24, name="A10G")
+    assert made.instance_types == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"instance_types": None},
+        {"gpu": None},
+        {"instance_types": ["g5.xlarge"], "gpu": {}},
+        {"gpu": {"count": 0}},
+        {"gpu": {"memory_gib": "16"}},
+        {"gpu": {"vram": 16}},
+        {"gpu": "A10G"},
+    ],
+)
+def test_types_or_gpus_are_said_and_never_both(body: dict[str, Any]) -> None:
+    """Refused by the schema as by the model."""
+    body = {"image": SHORTEST["image"], **body}
+    with pytest.raises(ValidationError):
+        LaunchBody.model_validate(body)
+    assert not Draft202012Validator(LaunchBody.model_json_schema()).is_valid(body)
 
 
 @pytest.mark.parametrize(

@@ -101,18 +101,25 @@ def test_extra_members_never_hide_the_standard_ones() -> None:
 
 def test_each_bad_field_has_a_sentence_with_the_fix() -> None:
     """A person can mend the request from the answer alone."""
-    sent = {"image": "deep-sleeping", "hours": 0, "ssh_from": "me", "idle": {"afterr": "PT1H"}}
+    sent = {
+        "instance_types": [],
+        "image": "deep-sleeping",
+        "hours": 0,
+        "ssh_form": "me",
+        "idle": {"afterr": "PT1H"},
+    }
     with pytest.raises(ValidationError) as refusal:
         LaunchBody.model_validate(sent)
     problem = problem_of(invalid_from(refusal.value, model=LaunchBody))
     told = {error["field"]: error["detail"] for error in problem.body["errors"]}
-    assert set(told) == {"instance_types", "image", "hours", "ssh_from", "idle.after", "idle.afterr"}
-    assert told["instance_types"].startswith("this field is required; a list of 1 to 20 types")
+    assert set(told) == {"instance_types", "image", "hours", "ssh_form", "idle.after", "idle.afterr"}
+    assert told["instance_types"].startswith("has to have at least 1 entries; a list of 1 to 20 types")
+    assert told["idle.after"].startswith("this field is required; an ISO 8601 duration")
     assert "the id of an AMI" in told["image"]
     assert "greater than 0" in told["hours"]
-    assert told["ssh_from"].startswith("there is no field 'ssh_from'; known: instance_types, image")
+    assert told["ssh_form"].startswith("there is no field 'ssh_form'; known: instance_types, gpu, image")
     assert problem.status == 422
-    assert "ssh_from" in problem.body["detail"]
+    assert "ssh_form" in problem.body["detail"]
 
 
 @pytest.mark.parametrize(
