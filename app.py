@@ -34,6 +34,7 @@ from chalicelib.usecases import (
     policies,
     quotes,
     report,
+    saving,
     snooze,
     tokens,
     transfers,
@@ -58,6 +59,7 @@ from chalicelib.web.audit import AuditQuery
 from chalicelib.web.encode import plain
 from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
+from chalicelib.web.images import ImageRegionQuery, SaveBody
 from chalicelib.web.keys import KeyBody, KeyQuery
 from chalicelib.web.models import (
     BudgetBody,
@@ -273,6 +275,26 @@ def end_instance(call: Call[NoBody, NoQuery], instance_id: str) -> Answer:
     return _ended(receipt, call.only)
 
 
+@app.route("/instances/{instance_id}/image", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.LAUNCHER,
+    body=SaveBody,
+    query=NoQuery,
+    says=Says(answers={202: image_answers.SavingAnswer}, example={"name": "resnet-epoch-90"}),
+)
+def save_instance(call: Call[SaveBody, NoQuery], instance_id: str) -> Answer:
+    """Save a box as an image while it lives; GET /images tells when it is available."""
+    told = saving.save(
+        call.services,
+        instance_id,
+        name=call.body.name,
+        reboots=call.body.reboot,
+        by=call.owner,
+        only=call.only,
+    )
+    return Answer(status=HTTPStatus.ACCEPTED, body=image_answers.saving(told), subject=told.image.id)
+
+
 @app.route("/budgets", methods=["GET"], content_types=ANY)
 @door.endpoint(
     needs=Needs.READER,
@@ -367,6 +389,15 @@ def list_images(call: Call[NoBody, ImageQuery]) -> Answer:
     now = call.services.clock.now()
     page = paging.cut(found, call.query, paging.IMAGES)
     return Answer(body=paging.listed(page, lambda one: image_answers.view(one, now)))
+
+
+@app.route("/images/{image_id}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=ImageRegionQuery, says=Says(answers={204: None}))
+def forget_image(call: Call[NoBody, ImageRegionQuery], image_id: str) -> Answer:
+    """Remove an image that Curfew has saved, with its snapshots, which bill no more."""
+    region = call.query.region or call.services.home_region
+    saving.forget(call.services, image_id, region=region, only=call.only)
+    return Answer(status=HTTPStatus.NO_CONTENT)
 
 
 @app.route("/key-pairs", methods=["GET"], content_types=ANY)

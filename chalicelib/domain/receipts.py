@@ -47,7 +47,7 @@ def receipt_of(lease: Lease, cost: Cost, *, status: str, ended_at: datetime | No
         images=cost.images,
         leases=tuple(dict.fromkeys(ending.boxes.values())),
         saved_usd=saved_usd(lease),
-        relaunch=relaunch(lease, cost.images),
+        relaunch=relaunch(lease),
     )
 
 

@@ -5,23 +5,23 @@ of it; from the image that its end has saved, else from the one that it was made
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.domain.images import AVAILABLE, MINE
-from chalicelib.domain.lease import KeptImage, LaunchOrder, Lease, Relaunch, RequestType
+from chalicelib.domain.images import AVAILABLE, MINE, SavedImage
+from chalicelib.domain.lease import LaunchOrder, Lease, Relaunch, RequestType
 from chalicelib.domain.money import exact, hours
 
 CARRIED_ON_IMAGE = "volume_gib"
 """What a saved image has itself; a disk that has grown meanwhile would be larger than what was asked for at first."""
 
 
-def relaunch(lease: Lease, images: Sequence[KeptImage]) -> Relaunch | None:
-    """The call, with remarks on what it does not bring back; None where not even a type is known. `images`: those that
-    its end has made."""
+def relaunch(lease: Lease) -> Relaunch | None:
+    """The call, with remarks on what it does not bring back; None where not even a type is known."""
     body, remarks = _ordered(lease.order) if lease.order else _found(lease)
     if not (body.get("instance_types") or body.get("gpu")):
         return None
     made_from = lease.made_of.image_id if lease.made_of else None
+    images = _images(lease)
     if images:
-        image = next((one for one in images if one.state == AVAILABLE), images[0])
+        image = images[0]
         body = {key: value for key, value in body.items() if key != CARRIED_ON_IMAGE} | {"image": image.id}
         remarks += _of_saved(image, images)
     else:
@@ -29,6 +29,14 @@ def relaunch(lease: Lease, images: Sequence[KeptImage]) -> Relaunch | None:
         body |= {"image": made_from or asked} if made_from or asked else {}
         remarks += _of_unsaved(asked, made_from)
     return Relaunch(body=body, remarks=tuple(remarks))
+
+
+def _images(lease: Lease) -> list[SavedImage]:
+    """What its end has saved, else what somebody had saved before; what can be launched from first, newest first."""
+    kept = [image for image in lease.images if not image.has_failed]
+    own = [image for image in kept if not image.is_live] or kept
+    newest_first = sorted(enumerate(own), key=lambda one: (one[1].state != AVAILABLE, -one[0]))
+    return [image for _, image in newest_first]
 
 
 def _ordered(order: LaunchOrder) -> tuple[dict[str, Any], list[str]]:
@@ -75,13 +83,16 @@ def _found(lease: Lease) -> tuple[dict[str, Any], list[str]]:
     return body, remarks
 
 
-def _of_saved(image: KeptImage, images: Sequence[KeptImage]) -> list[str]:
+def _of_saved(image: SavedImage, images: Sequence[SavedImage]) -> list[str]:
+    when = f"at {image.created_at:%Y-%m-%d %H:%M} UTC" if image.created_at else "before its end"
     remarks = [
-        f"image is what was saved at its end, with all its disks; {MINE}{image.name} is the newest under that name"
+        f"image is what was saved {when}, while it ran: what came after that is not in it"
+        if image.is_live
+        else f"image is what was saved at its end, with all its disks; {MINE}{image.name} is the newest under that name"
     ]
     if image.state != AVAILABLE:
         remarks.append(f"the image was {image.state} when it was last seen: GET /images has its state")
-    if len(images) > 1:
+    if len(images) > 1 and not image.is_live:
         others = ", ".join(one.id for one in images if one.id != image.id)
         remarks.append(f"{len(images)} boxes were saved; the others' images are {others}")
     return remarks

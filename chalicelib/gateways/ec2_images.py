@@ -1,7 +1,7 @@
 """Saving boxes as images, finding the saved ones, and removing them. Curfew's own alone: by the tags it wrote.
 
-An image is made without a reboot, so that a box which runs is not disturbed; one of a box that runs is as after a power
-cut (botocore, CreateImage, `NoReboot`). Its name is made of its lease and box, and unique at EC2.
+An image is made without a reboot unless one is asked for, so that a box which runs is not disturbed; one of a box that
+runs is as after a power cut then (botocore, CreateImage, `NoReboot`). Its name is unique at EC2.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def save(aws: Aws, region: str, order: ImageOrder) -> Outcome:
         answer = aws.ec2(region, ACTING).create_image(
             InstanceId=order.instance_id,
             Name=order.aws_name,
-            Description=f"Saved by Curfew at the end of {order.instance_id}",
-            NoReboot=True,
+            Description=f"Saved by Curfew {'of' if order.is_live else 'at the end of'} {order.instance_id}",
+            NoReboot=not order.reboots,
             TagSpecifications=[
                 {"ResourceType": "image", "Tags": pairs},
                 {"ResourceType": "snapshot", "Tags": pairs},

@@ -27,6 +27,7 @@ from chalicelib.domain.policy import Policy
 from chalicelib.domain.preconditions import IfMatch, lease_tag
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.rates import Rates
+from chalicelib.domain.saving import live_usd, with_live
 from chalicelib.domain.storage import Disk, attached, disks_usd
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import price_book
@@ -113,10 +114,10 @@ def _extend(
     )
     if expires_at == lease.expires_at or not lease.timers:
         changed = replace(changed, timers_at=None)
-        return tell_guests(services, _rehold(services, lease, changed, policy, prices=prices, now=now))
+        return tell_guests(services, rehold(services, lease, changed, policy, prices=prices, now=now))
     if expires_at > lease.expires_at:
         waits = replace(changed, moving_to=expires_at)
-        held = _rehold(services, lease, waits, policy, prices=prices, now=now, expires_at=lease.expires_at)
+        held = rehold(services, lease, waits, policy, prices=prices, now=now, expires_at=lease.expires_at)
         return _go_on(services, held)
     cut = replace(lease, expires_at=expires_at, moving_to=expires_at, budget_usd=changed.budget_usd)
     return _go_on(services, services.store.save_lease(cut))
@@ -204,10 +205,10 @@ def _release(services: Services, lease: Lease, now: datetime) -> Lease:
     if _is_to_pay_for_its_end(lease, is_capped=lease.budget_usd is not None) and hold.total_usd < least:
         hold = capped(lease.hold, max(least, hold.total_usd))
     smaller = replace(lease, hold=hold, order=order, moving_to=None, timers_at=None)
-    return _rehold(services, lease, smaller, policy, prices=prices, now=now)
+    return rehold(services, lease, smaller, policy, prices=prices, now=now)
 
 
-def _rehold(
+def rehold(
     services: Services,
     lease: Lease,
     changed: Lease,
@@ -251,12 +252,16 @@ def _new_hold(
     prices: PriceBook, lease: Lease, length: timedelta, budget_usd: Decimal | None, policy: Policy
 ) -> tuple[Hold, LaunchOrder | None]:
     """The worst case of the new length; an adopted box is held for what it costs until its end, or its cap."""
-    disks = _dearest_disks(lease, prices.rates_in(lease.region))
+    rates = prices.rates_in(lease.region)
+    disks = _dearest_disks(lease, rates)
     if lease.order is not None:
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
         margin = lease.margin(policy.teardown.margin)
-        capped_order = replace(order, max_price_usd_per_hour=_dearest_cap(lease, order, prices))
-        return worst_case(capped_order, disks=disks, prices=prices, margin=margin), order
+        uncapped = replace(
+            order, max_price_usd_per_hour=_dearest_cap(lease, order, prices), budget_usd=None
+        )
+        whole = worst_case(uncapped, disks=disks, prices=prices, margin=margin)
+        return with_live(whole, lease, rates, cap_usd=order.budget_usd), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))
     hold = worst_case_of_box(
         ceiling,
@@ -264,8 +269,9 @@ def _new_hold(
         disks,
         length + lease.margin(timedelta(0)),  # it has one where it is to be saved
         prices,
-        is_saved=lease.hold.snapshot_usd > 0,
+        is_saved=lease.hold.snapshot_usd > live_usd(lease, rates),
     )
+    hold = with_live(hold, lease, rates)
     hold = replace(
         hold, egress_usd=lease.hold.egress_usd
     )  # the budgets had room for it when it was found, or had not

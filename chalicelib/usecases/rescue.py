@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.images import SavedImage, image_of, outdated
+from chalicelib.domain.images import PENDING, SavedImage, image_of, outdated
 from chalicelib.domain.lease import Lease, OnEnd
 from chalicelib.domain.meter import measure
 from chalicelib.domain.rescue import (
@@ -51,7 +51,7 @@ def rescue(services: Services, facts: Facts, region: str, leases: Sequence[Lease
 
 def with_images_seen(services: Services, lease: Lease) -> Lease:
     """The lease with its images as they are now: one that was not ready in time may have failed with its box."""
-    is_open = any(image.state == "pending" for image in lease.images)
+    is_open = any(image.state == PENDING for image in lease.images)
     return _with_seen(services, lease) if is_open else lease
 
 
@@ -76,17 +76,19 @@ def _waiting(lease: Lease) -> list[str]:
 def _with_seen(services: Services, lease: Lease) -> Lease:
     """The lease with what EC2 says of its images; where it does not say, with what was known."""
     boxes = [step.target for step in (lease.ending.steps if lease.ending else ()) if step.action == SAVE]
-    if not boxes:
+    live = [image.image_of for image in lease.images if image.is_live and image.state == PENDING]
+    wanted = [*(image_of(lease.id, one) for one in boxes), *dict.fromkeys(live)]
+    if not wanted:
         return lease
     try:
-        found = services.compute.saved_images(lease.region, of=[image_of(lease.id, one) for one in boxes])
+        found = services.compute.saved_images(lease.region, of=wanted)
     except Unavailable:
         return lease
     known = {image.id: image for image in lease.images}
     for image in found:
         before = known.get(image.id)
-        gib = max(image.gib, before.gib if before else _gib(lease, image.instance_id))
-        known[image.id] = replace(image, gib=gib if image.state == "pending" else image.gib)
+        gib = max(image.gib, before.gib if before else gib_of(lease, image.instance_id))
+        known[image.id] = replace(image, gib=gib if image.state == PENDING else image.gib)
     return replace(lease, images=tuple(known.values()))
 
 
@@ -120,8 +122,8 @@ def _ended(facts: Facts) -> frozenset[str]:
 
 
 def _image(lease: Lease, instance_id: str) -> SavedImage | None:
-    """The image of a box: one that has not failed, else the last that has."""
-    own = [image for image in lease.images if image.instance_id == instance_id]
+    """The image that its end makes of a box: one that has not failed, else the last that has."""
+    own = [image for image in lease.images if image.instance_id == instance_id and not image.is_live]
     return next((image for image in own if not image.has_failed), own[-1] if own else None)
 
 
@@ -158,8 +160,8 @@ def _save(services: Services, facts: Facts, lease: Lease, turn: _Turn) -> Lease:
             image_of=order.image_of,
             owner=order.owner,
             name=order.name,
-            state="pending",
-            gib=_gib(lease, turn.instance_id),
+            state=PENDING,
+            gib=gib_of(lease, turn.instance_id),
             created_at=facts.now,
         )
         lease = replace(lease, images=(*lease.images, begun))
@@ -175,7 +177,7 @@ def _rehearsed(lease: Lease, instance_id: str, now: datetime) -> Lease:
     return lease
 
 
-def _gib(lease: Lease, instance_id: str) -> int:
+def gib_of(lease: Lease, instance_id: str) -> int:
     """The size of a box's disks, as far as it is known."""
     volumes = attached(lease.volumes, instance_id).values()
     return sum(one.gib for one in volumes) or sum(disk.gib for disk in lease.box_disks)

@@ -1,12 +1,75 @@
-"""GET /images: how an image to launch from is answered."""
+"""Images: how those to launch from are answered, and what callers send to save a box or to remove an image."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
+from pydantic import Field, StrictBool
 from typing_extensions import TypedDict
 
 from chalicelib.domain.catalogue import OfferedImage
+from chalicelib.domain.images import MINE
+from chalicelib.domain.saving import Saving
 from chalicelib.web.encode import JsonValue, plain
+from chalicelib.web.models import REGION, Label, Sent
+
+
+class SaveBody(Sent):
+    """POST /instances/{id}/image."""
+
+    name: Label | None = Field(
+        default=None,
+        description="what mine:<name> calls it: letters, digits and . _ : / = + @ -, 128 at most; its project, lease "
+        "or id and the time when absent",
+    )
+    reboot: StrictBool = Field(
+        default=False,
+        description="true: EC2 shuts it down for the image and boots it again; false: saved as after a power cut",
+    )
+
+
+class ImageRegionQuery(Sent):
+    """DELETE /images/{id}."""
+
+    region: str | None = Field(
+        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
+    )
+
+
+class SavingAnswer(TypedDict):
+    """An image on its way. `monthly_usd`: what its snapshots cost at most; `lease_id`: which lease holds the first
+    month, null where it counts on no budget; `image`: what its owner's launches say once it is available."""
+
+    id: str
+    image: str
+    name: str
+    region: str
+    instance_id: str
+    owner: str
+    state: str
+    gib: int
+    monthly_usd: Decimal
+    lease_id: str | None
+    remarks: list[str]
+
+
+def saving(told: Saving) -> JsonValue:
+    """As it is answered."""
+    image = told.image
+    answer = SavingAnswer(
+        id=image.id,
+        image=f"{MINE}{image.name}",
+        name=image.name,
+        region=image.region,
+        instance_id=image.instance_id,
+        owner=image.owner,
+        state=image.state,
+        gib=image.gib,
+        monthly_usd=told.monthly_usd,
+        lease_id=told.lease_id,
+        remarks=list(told.remarks),
+    )
+    return plain(answer)
 
 
 class ImageAnswer(TypedDict):

@@ -5,24 +5,30 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.images import AVAILABLE
-from chalicelib.domain.lease import KeptImage, MadeOf, OnEnd, RequestType
+from chalicelib.domain.images import AVAILABLE, SavedImage
+from chalicelib.domain.lease import MadeOf, OnEnd, RequestType
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.relaunch import relaunch
 from chalicelib.domain.storage import Volume
 from chalicelib.usecases.end import end_lease
 from chalicelib.web.launches import NOT_CARRIED, carried, order_of
 from chalicelib.web.models import LaunchBody
-from tests.builders import AMI, BOX, HOUR, REGION, START, TYPE, Stage, adopted, at, lease, order, usd
+from tests.builders import AMI, BOX, HOUR, REGION, TYPE, Stage, adopted, at, lease, order, usd
+from tests.doubles.memory_ports import START
 from tests.unit.web_kit import LAUNCH, World, logged, open_world
 
 EVERY_FIELD: dict[str, Any] = {
     "instance_types": ["g5.xlarge", "g4dn.xlarge"],
+    "gpu": {"count": 1, "memory_gib": 16},
     "image": "deep-learning",
     "request_type": "persistent",
     "region": "us-west-2",
     "key_name": "laptop",
     "subnet_id": "subnet-0abc",
+    "ssh_from": "203.0.113.7",
+    "ports": [8888],
+    "open_to_world": True,
+    "security_group_ids": ["sg-0abc"],
     "hours": "1.5",
     "budget_usd": "2.5",
     "max_price_usd_per_hour": "0.4",
@@ -36,20 +42,21 @@ EVERY_FIELD: dict[str, Any] = {
     "instance_profile": "trainer",
     "dry_run": True,
 }
-"""An example of each field of a launch. A new field needs one here: its receipt then has to carry it, or
+ALONG = {"ports": {"ssh_from": "me"}, "open_to_world": {"ssh_from": "0.0.0.0/0"}}
+"""An example of each field of a launch, and what a field can't be without. A new field needs one here: its receipt then has to carry it, or
 `NOT_CARRIED` to name it."""
 
 
-def image(**facts: Any) -> KeptImage:
-    return KeptImage(
+def image(**facts: Any) -> SavedImage:
+    return SavedImage(
         **{
             "id": "ami-0saved",
             "region": REGION,
-            "instance_id": BOX,
+            "image_of": f"lease-1/{BOX}",
+            "owner": "ada",
             "name": "lab",
             "state": AVAILABLE,
             "gib": 100,
-            "monthly_usd": usd(5),
             **facts,
         }
     )
@@ -64,7 +71,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def test_every_field_of_a_launch_is_carried_or_named_as_not(name: str) -> None:
     """A field that a launch takes and its receipt forgets would bring another box back."""
     assert name in EVERY_FIELD, f"give an example of {name} in EVERY_FIELD"
-    body = LaunchBody.model_validate({**LAUNCH, name: EVERY_FIELD[name]})
+    base = {key: value for key, value in LAUNCH.items() if (key, name) != ("instance_types", "gpu")}
+    body = LaunchBody.model_validate({**base, **ALONG.get(name, {}), name: EVERY_FIELD[name]})
     kept = carried(body)
     assert (name in kept) is (name not in NOT_CARRIED)
     assert kept.get(name, EVERY_FIELD[name]) == EVERY_FIELD[name]
@@ -72,9 +80,10 @@ def test_every_field_of_a_launch_is_carried_or_named_as_not(name: str) -> None:
 
 def test_the_call_of_a_launch_makes_the_same_order_again() -> None:
     """Also once the policy's and the home region's defaults have changed."""
-    sent = {name: value for name, value in EVERY_FIELD.items() if name not in {"region", "hours"}}
+    left_out = {"region", "hours", "gpu", "open_to_world"}
+    sent = {name: EVERY_FIELD[name] for name in set(LaunchBody.model_fields) - left_out}
     ordered = order_of(LaunchBody.model_validate(sent), policy=Policy(), home_region="eu-west-1")
-    told = relaunch(lease(order=ordered), ())
+    told = relaunch(lease(order=ordered))
     assert told is not None
     other = Policy.model_validate({"lease": {"default_for": "PT1H"}})
     again = order_of(LaunchBody.model_validate(told.body), policy=other, home_region="us-east-1")
@@ -107,21 +116,37 @@ def test_a_launch_comes_back_by_what_its_receipt_says(world: World) -> None:
 def test_a_saved_box_comes_back_from_its_image() -> None:
     """By the image's id, since its name goes on to the next one; its disk is as large as it was."""
     ordered = order(volume_gib=50, asked={"image": "deep-learning", "volume_gib": 50, "on_end": "image"})
-    told = relaunch(lease(order=ordered), [image(state="pending", id="ami-0late"), image()])
+    told = relaunch(lease(order=ordered, images=(image(state="pending", id="ami-0late"), image())))
     assert told is not None
     assert told.body["image"] == "ami-0saved"
     assert "volume_gib" not in told.body
     assert any("mine:lab" in remark for remark in told.remarks)
     assert any("ami-0late" in remark for remark in told.remarks)
-    told = relaunch(lease(order=ordered), [image(state="pending")])
+    told = relaunch(lease(order=ordered, images=(image(state="pending"),)))
     assert told is not None
     assert any("was pending" in remark for remark in told.remarks)
+
+
+def test_what_was_saved_while_it_ran_is_better_than_nothing() -> None:
+    """The newest of it, where its end saved nothing; the call says from when it is."""
+    live = f"lease-1/{BOX}/live"
+    early, late = (
+        image(id=name, image_of=live, created_at=at(when))
+        for name, when in (("ami-1", "10:00"), ("ami-2", "11:00"))
+    )
+    told = relaunch(lease(images=(early, late)))
+    assert told is not None
+    assert told.body["image"] == "ami-2"
+    assert any("11:00" in remark for remark in told.remarks)
+    told = relaunch(lease(images=(early, image(), late)))
+    assert told is not None
+    assert told.body["image"] == "ami-0saved"
 
 
 def test_words_for_images_become_the_one_they_meant() -> None:
     """`deep-learning` is another image a month later."""
     ordered = order(image="deep-learning", asked={"image": "deep-learning"})
-    told = relaunch(lease(order=ordered, made_of=MadeOf(image_id=AMI)), ())
+    told = relaunch(lease(order=ordered, made_of=MadeOf(image_id=AMI)))
     assert told is not None
     assert told.body["image"] == AMI
     assert any("deep-learning meant then" in remark for remark in told.remarks)
@@ -129,7 +154,7 @@ def test_words_for_images_become_the_one_they_meant() -> None:
 
 def test_what_is_needed_is_asked_for_again_instead_of_types() -> None:
     """A launch by need is repeated by need."""
-    told = relaunch(lease(order=order(asked={"gpu": {"count": 1}})), ())
+    told = relaunch(lease(order=order(asked={"gpu": {"count": 1}})))
     assert told is not None
     assert told.body["gpu"] == {"count": 1}
     assert "instance_types" not in told.body
@@ -137,7 +162,7 @@ def test_what_is_needed_is_asked_for_again_instead_of_types() -> None:
 
 def test_an_older_lease_says_that_not_all_was_kept() -> None:
     """What was stored before bodies were kept has types, image, region and time."""
-    told = relaunch(lease(order=order(on_end=OnEnd.IMAGE)), ())
+    told = relaunch(lease(order=order(on_end=OnEnd.IMAGE)))
     assert told is not None
     assert LaunchBody.model_validate(told.body).instance_types == (TYPE,)
     assert any("was not kept" in remark for remark in told.remarks)
@@ -154,7 +179,7 @@ def test_a_found_box_comes_back_as_far_as_it_is_known(kind: RequestType, asked: 
         made_of=MadeOf(instance_type=TYPE, image_id=AMI, key_name="laptop"),
         volumes=(Volume(id="vol-1", instance_id=BOX, type="gp3", gib=80, since=START),),
     )
-    told = relaunch(found, ())
+    told = relaunch(found)
     assert told is not None
     assert told.body == {
         "instance_types": [TYPE],
@@ -165,15 +190,15 @@ def test_a_found_box_comes_back_as_far_as_it_is_known(kind: RequestType, asked: 
         "project": "lab",
         "volume_gib": 80,
     }
-    assert LaunchBody.model_validate(told.body)
+    assert LaunchBody.model_validate(told.body).instance_types == (TYPE,)
     assert any("has not launched this box" in remark for remark in told.remarks)
     assert any("asks for spot" in remark for remark in told.remarks) is (kind is RequestType.NONE)
 
 
 def test_what_nobody_knows_is_no_call() -> None:
     """A request that never had a box has no type to ask for; an image that is not known is named as lacking."""
-    assert relaunch(adopted(runs=(), made_of=None), ()) is None
-    told = relaunch(adopted(), ())
+    assert relaunch(adopted(runs=(), made_of=None)) is None
+    told = relaunch(adopted())
     assert told is not None
     assert "image" not in told.body
     assert any("add image" in remark for remark in told.remarks)

@@ -1,0 +1,60 @@
+"""Saving a box as an image while it lives: what it is called, what it costs, and what is not in it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from chalicelib.domain.admission import capped
+from chalicelib.domain.images import SavedImage
+from chalicelib.domain.instance import Instance
+from chalicelib.domain.lease import Hold, Lease
+from chalicelib.domain.money import ZERO, up_to_cent
+from chalicelib.domain.rates import Rates
+from chalicelib.domain.storage import MONTH
+
+NOT_IN_IT = "instance store volumes, the scratch disks that some types have, are in no image: copy off what is on them"
+AS_AFTER_A_POWER_CUT = (
+    "the box runs on, and its disks are saved as after a power cut: what was not written yet is not in it, and file "
+    "systems are repaired at the first boot. For more run sync before, stop what writes, or ask with reboot: true"
+)
+REBOOTED = "EC2 shuts the box down and boots it again to save it: what ran on it has ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """An image that is on its way; `lease_id`: that its first month is held under, None: it counts on no budget."""
+
+    image: SavedImage
+    lease_id: str | None
+    monthly_usd: Decimal
+    remarks: tuple[str, ...]
+
+
+def default_name(lease: Lease | None, instance_id: str, now: datetime) -> str:
+    """What an image is called where nobody says: what an end would call it, and when."""
+    own = (lease.project or lease.id) if lease and not lease.is_adopted else (lease and lease.project)
+    return f"{(own or instance_id)[:100]}-{now:%Y%m%d-%H%M}"
+
+
+def month_usd(gib: int, rates: Rates) -> Decimal:
+    """What an image's snapshots cost a month at most: all of its volumes full."""
+    return up_to_cent(rates.snapshot_usd(gib, MONTH))
+
+
+def live_usd(lease: Lease, rates: Rates) -> Decimal:
+    """The first months of the images that were asked for while a lease's boxes lived."""
+    live = [image for image in lease.images if image.is_live and not image.has_failed]
+    return sum((month_usd(image.gib, rates) for image in live), ZERO)
+
+
+def with_live(hold: Hold, lease: Lease, rates: Rates, *, cap_usd: Decimal | None = None) -> Hold:
+    """A hold that was reckoned for its end alone, with the images that were asked for besides, under its cap."""
+    whole = replace(hold, snapshot_usd=hold.snapshot_usd + live_usd(lease, rates))
+    return whole if cap_usd is None else capped(whole, cap_usd)
+
+
+def remarks(box: Instance, *, reboots: bool) -> tuple[str, ...]:
+    """What whoever asked for the image of a box has to know of it."""
+    if box.state == "stopped":
+        return (NOT_IN_IT,)
+    return (REBOOTED if reboots else AS_AFTER_A_POWER_CUT, NOT_IN_IT)
