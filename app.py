@@ -194,9 +194,7 @@ def end_spot_request(call: Call[NoBody, NoQuery], spot_request_id: str) -> Answe
 )
 def list_leases(call: Call[NoBody, PageQuery]) -> Answer:
     """Open and closed leases, newest first."""
-    found = report.leases(
-        call.services, limit=call.query.limit, cursor=call.query.cursor, only=call.only
-    )
+    found = report.leases(call.services, limit=call.query.limit, cursor=call.query.cursor, only=call.only)
     return Answer(body=paging.seen(found, views.lease))
 
 
@@ -300,12 +298,13 @@ def save_instance(call: Call[SaveBody, NoQuery], instance_id: str) -> Answer:
     needs=Needs.READER,
     body=NoBody,
     query=PageQuery,
-    says=Says(answers={200: answers.Page[answers.BudgetAnswer]}),
+    says=Says(answers={200: answers.Page[answers.BudgetAnswer | own_answers.LimitAnswer]}),
 )
 def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
-    """Every budget and where it stands."""
-    page = paging.cut(budgets.all_budgets(call.services), call.query, paging.BUDGETS)
-    return Answer(body=paging.listed(page, views.budget))
+    """Every budget and where it stands; to a launcher their own, and how much fits into those that gate launches."""
+    found = own_budgets.all_budgets(call.services, only=call.only)
+    page = paging.cut(found, call.query, paging.BUDGETS)
+    return Answer(body=paging.listed(page, own_answers.budget))
 
 
 @app.route("/budgets/{name}", methods=["GET"], content_types=ANY)
@@ -355,7 +354,10 @@ def delete_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
 
 @app.route("/spend", methods=["GET"], content_types=ANY)
 @door.endpoint(
-    needs=Needs.READER, body=NoBody, query=SpendQuery, says=Says(answers={200: spend_view.SpendAnswer | own_answers.OwnSpendAnswer})
+    needs=Needs.READER,
+    body=NoBody,
+    query=SpendQuery,
+    says=Says(answers={200: spend_view.SpendAnswer | own_answers.OwnSpendAnswer}),
 )
 def show_spend(call: Call[NoBody, SpendQuery]) -> Answer:
     """A month's meter beside its bill, whose it is, and what is to come; to a launcher what their own leases cost."""
@@ -606,6 +608,20 @@ def make_token(call: Call[TokenBody, NoQuery]) -> Answer:
     made = tokens.mint(call.services, wish, text, by=call.owner)
     body = token_bodies.made(made, text, wish, now)
     return Answer(status=HTTPStatus.CREATED, body=body, secrets=("token",), subject=made.id)
+
+
+@app.route("/tokens", methods=["GET"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.ADMIN,
+    body=NoBody,
+    query=PageQuery,
+    says=Says(answers={200: answers.Page[token_bodies.TokenAnswer]}),
+)
+def list_tokens(call: Call[NoBody, PageQuery]) -> Answer:
+    """Who has a token, in which role and until when, newest first; those that are over for 400 days."""
+    now = call.services.clock.now()
+    page = paging.cut(call.services.tokens.tokens(), call.query, paging.TOKENS)
+    return Answer(body=paging.listed(page, lambda one: token_bodies.view(one, now)))
 
 
 @app.route("/tokens/{token_id}", methods=["DELETE"], content_types=ANY)

@@ -22,8 +22,13 @@ class LimitReport:
     left_usd: Decimal
 
 
+def name_of(report: BudgetReport | LimitReport) -> str:
+    """What a budget is called."""
+    return report.name if isinstance(report, LimitReport) else report.budget.name
+
+
 def all_budgets(services: Services, *, only: str | None) -> tuple[BudgetReport | LimitReport, ...]:
-    """By name: every one; for `only` their own, the account's, and those of the projects that their open leases name."""
+    """By name: every one; for `only` their own, the account's, and those of the projects of their open leases."""
     found = budgets.all_budgets(services)
     if only is None:
         return found
@@ -38,7 +43,7 @@ def all_budgets(services: Services, *, only: str | None) -> tuple[BudgetReport |
 def one(services: Services, name: str, *, only: str | None) -> BudgetReport | LimitReport:
     """One of them. Raises NotFound, for one that is not theirs to see as for none."""
     for each in all_budgets(services, only=only):
-        if name == (each.name if isinstance(each, LimitReport) else each.budget.name):
+        if name_of(each) == name:
             return each
     raise NotFound(f"no budget is named {name!r}; GET /budgets lists them, PUT /budgets/{name} makes it")
 

@@ -12,9 +12,11 @@ from typing import Generic, TypeVar
 
 from chalicelib.domain.catalogue import OfferedImage
 from chalicelib.domain.keys import KeyPair
+from chalicelib.domain.tokens import Token
 from chalicelib.gateways.dynamodb_codec import cursor, position, stamped
 from chalicelib.ports import Page
 from chalicelib.usecases.budgets import BudgetReport
+from chalicelib.usecases.own_budgets import LimitReport, name_of
 from chalicelib.usecases.report import InstanceReport, Seen, SpotRequestReport
 from chalicelib.usecases.security_groups import GroupReport
 from chalicelib.web.encode import JsonValue
@@ -40,10 +42,11 @@ SPOT_REQUESTS: Listing[SpotRequestReport] = Listing(
     newest_first=True,
 )
 INSTANCES: Listing[InstanceReport] = Listing("instances", lambda one: one.instance.id)
-BUDGETS: Listing[BudgetReport] = Listing("budgets", lambda one: one.budget.name)
+BUDGETS: Listing[BudgetReport | LimitReport] = Listing("budgets", name_of)
 IMAGES: Listing[OfferedImage] = Listing(
     "images", lambda one: stamped(one.of.created_at or LONG_AGO, one.of.id), newest_first=True
 )
+TOKENS: Listing[Token] = Listing("tokens", lambda one: stamped(one.created_at, one.id), newest_first=True)
 KEY_PAIRS: Listing[KeyPair] = Listing("key-pairs", lambda one: f"{one.name}#{one.id}")
 SECURITY_GROUPS: Listing[GroupReport] = Listing("security-groups", lambda one: f"{one.group.name}#{one.group.id}")
 
