@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import create_loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
@@ -49,6 +50,17 @@ THROTTLES = frozenset(
 )
 
 
+_models = create_loader()
+"""botocore's models of the services, 0.2 s to read EC2's: once a process, however many containers it plays in turn."""
+
+
+def new_session() -> Session:
+    """A Session that shares what this process has read of botocore's models."""
+    session = Session()
+    session.register_component("data_loader", _models)
+    return session
+
+
 class Aws:
     """Clients by service, region and patience, made lazily and shared between threads. What their calls cost is counted
     in `ledger`."""
@@ -79,7 +91,7 @@ class Aws:
         key = (service, region, id(config))
         with self._lock:
             if key not in self._clients:
-                self._session = self._session or Session()
+                self._session = self._session or new_session()
                 _parse_times_fast(self._session)
                 made = self._session.create_client(service, region_name=region, config=config)
                 if self._ledger:

@@ -8,12 +8,11 @@ from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
 from botocore.config import Config
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.instance import Instance, RegionView, SpotRequest
 from chalicelib.domain.lease import Attempt, LaunchOrder, RequestType
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import Aws, new_session
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.ports import Compute, Image
 from localaws.world import World
@@ -31,7 +30,7 @@ def aws_of(world: World) -> Aws:
 
 def stubbed(config: Config) -> tuple[Ec2Compute, Stubber]:
     """The gateway with answers put into its client, for what localaws never answers."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     stubber = Stubber(aws.ec2(REGION, config))

@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.creator import Caller
 from chalicelib.domain.errors import Unavailable
-from chalicelib.gateways.aws import HURRIED, Aws
+from chalicelib.gateways.aws import HURRIED, Aws, new_session
 from chalicelib.gateways.cloudtrail import CloudTrail, to_caller
 from localaws.world import World
 from tests.contract.compute_labs import REGION, aws_of
@@ -111,7 +110,7 @@ def test_an_event_names_its_caller(told: dict[str, Any], expected: Caller | None
 
 def test_a_start_that_stands_on_a_later_page_is_found() -> None:
     """The start of a box is its oldest event."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     stubber = Stubber(aws.client("cloudtrail", REGION, HURRIED))

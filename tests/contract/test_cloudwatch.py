@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import ANY, Stubber
 
 from chalicelib.domain.errors import Unavailable
@@ -14,7 +13,7 @@ from chalicelib.domain.guard import Item
 from chalicelib.domain.instance import Instance
 from chalicelib.domain.metrics import Dimensions, gpu, gpus_of, outside
 from chalicelib.domain.outside import MIB, SIGNALS
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import Aws, new_session
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.ledger import MemoryLedger, watch
 from localaws.world import World
@@ -38,7 +37,7 @@ def metrics(world: World) -> CloudWatchMetrics:
 
 @pytest.fixture
 def stubbed() -> tuple[CloudWatchMetrics, Stubber]:
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     stubber = Stubber(aws.cloudwatch(REGION))

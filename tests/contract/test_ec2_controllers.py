@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
-from chalicelib.gateways.aws import ACTING, Aws
+from chalicelib.gateways.aws import ACTING, Aws, new_session
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_controllers import to_fleet
 from localaws.world import World
@@ -255,7 +254,7 @@ def test_a_fleet_that_is_filled_with_on_demand_boxes_by_default_is_shrunk_as_suc
 
 def test_the_parts_that_a_fleet_is_shrunk_to_add_up_to_its_target() -> None:
     """EC2 refuses a target whose parts are more than it, and the fleet would go on replacing what ends."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     with Stubber(aws.ec2(REGION, ACTING)) as stubber:

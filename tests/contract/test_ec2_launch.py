@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Attempt
-from chalicelib.gateways.aws import ACTING, HURRIED, LAUNCHING, Aws
+from chalicelib.gateways.aws import ACTING, HURRIED, LAUNCHING, Aws, new_session
 from chalicelib.gateways.ec2 import Ec2Compute
 from localaws.world import World
 from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attempts_of, stubbed
@@ -23,7 +22,7 @@ def lab() -> Iterator[WorldLab]:
 
 def stubbed_launch() -> tuple[Ec2Compute, Stubber, Stubber]:
     """The gateway with answers put into its clients: for what is asked in a hurry, and for the launch itself."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     hurried, launching = (Stubber(aws.ec2(REGION, config)) for config in (HURRIED, LAUNCHING))

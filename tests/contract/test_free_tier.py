@@ -5,11 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.free_tier import FreeTier, Offer, Plan
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import Aws, new_session
 from chalicelib.gateways.free_tier import ENDPOINT_REGION, PATIENT, AwsFreeTier
 from chalicelib.ports import Store
 from localaws.world import World
@@ -84,7 +83,7 @@ def test_a_refusal_is_a_reason(code: str, why: str) -> None:
 
 def stubbed() -> tuple[AwsFreeTier, Stubber]:
     """The gateway with answers put into its client."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     stubber = Stubber(aws.client("freetier", ENDPOINT_REGION, PATIENT))

@@ -1,13 +1,12 @@
 """Links as a deployment makes them: below its address, with a secret that stands in its settings or in SSM."""
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib import settings
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.links import Claim, Purpose
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import Aws, new_session
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.ports import Links
 from chalicelib.settings import SettingsError
@@ -22,7 +21,7 @@ ENVIRONMENT = {"CURFEW_TABLE": "t", "CURFEW_ADMIN_TOKEN_SHA256": "0" * 64}
 
 @pytest.fixture
 def aws() -> Aws:
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     return Aws(REGION, session=session)
 

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import Aws, new_session
 from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from localaws.world import World
 from tests.contract.compute_labs import REGION, aws_of
@@ -20,7 +19,7 @@ IDS = [f"i-{number:03}" for number in range(501)]
 
 @pytest.fixture
 def stubbed() -> Iterator[tuple[CloudWatchMetrics, Stubber]]:
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     with Stubber(aws.cloudwatch(REGION)) as stubber:

@@ -7,14 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Run
 from chalicelib.domain.prices import ListPrices, SpotPrices, Told, assumed_rates
 from chalicelib.domain.rates import US_EAST_1
-from chalicelib.gateways.aws import HURRIED, Aws
+from chalicelib.gateways.aws import HURRIED, Aws, new_session
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.get_products import HOME, LINUX, rates_of, read
 from chalicelib.gateways.pricing import Ec2Prices
@@ -263,7 +262,7 @@ def row(usd: str, *, unit: str = "Hrs", currency: str = "USD", family: str = "",
 
 def told(rows: Sequence[str]) -> Decimal:
     """The price of a g5.xlarge in a region about which the Pricing API answers these rows, and nothing else."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     prices = Ec2Prices(aws)

@@ -7,13 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.lease import Run
 from chalicelib.domain.prices import region_of
-from chalicelib.gateways.aws import HURRIED, Aws
+from chalicelib.gateways.aws import HURRIED, Aws, new_session
 from chalicelib.gateways.pricing import Ec2Prices, on_demand_book
 from localaws.world import World
 from tests.contract.compute_labs import REGION, aws_of, let_finish
@@ -154,7 +153,7 @@ def test_prices_are_no_longer_waited_for_than_the_deadline(world: World) -> None
 
 def test_a_price_of_zero_is_no_price() -> None:
     """Nothing is free: such a point is passed over, as is one that is no number."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     aws = Aws(REGION, session=session)
     row = {"AvailabilityZone": POOL[0], "InstanceType": POOL[1], "Timestamp": START}

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as some
@@ -19,7 +18,7 @@ from hypothesis import strategies as some
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.links import Link
 from chalicelib.domain.notices import Kind, Notice
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import Aws, new_session
 from chalicelib.gateways.slack import SlackNotifier
 from chalicelib.gateways.slack_blocks import to_message, to_text
 from chalicelib.ports import Notifier
@@ -82,7 +81,7 @@ def channel() -> Iterator[Channel]:
 
 @pytest.fixture
 def aws() -> Aws:
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     return Aws(REGION, session=session)
 

@@ -1,7 +1,6 @@
 """Notices to an SNS topic: plain text that SNS takes, whatever a stranger has written into a tag."""
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as some
@@ -11,7 +10,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.guard import Item
 from chalicelib.domain.links import Link
 from chalicelib.domain.notices import Kind, Notice
-from chalicelib.gateways.aws import HURRIED, Aws
+from chalicelib.gateways.aws import HURRIED, Aws, new_session
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.sns import SnsNotifier, body, subject
 from tests.builders import minutes
@@ -30,7 +29,7 @@ NOTICE = Notice(
 
 def test_a_notice_is_published_to_its_topic_and_counted() -> None:
     """In the topic's own region, its links with their addresses."""
-    session, ledger = Session(), MemoryLedger()
+    session, ledger = new_session(), MemoryLedger()
     session.set_credentials("testing", "testing")
     aws = Aws("us-east-1", session=session, ledger=ledger)
     client = aws.client("sns", "eu-west-1", HURRIED)

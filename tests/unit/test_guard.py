@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.session import Session
 from botocore.stub import Stubber
 
 from chalicelib.domain.case import Case
@@ -16,7 +15,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.guard import ALARMS, METRICS, Item, Usage, cost_of, month_of
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.policy import OwnBill
-from chalicelib.gateways.aws import Aws
+from chalicelib.gateways.aws import Aws, new_session
 from chalicelib.gateways.ledger import MemoryLedger, billed
 from chalicelib.usecases import guard, health
 from chalicelib.usecases.evidence import remember, with_evidence
@@ -83,7 +82,7 @@ def test_writes_are_counted_with_their_index_and_twice_in_a_transaction() -> Non
 
 def test_metrics_are_counted_by_the_metric_and_what_fails_is_not() -> None:
     """As botocore tells it, without a word from the gateway; Describe calls are free."""
-    session = Session()
+    session = new_session()
     session.set_credentials("testing", "testing")
     ledger = MemoryLedger()
     aws = Aws(REGION, session=session, ledger=ledger)
