@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from chalicelib.domain.partitions import partition_of
 
 LEAST_SECRET = 32
-HEX_SHA256 = re.compile(r"^[0-9a-f]{64}$")
+HEX_SHA256 = re.compile(r"^[0-9a-f]{64}\Z")
+ONLY_HEX = re.compile(r"^[0-9A-Fa-f]{32,128}\Z")
+ADMIN_TOKEN = "CURFEW_ADMIN_TOKEN_SHA256"  # noqa: S105 (a variable's name)
+HASH_IT = "printf %s \"$TOKEN\" | openssl dgst -sha256 -r | cut -d ' ' -f 1"
 
 
 class SettingsError(Exception):
@@ -132,12 +135,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     armed = env.get("CURFEW_ARMED", "").strip().lower() or "false"
     if armed not in {"true", "false"}:
         raise SettingsError(f"CURFEW_ARMED is {armed!r}; it is 'true' or 'false'")
-    token = _required(env, "CURFEW_ADMIN_TOKEN_SHA256").lower()
-    if not HEX_SHA256.match(token):
-        raise SettingsError(
-            "CURFEW_ADMIN_TOKEN_SHA256 is not a SHA-256 in hex; make it with: "
-            'printf %s "$TOKEN" | openssl dgst -sha256 -r'
-        )
+    token = _token_hash(_required(env, ADMIN_TOKEN))
     secret = env.get("CURFEW_LINK_SECRET", "").strip()
     if secret and len(secret) < LEAST_SECRET:
         raise SettingsError(
@@ -166,6 +164,25 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         transfer_bucket=env.get("CURFEW_TRANSFER_BUCKET", "").strip() or None,
         memory_mb=int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 1024),
     )
+
+
+def _token_hash(value: str) -> str:
+    """The hash of the admin's token, in lower case. What else is there may be the token itself: it is not repeated."""
+    if HEX_SHA256.match(value.lower()):
+        return value.lower()
+    if any(HEX_SHA256.match(word.lower()) for word in value.split()):
+        what = (
+            "has more than the hash: leave the 64 hexadecimal digits alone, without the dash, the file's name or the "
+            "algorithm's that stand beside them"
+        )
+    elif ONLY_HEX.match(value):
+        what = "is no SHA-256, which has 64 hexadecimal digits: another hash, or a part of one"
+    else:
+        what = (
+            "is no SHA-256 in hex. If it is the token itself, everybody who may read this function's settings can read "
+            "it, and it opens nothing: make a new token, and deploy its hash"
+        )
+    raise SettingsError(f"{ADMIN_TOKEN} {what}. This prints the hash of $TOKEN: {HASH_IT}")
 
 
 def _required(env: Mapping[str, str], name: str) -> str:

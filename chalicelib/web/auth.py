@@ -12,6 +12,7 @@ from datetime import date
 from chalicelib.domain.errors import CurfewError
 from chalicelib.domain.tokens import Caller, Needs, Role, Standing
 from chalicelib.ports import Services
+from chalicelib.settings import HASH_IT
 from chalicelib.usecases import tokens
 from chalicelib.web.problems import Forbidden, Unauthorized
 
@@ -52,6 +53,9 @@ class Gate:
             raise Unauthorized(f"the Authorization header is of another form; nothing was done. {HOW}")
         if _is_admin(text, (admin_token_sha256 or "").strip().lower()):
             return ROOT
+        if _is_hash(text, (admin_token_sha256 or "").strip().lower()):
+            self._count(services())
+            raise Unauthorized(f"{_UNHASHED}; nothing was done. {HOW}")
         standing, token = tokens.recognise(services(), text)
         if standing is Standing.ACTIVE and token:
             return token.caller
@@ -85,6 +89,12 @@ _WRONG = {
     Standing.REVOKED: "this token was revoked",
 }
 """Only who has the whole token is told that it once worked."""
+_UNHASHED = (
+    "this is what CURFEW_ADMIN_TOKEN_SHA256 holds, and a hash opens nothing. If it is one, send the token that it was "
+    "made from. If it is the token itself, Curfew was deployed with it unhashed: make a new token, and deploy what "
+    f"this prints: {HASH_IT}"
+)
+"""A token of 64 hexadecimal digits looks like a hash, and nobody can tell before it is sent."""
 
 
 def admit(caller: Caller, needs: Needs, *, what: str) -> None:
@@ -96,6 +106,12 @@ def admit(caller: Caller, needs: Needs, *, what: str) -> None:
             needs=needs,
             role=caller.role,
         )
+
+
+def _is_hash(token: str, expected: str) -> bool:
+    """Whether what the environment holds was sent as it is."""
+    sent = token.lower().encode("utf-8", "replace")
+    return bool(expected) and hmac.compare_digest(sent, expected.encode("utf-8", "replace"))
 
 
 def _is_admin(token: str, expected: str) -> bool:

@@ -86,6 +86,16 @@ def test_anything_else_is_refused(desk: Desk, header: str) -> None:
     assert desk.store.calls == []
 
 
+def test_a_token_that_was_deployed_unhashed_is_told_as_such(desk: Desk) -> None:
+    """One of 64 hexadecimal digits passes for a hash, so this is the first to show it: what was sent is what the
+    environment holds. The answer has the command that hashes it, and not the token."""
+    token = "0123456789abcdef" * 4
+    for sent in (token, token.upper()):
+        with pytest.raises(Unauthorized, match=r"deployed with it unhashed.*openssl dgst -sha256") as told:
+            desk(f"Bearer {sent}", sha256=token)
+        assert token not in told.value.detail.lower()
+
+
 @pytest.mark.parametrize("missing", [None, "", "  "])
 def test_without_a_hash_nobody_gets_in(desk: Desk, missing: str | None) -> None:
     """An unset variable opens no door."""
