@@ -1,0 +1,49 @@
+#!/bin/sh
+# Sends a file to Curfew's bucket, however large: in parts, of which those that have arrived are never sent again.
+#
+#   sh examples/upload.sh FILE [PATH [LEASE]]    FILE goes to PATH (its own name) in your folder, or in a lease's
+#   sh examples/upload.sh FILE --resume ID       goes on with an upload that was cut off
+#
+# It needs curl and dd, CURFEW (the address, without a slash at its end) and TOKEN.
+set -eu
+file=$1
+path=${2:-${file##*/}}
+size=$(($(wc -c < "$file")))
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# call METHOD PATH [BODY]: the answer, in $scratch/answer.
+call() {
+    code=$(curl -s -o "$scratch/answer" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $TOKEN" \
+        ${3:+-d "$3"} "$CURFEW$2")
+    case $code in 2??) ;; *) cat "$scratch/answer" >&2; echo >&2; return 1 ;; esac
+}
+# member NAME: of the answer.
+member() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$scratch/answer"; }
+
+if [ "$path" = --resume ]; then
+    id=$3
+else
+    call POST /transfers "{\"direction\":\"up\",\"path\":\"$path\",\"size_bytes\":$size${3:+,\"lease_id\":\"$3\"}}"
+    id=$(member id)
+    if [ "$id" = null ]; then
+        curl -sf -T "$file" "$(member url)"
+        echo "sent: $path"
+        exit
+    fi
+    echo "in parts, as $id"
+fi
+
+while call POST "/transfers/$id/parts" '{}' && [ "$(member missing)" != 0 ]; do
+    echo "$(member missing) parts to send"
+    tr '{' '\n' < "$scratch/answer" |
+        sed -n 's/.*"offset":\([0-9]*\),"size_bytes":\([0-9]*\),"url":"\([^"]*\)".*/\1 \2 \3/p' |
+        while read -r offset bytes url; do
+            # Parts begin at whole MiB.
+            dd if="$file" of="$scratch/part" bs=1048576 skip=$((offset / 1048576)) \
+                count=$(((bytes + 1048575) / 1048576)) 2> /dev/null
+            curl -sf --retry 3 -T "$scratch/part" "$url" || echo "one part did not arrive: it is sent again" >&2
+        done
+done
+call POST "/transfers/$id/complete"
+echo "sent: $id"
