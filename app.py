@@ -312,7 +312,7 @@ def list_budgets(call: Call[NoBody, PageQuery]) -> Answer:
     needs=Needs.READER,
     body=NoBody,
     query=NoQuery,
-    says=Says(answers={200: answers.BudgetAnswer}, has_tag=True),
+    says=Says(answers={200: answers.BudgetAnswer | own_answers.LimitAnswer}, has_tag=True),
 )
 def show_budget(call: Call[NoBody, NoQuery], name: str) -> Answer:
     """One budget and where it stands."""
