@@ -35,6 +35,7 @@ from chalicelib.usecases import (
     quotes,
     report,
     saving,
+    security_groups,
     snooze,
     tokens,
     transfers,
@@ -50,6 +51,7 @@ from chalicelib.web import images as image_answers
 from chalicelib.web import keys as key_bodies
 from chalicelib.web import own as own_answers
 from chalicelib.web import quotes as quote_answers
+from chalicelib.web import security_groups as group_bodies
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
 from chalicelib.web import tokens as token_bodies
@@ -78,6 +80,7 @@ from chalicelib.web.models import (
 )
 from chalicelib.web.moments import moment
 from chalicelib.web.receipts import ReceiptQuery
+from chalicelib.web.security_groups import GroupBody, GroupQuery, RegionQuery
 from chalicelib.web.tokens import TokenBody
 from chalicelib.web.transfers import PartsBody, TransferBody, TransferQuery
 
@@ -145,7 +148,9 @@ def launch_spot_request(call: Call[LaunchBody, NoQuery]) -> Answer:
     """Launch under a lease, or with `dry_run` say what it would hold and what speaks against it."""
     key = receive.idempotency_key(call.headers) or uuid4().hex
     policy, _ = policies.current(call.services)
-    order = launches.order_of(call.body, policy=policy, home_region=call.services.home_region)
+    order = launches.order_of(
+        call.body, policy=policy, home_region=call.services.home_region, source_ip=call.source_ip
+    )
     if call.body.dry_run:
         return Answer(body=views.quote(launch.quote(call.services, order, owner=call.owner)))
     lease = launch.launch(
@@ -437,6 +442,55 @@ def add_key_pair(call: Call[KeyBody, NoQuery]) -> Answer:
         call.services, region=region, name=body.name, public_key=body.public_key, kind=body.type, owner=owner
     )
     return Answer(status=HTTPStatus.CREATED, body=key_bodies.view(pair))
+
+
+@app.route("/security-groups", methods=["GET"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.READER,
+    body=NoBody,
+    query=GroupQuery,
+    says=Says(answers={200: answers.Page[group_bodies.GroupAnswer]}),
+)
+def list_security_groups(call: Call[NoBody, GroupQuery]) -> Answer:
+    """Curfew's own security groups of a region, and what uses each."""
+    region = call.query.region or call.services.home_region
+    found = security_groups.groups(call.services, region, only=call.only)
+    page = paging.cut(found, call.query, paging.SECURITY_GROUPS)
+    return Answer(body=paging.listed(page, group_bodies.view))
+
+
+@app.route("/security-groups", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    needs=Needs.LAUNCHER,
+    body=GroupBody,
+    query=NoQuery,
+    says=Says(
+        answers={200: group_bodies.GroupAnswer, 201: group_bodies.GroupAnswer}, example={"ssh_from": "me"}
+    ),
+)
+def add_security_group(call: Call[GroupBody, NoQuery]) -> Answer:
+    """A security group that opens port 22, and more on request, to one address; 200 where it is there already."""
+    body, region = call.body, call.body.region or call.services.home_region
+    made = security_groups.make(
+        call.services,
+        group_bodies.wanted(body, call.source_ip),
+        region=region,
+        owner=call.owner,
+        name=body.name,
+        subnet_id=body.subnet_id,
+        vpc_id=body.vpc_id,
+    )
+    status = HTTPStatus.CREATED if made.is_new else HTTPStatus.OK
+    return Answer(status=status, body=group_bodies.view(made), subject=made.group.id)
+
+
+@app.route("/security-groups/{group_id}", methods=["DELETE"], content_types=ANY)
+@door.endpoint(needs=Needs.LAUNCHER, body=NoBody, query=RegionQuery, says=Says(answers={204: None}))
+def remove_security_group(call: Call[NoBody, RegionQuery], group_id: str) -> Answer:
+    """Remove one of Curfew's own that nothing uses."""
+    region = call.query.region or call.services.home_region
+    security_groups.remove(call.services, group_id, region=region, only=call.only)
+    return Answer(status=HTTPStatus.NO_CONTENT)
 
 
 @app.route("/policy", methods=["GET"], content_types=ANY)

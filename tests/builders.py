@@ -33,7 +33,9 @@ from chalicelib.ports import (
     NoCatalogue,
     NoKeyPairs,
     NoLinks,
+    NoSecurityGroups,
     NoTimers,
+    SecurityGroups,
     Services,
     SweepRecord,
     Timers,
@@ -291,6 +293,7 @@ class Stage:
     links: Links = field(default_factory=NoLinks)
     catalogue: Catalogue = field(default_factory=NoCatalogue)
     keys: KeyPairs = field(default_factory=NoKeyPairs)
+    security_groups: SecurityGroups = field(default_factory=NoSecurityGroups)
     topic: MemoryNotifier = field(default_factory=lambda: MemoryNotifier(is_configured=False))
     is_armed: bool = True
     is_dry_run: bool = False
@@ -323,6 +326,7 @@ class Stage:
             links=self.links,
             catalogue=self.catalogue,
             keys=self.keys,
+            security_groups=self.security_groups,
             topic=self.topic,
         )
 

@@ -42,6 +42,7 @@ from chalicelib.usecases.reservations import look_for_reservations
 from chalicelib.usecases.rest import change_resting
 from chalicelib.usecases.second_look import PATIENCE_SECONDS as LOOK_AGAIN_SECONDS
 from chalicelib.usecases.second_look import look_again
+from chalicelib.usecases.security_groups import tidy
 from chalicelib.usecases.tagging import tag_boxes
 from chalicelib.usecases.thresholds import tell_thresholds
 from chalicelib.usecases.types import learn_types
@@ -107,13 +108,14 @@ def sweep(
     timers.remove(services, receipts, facts.closed)
     unnamed = identify(services, facts) if only is None else None
     unreserved = look_for_reservations(services, facts) if only is None else None
+    untidied = tidy(services, facts) if trigger == "schedule" else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
     return replace(
         record,
         lacking=(
             *record.lacking,
             *unarmed,
-            *filter(None, [unheard, untold, untagged, unnamed, unreserved, unbilled]),
+            *filter(None, [unheard, untold, untagged, unnamed, unreserved, untidied, unbilled]),
         ),
     )
 

@@ -24,6 +24,7 @@ from chalicelib.domain.lease import (
 )
 from chalicelib.ports import SweepRecord
 from chalicelib.usecases.budgets import NextPeriod
+from chalicelib.web.security_groups import NetworkAnswer
 
 T = TypeVar("T")
 
@@ -106,6 +107,7 @@ class LeaseAnswer(TypedDict):
     closed_at: datetime | None
     on_end: OnEnd
     guest_deadline: datetime | None
+    network: NetworkAnswer | None
     timers: Literal["armed", "pending"] | None
     hold_usd: Decimal
     hold: HoldAnswer

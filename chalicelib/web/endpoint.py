@@ -60,6 +60,8 @@ class Call(Generic[B, Q]):
     headers: Mapping[str, str]
     raw: bytes = b""
     """The body's own bytes, for what is signed."""
+    source_ip: str | None = None
+    """The address that it came from, as API Gateway saw it."""
 
     @property
     def owner(self) -> str:
@@ -137,6 +139,7 @@ class Door:
                         body=receive.body(request, body),
                         headers=request.headers,
                         raw=receive.raw_body(request),
+                        source_ip=receive.source_ip(request),
                     )
                     parts = _readable(path)
 

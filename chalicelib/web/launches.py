@@ -13,7 +13,7 @@ from chalicelib.domain.preconditions import lease_tag
 from chalicelib.ports import Services
 from chalicelib.usecases import report
 from chalicelib.usecases.recover import raise_failure
-from chalicelib.web import views
+from chalicelib.web import security_groups, views
 from chalicelib.web.encode import duration
 from chalicelib.web.endpoint import Answer
 from chalicelib.web.models import LaunchBody, length_of
@@ -24,8 +24,11 @@ VIEW_SECONDS = 10.0
 """What a look at EC2 and its prices needs, where both hang, of the time that a caller waits."""
 
 
-def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrder:
-    """The order with every default filled in. Raises Refused where it would loosen the policy."""
+def order_of(
+    body: LaunchBody, *, policy: Policy, home_region: str, source_ip: str | None = None
+) -> LaunchOrder:
+    """The order with every default filled in; `source_ip` is what `ssh_from: me` means. Raises Refused where it would
+    loosen the policy, or open ports to nobody's address."""
     idle_after = body.idle.after if body.idle else None
     if idle_after is not None and idle_after > policy.idle.after:
         raise Refused(
@@ -53,6 +56,8 @@ def order_of(body: LaunchBody, *, policy: Policy, home_region: str) -> LaunchOrd
         instance_profile=body.instance_profile,
         on_end=OnEnd(body.on_end),
         asked=carried(body),
+        opening=security_groups.opening_of(body, source_ip),
+        security_group_ids=tuple(dict.fromkeys(body.security_group_ids)),
     )
 
 

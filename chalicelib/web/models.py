@@ -52,6 +52,10 @@ Region = Annotated[str, Field(pattern=REGION), AfterValidator(supported)]
 """A region of another partition than `aws` is well-formed, and refused: 409."""
 InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1,31}$")]
 Printable = r"^[\x20-\x7e]+$"
+SshFrom = Annotated[str, Field(pattern=r"^(me|[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?)$")]
+SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-z]{1,32}$")]
+Ports = Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=65_535)], ...], Field(max_length=20)]
+"""Whatever their order, and however often each: they are a set."""
 
 
 def length_of(hours: Decimal) -> timedelta:
@@ -218,6 +222,22 @@ class LaunchBody(Sent):
         default=None,
         pattern=r"^subnet-[0-9a-z]{1,32}$",
         description="such as subnet-0abc; default subnets when absent",
+    )
+    ssh_from: SshFrom | None = Field(
+        default=None,
+        description="who gets in by ssh: me (the address that you call from), an address or a CIDR such as "
+        "203.0.113.7/32; when absent its VPC's default group decides, which lets nobody in as a rule",
+    )
+    ports: Ports = Field(
+        default=(), description="a list of further ports for ssh_from's address, such as [8888], 20 at most"
+    )
+    open_to_world: StrictBool = Field(
+        default=False, description="true lets ssh_from be everybody, such as 0.0.0.0/0; people are told"
+    )
+    security_group_ids: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-z]{1,32}$")], ...] = Field(
+        default=(),
+        max_length=15,
+        description='a list of groups that are there, such as ["sg-0abc"], beside ssh_from\'s; 15 at most',
     )
     hours: Hours | None = Field(
         default=None,

@@ -50,6 +50,12 @@ def raw_body(request: Request) -> bytes:
     return request.raw_body.encode() if isinstance(request.raw_body, str) else bytes(request.raw_body or b"")
 
 
+def source_ip(request: Request) -> str | None:
+    """The address of whoever opened the connection; no header can say another."""
+    identity = (request.context or {}).get("identity") or {}
+    return identity.get("sourceIp") or None
+
+
 def query(request: Request, model: type[M]) -> M:
     """The query as the model has it. A key that comes twice is refused: which of both was meant?"""
     sent = request.query_params

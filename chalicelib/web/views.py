@@ -25,6 +25,7 @@ from chalicelib.usecases.report import InstanceReport, LeaseReport, SpotRequestR
 from chalicelib.usecases.tagging import expiry_on
 from chalicelib.web.encode import JsonValue, moment, number, plain
 from chalicelib.web.problems import problem_of
+from chalicelib.web.security_groups import network
 
 
 def lease(report: LeaseReport) -> JsonValue:
@@ -61,6 +62,7 @@ def tag(of: str) -> dict[str, str]:
             "closed_at": told.closed_at,
             "on_end": on_end(report),
             "guest_deadline": guest_deadline(told, report.instances),
+            "network": network(told),
             "timers": timers(told),
             "hold_usd": told.hold.total_usd,
             "hold": hold(told.hold),

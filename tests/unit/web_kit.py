@@ -20,6 +20,7 @@ from tests.doubles.memory_bills import MemoryBills
 from tests.doubles.memory_compute import MemoryCompute
 from tests.doubles.memory_keys import MemoryKeys
 from tests.doubles.memory_ports import MemoryClock, MemoryMetrics, MemoryNotifier, MemoryPrices
+from tests.doubles.memory_security_groups import MemorySecurityGroups
 from tests.doubles.memory_store import MemoryStore
 from tests.doubles.memory_trail import MemoryTrail
 from tests.unit.openapi_kit import check_answer
@@ -89,6 +90,7 @@ def on_doubles(clock: MemoryClock, compute: MemoryCompute, store: MemoryStore) -
         prices=MemoryPrices(),
         bills=MemoryBills(),
         keys=MemoryKeys(),
+        security_groups=MemorySecurityGroups(),
         trail=MemoryTrail(),
         store=store,
         tokens=store,
