@@ -70,6 +70,22 @@ def test_every_link_of_a_document_resolves(document: Path) -> None:
     assert broken == []
 
 
+def commands(document: Path) -> list[list[str]]:
+    """What each block of a document says to type, without the words beside it."""
+    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(), flags=re.DOTALL)
+    return [
+        [re.sub(r" +# .*", "", line) for line in block.splitlines() if line and not line.startswith("#")]
+        for block in blocks
+    ]
+
+
+def test_the_chinese_readme_says_to_type_what_the_english_one_does() -> None:
+    """First screen and tour, to the letter: what is run of the one is run of the other."""
+    english, chinese = commands(ROOT / "README.md"), commands(ROOT / "README.zh-CN.md")
+    assert len(chinese) >= 3
+    assert chinese == english[: len(chinese)]
+
+
 def test_readme_gives_the_first_two_commands() -> None:
     """A newcomer sees the demo and the server."""
     readme = (ROOT / "README.md").read_text()
