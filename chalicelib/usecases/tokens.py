@@ -47,13 +47,13 @@ def mint(services: Services, wish: Wish, text: str, *, by: str) -> Token:
     """Keep the hash of `text` as a token; its owner's budget is made or changed first, so that nobody has a token whose
     limit is not there. Raises Refused, Unavailable."""
     now = services.clock.now()
-    expires_at = now + wish.lives_for if wish.lives_for else wish.expires_at
+    expires_at = wish.expires_at if wish.lives_for is None else now + wish.lives_for
     if wish.owner == NOBODY:
         raise Refused(
             f"{NOBODY} is the owner of boxes that nobody has claimed, and no person; nothing was made. Choose another"
         )
     if expires_at is not None and expires_at <= now:
-        raise Refused(f"expires_at {expires_at:%Y-%m-%d %H:%M} UTC is past; nothing was made")
+        raise Refused(f"expires_at {expires_at:%Y-%m-%d %H:%M} UTC is over; nothing was made. Give a later one")
     if wish.allowance:
         _allow(services, wish.owner, wish.allowance)
     token = Token(

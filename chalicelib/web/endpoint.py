@@ -100,7 +100,7 @@ class Door:
         self._app = app
         self.services = services
         self.settings = settings
-        self._gate = Gate()
+        self.gate = Gate()
 
     def endpoint(
         self,
@@ -202,11 +202,11 @@ class Door:
             took_ms=round((time.monotonic() - began) * 1000),
         )
         with suppress(SettingsError):
-            self._gate.hand_over(self.services())
+            self.gate.hand_over(self.services())
         return response
 
     def _admit(self, request: Request, *, needs: Needs, is_public: bool) -> Caller | None:
-        caller = self._gate.caller_of(
+        caller = self.gate.caller_of(
             request.headers.get("authorization"),
             admin_token_sha256=self.settings().admin_token_sha256,
             services=self.services,

@@ -49,6 +49,10 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("GET", "/snooze/{token}"),
         ("POST", "/snooze/{token}"),
         ("POST", "/notifications/test"),
+        ("POST", "/tokens"),
+        ("GET", "/tokens"),
+        ("DELETE", "/tokens/{token_id}"),
+        ("GET", "/audit"),
     }
 
 

@@ -15,6 +15,7 @@ import app as curfew
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.ports import Services
 from chalicelib.settings import Settings
+from chalicelib.web.auth import Gate
 from chalicelib.web.logs import LOG
 from tests.doubles.memory_bills import MemoryBills
 from tests.doubles.memory_compute import MemoryCompute
@@ -111,6 +112,7 @@ def open_world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(clock, compute, store, services)
     monkeypatch.setattr(curfew.door, "services", lambda: world.services)
     monkeypatch.setattr(curfew.door, "settings", settings)
+    monkeypatch.setattr(curfew.door, "gate", Gate())
     return world
 
 
