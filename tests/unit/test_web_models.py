@@ -15,6 +15,7 @@ from chalicelib.domain.budget import Consequence, ScopeKind
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.gpus import GpuNeed
 from chalicelib.domain.lease import LaunchOrder, OnEnd, RequestType
+from chalicelib.domain.network import Opening
 from chalicelib.domain.policy import Policy
 from chalicelib.web.budgets import budget_of
 from chalicelib.web.launches import body_hash, order_of
@@ -62,6 +63,10 @@ def test_every_wish_reaches_the_order() -> None:
         "idle": {"after": "PT20M"},
         "user_data": "#!/bin/sh\necho 1",
         "instance_profile": "arn:aws:iam::123456789012:instance-profile/curfew-box",
+        "ssh_from": "0.0.0.0/0",
+        "ports": [8888, 6006],
+        "open_to_world": True,
+        "security_group_ids": ["sg-0b", "sg-0a", "sg-0b"],
     }
     assert order(**wishes) == LaunchOrder(
         instance_types=("g5.xlarge", "g4dn.xlarge"),
@@ -81,6 +86,8 @@ def test_every_wish_reaches_the_order() -> None:
         user_data="#!/bin/sh\necho 1",
         instance_profile="arn:aws:iam::123456789012:instance-profile/curfew-box",
         on_end=OnEnd.IMAGE,
+        opening=Opening(cidr="0.0.0.0/0", ports=(22, 6006, 8888)),
+        security_group_ids=("sg-0b", "sg-0a"),
     )
     assert set(wishes) | {"image", "dry_run", "gpu"} == set(LaunchBody.model_fields)
 
@@ -163,7 +170,11 @@ def test_types_or_gpus_are_said_and_never_both(body: dict[str, Any]) -> None:
         ("instance_profile", "two words"),
         ("dry_run", "yes"),
         ("dry_run", 1),
-        ("ssh_from", "me"),
+        ("ssh_from", "everybody"),
+        ("ports", [0]),
+        ("ports", list(range(1, 22))),
+        ("open_to_world", "yes"),
+        ("security_group_ids", ["default"]),
         ("gpu", "a100"),
     ],
 )

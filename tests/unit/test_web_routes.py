@@ -39,6 +39,9 @@ def test_the_routes_are_those_that_are_built() -> None:
         ("GET", "/images"),
         ("GET", "/key-pairs"),
         ("POST", "/key-pairs"),
+        ("GET", "/security-groups"),
+        ("POST", "/security-groups"),
+        ("DELETE", "/security-groups/{group_id}"),
         ("GET", "/policy"),
         ("PUT", "/policy"),
         ("POST", "/sweeps"),
@@ -97,7 +100,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
         *("compute_usd", "storage_usd", "public_ipv4_usd", "egress_usd", "egress", "leftovers"),
         *("snapshot_usd", "images", "on_end"),
         *("hold", "origin", "requested_at", "closed_at", "failure"),
-        *("is_storage", "launched_by", "fleet_problem"),
+        *("is_storage", "launched_by", "fleet_problem", "network"),
     }
     assert (lease["status"], lease["owner"], lease["project"], lease["request_type"]) == (
         *("active", "admin", "demo", "one-time"),
