@@ -28,12 +28,12 @@ from chalicelib.web.problems import problem_of
 from chalicelib.web.security_groups import network
 
 
-def lease(report: LeaseReport) -> JsonValue:
 def tag(of: str) -> dict[str, str]:
     """The header with an entity tag: a strong one, quoted."""
     return {"ETag": f'"{of}"'}
 
 
+def lease(report: LeaseReport) -> JsonValue:
     """The promise, its meter, its verdict and why."""
     told, cost = report.lease, report.cost
     accrued = told.final_usd if told.final_usd is not None else cost.accrued_usd
