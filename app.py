@@ -437,11 +437,12 @@ def add_key_pair(call: Call[KeyBody, NoQuery]) -> Answer:
         new = keys.make(
             call.services, region=region, name=body.name, kind=body.type or "ed25519", owner=owner
         )
-        return Answer(status=HTTPStatus.CREATED, body=key_bodies.made(new), secrets=("private_key",))
+        told = key_bodies.made(new)
+        return Answer(status=HTTPStatus.CREATED, body=told, secrets=("private_key",), subject=body.name)
     pair = keys.bring(
         call.services, region=region, name=body.name, public_key=body.public_key, kind=body.type, owner=owner
     )
-    return Answer(status=HTTPStatus.CREATED, body=key_bodies.view(pair))
+    return Answer(status=HTTPStatus.CREATED, body=key_bodies.view(pair), subject=body.name)
 
 
 @app.route("/security-groups", methods=["GET"], content_types=ANY)

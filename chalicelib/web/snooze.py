@@ -90,8 +90,8 @@ def _wants_page(headers: Mapping[str, str]) -> bool:
 def answer(offer: Offer, headers: Mapping[str, str]) -> Answer:
     """The offer as a page or as JSON."""
     if _wants_page(headers):
-        return Answer(body=_page(offer), headers={"Content-Type": HTML, **GUARDED})
-    return Answer(body=_document(offer), headers=GUARDED)
+        return Answer(body=_page(offer), headers={"Content-Type": HTML, **GUARDED}, subject=offer.lease.id)
+    return Answer(body=_document(offer), headers=GUARDED, subject=offer.lease.id)
 
 
 def refused(problem: Problem, request: Request) -> Answer | None:
