@@ -321,6 +321,8 @@ class Lease:
     """Whom its boxes have to log in as, by the name of their image; None where that is not known."""
     heartbeat_key: str | None = field(default=None, repr=False)
     """What its boxes sign their heartbeats with; whoever is on one of them can read it. None: they send none."""
+    host_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The fingerprints of the host keys of its boxes, by instance id, as far as their consoles have told."""
     made_of: MadeOf | None = None
     """Of a launched lease the image that its order's words have meant."""
     version: int = 0

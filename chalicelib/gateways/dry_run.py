@@ -117,6 +117,10 @@ class DryRunCompute:
         """As it is."""
         return self._compute.fleet_problem(region, fleet_id, since=since)
 
+    def console(self, region: str, instance_id: str) -> str:
+        """As it is."""
+        return self._compute.console(region, instance_id)
+
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Not done."""
         del region

@@ -19,6 +19,7 @@ from chalicelib.domain.reservations import Reservation
 from chalicelib.domain.storage import Address, Disk, Volume
 from chalicelib.gateways import (
     ec2_attempts,
+    ec2_console,
     ec2_disarm,
     ec2_end,
     ec2_gpus,
@@ -144,6 +145,10 @@ class Ec2Compute:
     def fleet_problem(self, region: str, fleet_id: str, *, since: datetime) -> str | None:
         """What a fleet told last of what keeps it from its target."""
         return ec2_launch.fleet_problem(self._aws, region, fleet_id, since=since)
+
+    def console(self, region: str, instance_id: str) -> str:
+        """What a box has written to its console."""
+        return ec2_console.console(self._aws, region, instance_id)
 
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each request."""

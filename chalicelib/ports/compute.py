@@ -163,6 +163,9 @@ class Compute(Protocol):
         """What an EC2 Fleet told last of what keeps it from its target, in EC2's words; None where it told nothing
         since then. Raises Unavailable."""
 
+    def console(self, region: str, instance_id: str) -> str:
+        """What a box has written to its console, text of its own; empty where there is none. Raises Unavailable."""
+
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         """Cancel each, bisecting so that no unknown id shields the others. Never raises."""
 

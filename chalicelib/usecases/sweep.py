@@ -35,6 +35,7 @@ from chalicelib.usecases.denials import remember_denials
 from chalicelib.usecases.evidence import remember, unseen_since
 from chalicelib.usecases.extend import finish_changes
 from chalicelib.usecases.gather import Facts, gather, obstacle_of
+from chalicelib.usecases.host_keys import find_host_keys
 from chalicelib.usecases.judge import judge
 from chalicelib.usecases.metering import learn
 from chalicelib.usecases.recover import recover_launches
@@ -107,6 +108,7 @@ def sweep(
     unarmed = timers.repair(services, facts, verdicts) if only is None else ()
     timers.remove(services, receipts, facts.closed)
     unnamed = identify(services, facts) if only is None else None
+    unread = find_host_keys(services, facts) if trigger == "schedule" else None
     unreserved = look_for_reservations(services, facts) if only is None else None
     untidied = tidy(services, facts) if trigger == "schedule" else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
@@ -115,7 +117,7 @@ def sweep(
         lacking=(
             *record.lacking,
             *unarmed,
-            *filter(None, [unheard, untold, untagged, unnamed, unreserved, untidied, unbilled]),
+            *filter(None, [unheard, untold, untagged, unnamed, unread, unreserved, untidied, unbilled]),
         ),
     )
 

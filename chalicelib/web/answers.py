@@ -124,6 +124,7 @@ class LeaseAnswer(TypedDict):
     budgets: list[ShareAnswer]
     verdict: VerdictAnswer | None
     ssh: str | None
+    ssh_host_keys: list[str]
     failure: str | None
     receipts: list[Receipt]
 

@@ -79,6 +79,7 @@ def lease(report: LeaseReport) -> JsonValue:
             "budgets": [share(each, report) for each in told.charges],
             "verdict": report.verdict and verdict(report.verdict),
             "ssh": ssh(told, report.instances),
+            "ssh_host_keys": host_keys(told, report.instances),
             "failure": told.failure,
             "receipts": [receipt(each) for each in report.receipts],
         }
@@ -160,12 +161,23 @@ def evidence(told: Evidence) -> JsonValue:
 
 def ssh(told: Lease, instances: Sequence[Instance]) -> str | None:
     """A command that is ready to paste, once a running box has an address."""
-    box = next((each for each in instances if each.public_ip and each.is_running), None)
+    box = _reached(instances)
     if box is None:
         return None
     key_name = (told.order.key_name if told.order else None) or box.key_name
     key = f"-i {shlex.quote(key_name + '.pem')} " if key_name else ""
     return f"ssh {key}{told.ssh_user or EC2_USER}@{box.public_ip}"
+
+
+def host_keys(told: Lease, instances: Sequence[Instance]) -> Sequence[str]:
+    """What ssh asks to confirm when it first connects to that box, once its console has told."""
+    box = _reached(instances)
+    return told.host_keys.get(box.id, ()) if box else ()
+
+
+def _reached(instances: Sequence[Instance]) -> Instance | None:
+    """The box that the command is for."""
+    return next((each for each in instances if each.public_ip and each.is_running), None)
 
 
 def instance(report: InstanceReport) -> JsonValue:

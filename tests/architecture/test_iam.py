@@ -80,8 +80,8 @@ ASKED = {
 # What only callers and the scheduled sweep do, which removes what nothing uses.
 TIDYING = {"ec2:DeleteSecurityGroup", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups"}
 
-# What only the scheduled sweep does: each page of Cost Explorer costs a cent.
-SWEEP_ALONE = {"ce:GetCostAndUsage"}
+# What only the scheduled sweep does: each page of Cost Explorer costs a cent, and nobody waits for host keys.
+SWEEP_ALONE = {"ce:GetCostAndUsage", "ec2:GetConsoleOutput"}
 
 # All that the digest does beside the records and the log: it sends messages, and knows what things cost.
 DIGEST_ALONE = {"freetier:GetAccountPlanState", "freetier:GetFreeTierUsage"}

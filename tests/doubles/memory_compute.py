@@ -305,6 +305,12 @@ class MemoryCompute:
 
         return self._call("fleet_problem", region, (fleet_id,), problem, _unavailable)
 
+    def console(self, region: str, instance_id: str) -> str:
+        def printed() -> str:
+            return self.ec2.consoles.get(instance_id, "")
+
+        return self._call("console", region, (instance_id,), printed, _unavailable)
+
     def cancel_spot_requests(self, region: str, ids: Collection[str]) -> Mapping[str, Outcome]:
         return self._each("cancel_spot_requests", region, ids, self.ec2.cancel)
 

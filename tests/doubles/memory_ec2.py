@@ -43,6 +43,8 @@ class MemoryEc2:
         self.images: dict[str, Image] = {AMI.id: AMI}
         self.albums = MemoryImages(self)
         self.templates: set[tuple[str, str]] = set()
+        self.consoles: dict[str, str] = {}
+        """What boxes have printed."""
         self.elastic_ips: dict[str, str] = {}
         """Elastic IP → the box that has it."""
         self.reservations: list[Reservation] = []
