@@ -11,7 +11,7 @@ from chalicelib.domain.catalogue import OfferedImage
 from chalicelib.domain.images import MINE
 from chalicelib.domain.saving import Saving
 from chalicelib.web.encode import JsonValue, plain
-from chalicelib.web.models import REGION, Label, Sent
+from chalicelib.web.models import Label, Region, Sent
 
 
 class SaveBody(Sent):
@@ -31,9 +31,7 @@ class SaveBody(Sent):
 class ImageRegionQuery(Sent):
     """DELETE /images/{id}."""
 
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
 
 
 class SavingAnswer(TypedDict):

@@ -9,23 +9,19 @@ from chalicelib.domain.lease import Lease
 from chalicelib.domain.network import Opening, needs_address, opening, reach
 from chalicelib.usecases.security_groups import GroupReport
 from chalicelib.web.encode import JsonValue, plain
-from chalicelib.web.models import REGION, LaunchBody, PageQuery, Ports, Sent, SshFrom, SubnetId
+from chalicelib.web.models import LaunchBody, PageQuery, Ports, Region, Sent, SshFrom, SubnetId
 
 
 class GroupQuery(PageQuery):
     """GET /security-groups."""
 
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
 
 
 class RegionQuery(Sent):
     """DELETE /security-groups/{id}."""
 
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
 
 
 class GroupBody(Sent):
@@ -45,9 +41,7 @@ class GroupBody(Sent):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/()#,@+=&;{}!$*-]{0,254}$",
         description="its name, which its VPC has no other of; one that says what it opens when absent",
     )
-    region: str | None = Field(
-        default=None, pattern=REGION, description="such as us-east-1; the home region when absent"
-    )
+    region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
     subnet_id: SubnetId | None = Field(
         default=None, description="such as subnet-0abc: the group is made in its VPC"
     )
