@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 from localaws.ec2.candidates import Candidate
 from localaws.errors import AwsError
 from localaws.model import Box, Fleet
+from localaws.protocol.faults import as_aws_error
 from localaws.protocol.refusals import no_capacity, price_too_low
+from localaws.protocol.wire import CallId
 
 if TYPE_CHECKING:
     from localaws.world import World
 
+WAY = "FleetLaunch"
+"""What a fault calls each type and zone that a fleet tries: its answer tells of it, and the call itself succeeds."""
 BY_PRIORITY = ("prioritized", "capacity-optimized-prioritized")
 
 
@@ -106,6 +110,10 @@ def _order(
 def _refusal(
     world: World, way: Candidate, price: Decimal, left_usd: Decimal, *, spot: bool
 ) -> AwsError | None:
+    call = CallId("ec2", way.zone[:-1], WAY)
+    fault = world.faults.strike(call)
+    if fault is not None and fault.operation == WAY:
+        return as_aws_error(fault, call)
     if not world.market.has_capacity(way.zone, way.type):
         return no_capacity(way.type, way.zone)
     if spot and way.cap_usd is not None and price > way.cap_usd:

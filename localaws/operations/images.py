@@ -2,8 +2,9 @@
 
 On AWS an unknown id is InvalidAMIID.NotFound. The world knows but a few public images (`ec2/public_images.py`), and
 RunInstances takes any id (moto validates none), so of others the id alone decides: `ami-` and 8 or 17 hex digits is an
-image whose root volume is the one that a launch makes here, and one ending in `dead` is not there, for tests of what
-then happens. A search finds the account's own and the public ones of the catalogue.
+image whose root volume is the one that a launch makes here, unless another region is known to have it; and one ending
+in `dead` is not there, for tests of what then happens. A search finds the account's own and the public ones of the
+catalogue.
 """
 
 from __future__ import annotations
@@ -147,9 +148,16 @@ def _named(call: Call, image_id: str) -> dict[str, Any] | None:
     public = public_images.by_id(call.region).get(image_id)
     if public is not None:
         return public.shown(call.region)
-    if image_id.endswith("dead"):
+    if image_id.endswith("dead") or _is_elsewhere(call, image_id):
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     return _foreign_image(image_id)
+
+
+def _is_elsewhere(call: Call, image_id: str) -> bool:
+    """Whether another region has it: ids are a region's own."""
+    others = [region for region in call.world.regions if region != call.region]
+    images = call.world.account.images
+    return any(image_id in public_images.by_id(one) or images.find(image_id, one) for one in others)
 
 
 def _tags(call: Call, row: dict[str, Any]) -> dict[str, str]:

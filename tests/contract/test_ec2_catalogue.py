@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.domain.catalogue import ARM64, X86_64, current
+from chalicelib.domain.accelerators import ARM64, X86_64
+from chalicelib.domain.catalogue import current
 from chalicelib.domain.errors import Unavailable
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_catalogue import Ec2Catalogue
