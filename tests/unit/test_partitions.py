@@ -78,7 +78,7 @@ def test_every_region_of_the_common_partition_may_be_named() -> None:
 def test_no_body_or_query_takes_a_region_unlooked_at() -> None:
     """Also of a route that nobody thought of when this test was written; receipts alone are only looked up."""
     views = [about_of(route.view_function) for path in curfew.app.routes.values() for route in path.values()]
-    models = {model for about in views if about for model in (about.body, about.query)}
+    models = {model for about in views for model in (about.body, about.query)}
     named = {model for model in models if "region" in model.model_fields}
     assert {model.__name__ for model in named if takes(model, "cn-north-1")} == {"ReceiptQuery"}
     assert all(takes(model, "eu-west-1") for model in named)
