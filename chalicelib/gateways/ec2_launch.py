@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.instance import Instance
 
 TEMPLATE_EXISTS = "InvalidLaunchTemplateName.AlreadyExistsException"
+NO_SUCH_GROUP = "InvalidGroup.NotFound"
 NO_SUCH_TEMPLATE = ("InvalidLaunchTemplateName.NotFound", "InvalidLaunchTemplateId.NotFound")
 VALUES_A_FILTER = 200
 MAINTAIN = "maintain"
@@ -86,8 +87,8 @@ def _zone_in(words: str) -> str | None:
 
 
 def _outcome_of(error: BaseException) -> str:
-    """A template made a moment ago can be unknown to CreateFleet: EC2 is eventually consistent."""
-    if code_of(error).startswith(NO_SUCH_TEMPLATE):
+    """A template or security group made a moment ago can be unknown to the launch: EC2 is eventually consistent."""
+    if code_of(error).startswith((*NO_SUCH_TEMPLATE, NO_SUCH_GROUP)):
         return "too-early"
     return "refused" if surely_nothing_runs(error) else "unknown"
 

@@ -206,6 +206,20 @@ def test_an_instance_profile_is_named_or_an_arn() -> None:
     assert attempt.parameters["IamInstanceProfile"] == {"Arn": arn}
 
 
+@pytest.mark.parametrize("kind", [RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN])
+def test_a_launch_names_each_of_its_groups_once(kind: RequestType) -> None:
+    """Curfew's own first; none are named where none are asked for, and its VPC's default group is taken."""
+
+    def groups(**wishes: Any) -> object:
+        (attempt,) = made(an_order(kind, **wishes))
+        sent = attempt.parameters
+        return sent.get("launch_template", {}).get("LaunchTemplateData", sent).get("SecurityGroupIds")
+
+    assert groups() is None
+    assert groups(own_group_id="sg-own") == ["sg-own"]
+    assert groups(own_group_id="sg-own", security_group_ids=("sg-1", "sg-own")) == ["sg-own", "sg-1"]
+
+
 def test_persistent_is_one_call_a_type_cheapest_first() -> None:
     """Each under its cap, valid in whole seconds for as long as a lease may last, stopped when interrupted."""
     cheap, dear = made(full(RequestType.PERSISTENT))

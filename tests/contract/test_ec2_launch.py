@@ -43,14 +43,15 @@ class TestLaunchErrors:
             ("Unsupported", "refused"),
             ("InvalidLaunchTemplateName.NotFoundException", "too-early"),
             ("InvalidLaunchTemplateId.NotFound", "too-early"),
+            ("InvalidGroup.NotFound", "too-early"),
             ("RequestLimitExceeded", "unknown"),
             ("InternalError", "unknown"),
             ("ServiceUnavailable", "unknown"),
         ],
     )
     def test_only_a_plain_no_is_a_refusal(self, lab: WorldLab, code: str, outcome: str) -> None:
-        """Refused where surely nothing runs; too early where EC2 has yet to see the template; unknown where it may
-        run."""
+        """Refused where surely nothing runs; too early where EC2 has yet to see the template or the group; unknown where
+        it may run."""
         attempt = attempts_of(lab, an_order())[0]
         lab.world.fault(service="ec2", operation="CreateFleet", code=code)
         answer = lab.compute.launch(attempt)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import Refused, Unavailable
+from chalicelib.domain.lease import RequestType
 from chalicelib.domain.network import Rule
 from chalicelib.gateways.ec2_security_groups import Ec2SecurityGroups
 from chalicelib.ports import SecurityGroups
 from localaws.world import World
-from tests.contract.compute_labs import REGION, aws_of
+from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attempts_of, aws_of
 from tests.doubles.memory_security_groups import MemorySecurityGroups
 
 SSH = Rule(protocol="tcp", first_port=22, last_port=22, source="203.0.113.7/32")
@@ -118,6 +119,19 @@ def test_a_group_in_use_stays(world: World, ec2: Any) -> None:
     world.advance(timedelta(minutes=5))
     assert groups.users(REGION, [group_id]) == {}
     assert groups.delete(REGION, group_id)
+
+
+@pytest.mark.parametrize("kind", [RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN])
+def test_every_kind_of_launch_starts_in_its_group(world: World, kind: RequestType) -> None:
+    """Also what a fleet starts by its template."""
+    lab = WorldLab(world)
+    groups = Ec2SecurityGroups(lab.aws)
+    group_id = made(groups, f"curfew {kind}")
+    (attempt,) = attempts_of(lab, an_order(kind, own_group_id=group_id), lease_id=f"lease-{kind}")
+    assert lab.compute.launch(attempt).outcome == "launched"
+    lab.wait()
+    (box,) = groups.users(REGION, [group_id])[group_id]
+    assert box in alive(lab)
 
 
 def test_rules_of_others_are_seen_whatever_their_source(world: World, ec2: Any) -> None:
