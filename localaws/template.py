@@ -31,6 +31,25 @@ class GatewayAnswer:
     body: str
 
 
+def _usual(status: int, error: str, message: str) -> GatewayAnswer:
+    return GatewayAnswer(
+        status,
+        {"Content-Type": "application/json", "x-amzn-ErrorType": error},
+        json.dumps({"message": message}),
+    )
+
+
+UNKNOWN_PATH, TOO_LARGE = "MISSING_AUTHENTICATION_TOKEN", "REQUEST_TOO_LARGE"
+THROTTLED, TIMED_OUT, FAILED = "THROTTLED", "INTEGRATION_TIMEOUT", "DEFAULT_5XX"
+USUAL_ANSWERS: Mapping[str, GatewayAnswer] = {
+    UNKNOWN_PATH: _usual(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),
+    TOO_LARGE: _usual(413, "RequestEntityTooLargeException", "Request Too Long"),
+    THROTTLED: _usual(429, "TooManyRequestsException", "Too Many Requests"),
+    TIMED_OUT: _usual(504, "InternalServerErrorException", "Endpoint request timed out"),
+    FAILED: _usual(502, "InternalServerErrorException", "Internal server error"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class RetryRule:
     """How often, and for how long, Lambda runs an asynchronous invocation again that has failed."""
@@ -100,17 +119,19 @@ class Template:
         found: dict[str, Any] = self._resources.get(name, {}).get("Properties", {})
         return found
 
-    def unknown_path(self) -> GatewayAnswer | None:
-        """The answer to a path without a route; None: API Gateway's own 403."""
-        api = self._resources.get("RestAPI", {}).get("Properties", {})
-        declared = api.get("GatewayResponses", {}).get("MISSING_AUTHENTICATION_TOKEN")
-        if declared is None:
-            return None
-        headers = declared.get("ResponseParameters", {}).get("Headers", {})
+    def gateway_answer(self, kind: str) -> GatewayAnswer:
+        """What API Gateway itself answers of a kind: as the template has it, or has all others of its class, else as
+        AWS does (API Gateway guide, "Gateway response types")."""
+        usual = USUAL_ANSWERS[kind]
+        declared = self._properties("RestAPI").get("GatewayResponses", {})
+        found = declared.get(kind) or declared.get(f"DEFAULT_{usual.status // 100}XX")
+        if found is None:
+            return usual
+        headers = found.get("ResponseParameters", {}).get("Headers", {})
         return GatewayAnswer(
-            status=int(declared["StatusCode"]),
+            status=int(found["StatusCode"]),
             headers={name: value.strip("'") for name, value in headers.items()},
-            body=declared["ResponseTemplates"]["application/json"],
+            body=found["ResponseTemplates"]["application/json"],
         )
 
 

@@ -56,6 +56,16 @@ def chalice_package(build: Path, out: Path, stage: str) -> None:
     subprocess.run([str(TOOLS / "chalice"), "package", *options, str(out)], cwd=build, env=env, check=True)
 
 
+def answer_every_method(template: dict[str, Any]) -> None:
+    """Let the function answer each method that a path does not take: API Gateway knows no 405, it would say that there
+    is no such path."""
+    for methods in template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values():
+        one = next(iter(methods.values()))
+        methods["x-amazon-apigateway-any-method"] = {
+            key: value for key, value in one.items() if key not in {"summary", "description", "operationId"}
+        }
+
+
 def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The properties of each Lambda function, by its logical id."""
     return {
@@ -129,6 +139,8 @@ def main() -> int:
     chalice_package(out / "build", out, arguments.stage)
     shutil.rmtree(out / "build")
     template: dict[str, Any] = json.loads((out / "sam.json").read_text())
+    answer_every_method(template)
+    (out / "sam.json").write_text(json.dumps(template, indent=2))
     found = problems(out / "deployment.zip", template)
     for problem in found:
         print(problem, file=sys.stderr)

@@ -29,7 +29,8 @@ class IfMatch:
 
 def lease_tag(lease: Lease) -> str:
     """Of what a launch, a PATCH, a snooze or an end decides of a lease."""
-    cap = lease.budget_usd if lease.budget_usd is not None else lease.order and lease.order.budget_usd
+    ordered = lease.order.budget_usd if lease.order else None
+    cap = ordered if lease.budget_usd is None else lease.budget_usd
     return _tag(
         lease.id,
         lease.status,

@@ -42,9 +42,11 @@ REFUSALS: Mapping[int, str] = {
     422: "The schema forbids what was sent",
     429: "Too many calls at once",
     500: "Curfew made a mistake",
+    502: "Curfew's function failed: whether this was done is not known",
     503: "A service that Curfew rests on did not answer",
+    504: "Curfew gave no answer in time: whether this was done is not known",
 }
-EVERYWHERE = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+EVERYWHERE = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504)
 
 PASSING = (409, 429)
 """What may pass by itself: a call in flight, and too many at once."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localaws.mortality import LambdaDied, Life, invocation
-from localaws.protocol.faults import DIED, FUNCTIONS, SKIPPED
+from localaws.protocol.faults import API, DIED, FUNCTIONS, SKIPPED
 from localaws.protocol.wire import CallId
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ class Containers:
             f"localaws: the function {function} died, as a fault has asked for", file=sys.stderr, flush=True
         )
         raise LambdaDied
+
+    def gateway_fault(self, method: str) -> str | None:
+        """The status that API Gateway answers an HTTP call with by itself, where a fault of the service `api` hits."""
+        with self._world.lock:
+            call = CallId(API, self._world.home_region, method)
+            fault = self._world.faults.strike(call, "gateway")
+        return fault.code if fault else None
 
     def skips(self, function: str) -> bool:
         """Whether this scheduled invocation does not happen."""

@@ -4,6 +4,7 @@
 {"service": "events", "operation": "EC2 Spot Instance Interruption Warning", "code": "late", "delay_seconds": 90}
 {"service": "lambda", "operation": "sweep", "dies_at": 5, "after": true, "times": 1}            an invocation
 {"service": "lambda", "operation": "sweep", "code": "skipped", "rate": 0.2}                     a scheduled one
+{"service": "api", "operation": "POST", "code": "429", "times": 1}                              an HTTP call
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ ANY = "*"
 EVENTS, LOST, LATE, DOUBLED = "events", "lost", "late", "doubled"
 FUNCTIONS, SKIPPED, DIED = "lambda", "skipped", "died"
 API = "api"
-"""What a Lambda fault calls the function behind every HTTP call."""
-Kind = Literal["call", "event", "invocation"]
+"""What a Lambda fault calls the function behind every HTTP call; and API Gateway in front of it."""
+REFUSED, UNANSWERED = "429", "504"
+Kind = Literal["call", "event", "invocation", "gateway"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Fault:
     `doubled`: events are delivered at least once and best effort.
     Of a Lambda (`service` lambda, `operation` a function, or `api`): its invocation `dies_at` its k-th call of AWS,
     before or `after` it; or a scheduled one is `skipped`.
+    Of an HTTP call of the application (`service` api, `operation` a method): API Gateway throttles it (`code` 429), or
+    has no answer in time although the function does its work (504).
     """
 
     id: int = 0
@@ -75,7 +79,7 @@ class Fault:
             return "event"
         if self.service == FUNCTIONS and self.code in (DIED, SKIPPED):
             return "invocation"
-        return "call"
+        return "gateway" if self.service == API else "call"
 
     def matches(self, call: CallId) -> bool:
         return all(
@@ -101,6 +105,7 @@ class Faults:
             "call": random.Random(f"{seed}/faults"),
             "event": random.Random(f"{seed}/faults/events"),
             "invocation": random.Random(f"{seed}/faults/invocations"),
+            "gateway": random.Random(f"{seed}/faults/gateway"),
         }
         self._faults: list[Fault] = []
         self._next_id = 1
@@ -144,6 +149,11 @@ def _check(fault: Fault) -> None:
         raise RequestError(f"rate must be between 0 and 1, not {fault.rate}", field="rate")
     if fault.kind == "event" and fault.code == LATE and fault.delay_seconds <= 0:
         raise RequestError("late must say by how many virtual seconds", field="delay_seconds")
+    if fault.service == API and fault.code not in (REFUSED, UNANSWERED):
+        raise RequestError(
+            f"of the service api code is {REFUSED} (throttled) or {UNANSWERED} (no answer in time)",
+            field="code",
+        )
     if fault.dies_at is not None and (fault.service != FUNCTIONS or not _is_count(fault.dies_at)):
         raise RequestError(
             "dies_at is the number, from 1 on, of the call of AWS at which a Lambda dies: service must be lambda",

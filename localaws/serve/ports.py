@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -24,12 +26,16 @@ from chalice.local import (
 from localaws.events.containers import Containers
 from localaws.events.lambdas import context_for
 from localaws.mortality import LambdaDied
-from localaws.protocol.faults import API
+from localaws.protocol.faults import API, REFUSED, UNANSWERED
 from localaws.protocol.wire import HttpRequest, HttpResponse
 from localaws.serve.listening import HOST, opened
-from localaws.template import GatewayAnswer
+from localaws.template import FAILED, THROTTLED, TIMED_OUT, TOO_LARGE, UNKNOWN_PATH, Template
 
 API_FUNCTION = "api_handler"
+NOT_MODIFIED = HTTPStatus.NOT_MODIFIED
+MOST_BYTES = 10 * 1024 * 1024
+"""Of a body (API Gateway guide, "Amazon API Gateway quotas": payload size)."""
+PIECE_BYTES = 64 * 1024
 Respond = Callable[[HttpRequest], HttpResponse]
 
 BUFFERED = -1
@@ -58,7 +64,7 @@ def aws_server(port: int, respond: Respond) -> Server:
     return server
 
 
-def api_server(app: Chalice, port: int, unknown_path: GatewayAnswer | None, containers: Containers) -> Any:
+def api_server(app: Chalice, port: int, template: Template, containers: Containers) -> Any:
     """Chalice's local server for the application.
 
     Its class is rebased as Chalice's own command line does, or `app.current_request` would be shared between threads.
@@ -66,7 +72,7 @@ def api_server(app: Chalice, port: int, unknown_path: GatewayAnswer | None, cont
     CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
     app.__class__ = CustomLocalChalice
     config = Config(function_name=API_FUNCTION, user_provided_params={"chalice_app": app})
-    handler = partial(ApiHandler, unknown_path=unknown_path, containers=containers)
+    handler = partial(ApiHandler, template=template, containers=containers)
     dev_server = opened(port, "--api-port", lambda: LocalDevServer(app, config, HOST, port, handler, Server))
     return dev_server.server
 
@@ -115,8 +121,9 @@ class AwsHandler(BaseHTTPRequestHandler):
 class ApiFunction:
     """The application behind the API as one Lambda function, which may die."""
 
-    def __init__(self, app: Chalice, containers: Containers) -> None:
+    def __init__(self, app: Chalice, template: Template, containers: Containers) -> None:
         self._app = app
+        self._failed = template.gateway_answer(FAILED)
         self._containers = containers
 
     def __call__(self, event: Any, context: Any) -> Any:
@@ -125,13 +132,10 @@ class ApiFunction:
             return self._containers.run(API, lambda: self._app(event, context))
         except LambdaDied:
             return {
-                "statusCode": 502,
-                "headers": {
-                    "Content-Type": "application/json",
-                    "x-amzn-ErrorType": "InternalServerErrorException",
-                },
+                "statusCode": self._failed.status,
+                "headers": dict(self._failed.headers),
                 "multiValueHeaders": {},
-                "body": '{"message": "Internal server error"}',
+                "body": self._failed.body,
             }
 
     def __getattr__(self, name: str) -> Any:
@@ -139,19 +143,24 @@ class ApiFunction:
 
 
 class Gateway(LocalGateway):
-    """Chalice's local API Gateway with a context that counts real seconds."""
+    """Chalice's local API Gateway with a context that counts real seconds. Every method reaches the function, OPTIONS
+    too, as the packaged template has it."""
 
-    def __init__(self, app: Chalice, config: Config, containers: Containers) -> None:
+    def __init__(self, app: Chalice, config: Config, template: Template, containers: Containers) -> None:
         super().__init__(app, config)
-        as_function: Any = ApiFunction(app, containers)
+        as_function: Any = ApiFunction(app, template, containers)
         self._app_object = as_function
+
+    def _has_user_defined_options_method(self, lambda_event: Any) -> bool:
+        del lambda_event
+        return True
 
     def _generate_lambda_context(self) -> LambdaContext:
         return context_for(API_FUNCTION)
 
 
 class ApiHandler(ChaliceRequestHandler):
-    """Chalice's local handler, with the template's own answer to a path that has no route."""
+    """Chalice's local handler, with the template's own answers to what never reaches the function."""
 
     wbufsize = BUFFERED
 
@@ -163,19 +172,55 @@ class ApiHandler(ChaliceRequestHandler):
         app_object: Chalice,
         config: Config,
         *,
-        unknown_path: GatewayAnswer | None,
+        template: Template,
         containers: Containers,
     ) -> None:
-        self.local_gateway = Gateway(app_object, config, containers)
-        self._unknown_path = unknown_path
+        self.local_gateway = Gateway(app_object, config, template, containers)
+        self._template = template
+        self._containers = containers
         BaseHTTPRequestHandler.__init__(self, request, address, server)
 
+    def handle_call(self) -> None:
+        """One HTTP call, whatever its method: what API Gateway answers by itself, else what the function does."""
+        length = int(self.headers.get("content-length", "0"))
+        if length > MOST_BYTES:
+            self._pass_over(length)
+            self._answer(TOO_LARGE)
+            return
+        fault = self._containers.gateway_fault(self.command)
+        if fault == REFUSED:
+            self._parse_payload()
+            self._answer(THROTTLED)
+        elif fault == UNANSWERED:
+            headers, body = self._parse_payload()
+            with suppress(LocalGatewayException):
+                self.local_gateway.handle_request(self.command, self.path, headers, body)
+            self._answer(TIMED_OUT)
+        else:
+            self._generic_handle()
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = handle_call  # noqa: N815
+
+    def _pass_over(self, length: int) -> None:
+        """Read a body and keep nothing of it: whoever sends it hears no answer before it has gone."""
+        while length > 0 and (piece := self.rfile.read(min(length, PIECE_BYTES))):
+            length -= len(piece)
+
+    def _answer(self, kind: str) -> None:
+        answer = self._template.gateway_answer(kind)
+        self._send_http_response(answer.status, dict(answer.headers), answer.body)
+
     def _send_error_response(self, error: LocalGatewayException) -> None:
-        answer = self._unknown_path
-        if isinstance(error, ForbiddenError) and answer is not None:
-            self._send_http_response(answer.status, dict(answer.headers), answer.body)
+        if isinstance(error, ForbiddenError):
+            self._answer(UNKNOWN_PATH)
         else:
             super()._send_error_response(error)
+
+    def _send_http_response(self, code: int, headers: Any, body: str | bytes | None) -> None:
+        """To HEAD the head alone: what came after it would be taken for the next answer."""
+        if self.command == "HEAD" or code == NOT_MODIFIED:
+            body = None
+        super()._send_http_response(code, headers, body)
 
     def log_message(self, *_: Any) -> None:
         """Nothing: the application logs what it wants known."""

@@ -68,7 +68,7 @@ def serve(options: Options) -> None:
         make_ready()
         app = load_app(options.app_dir)
         hush_idle_sweeps()
-        api = api_server(app, options.api_port, template.unknown_path(), Containers(world))
+        api = api_server(app, options.api_port, template, Containers(world))
         lambdas = Lambdas(world, app, template)
         conductor = Conductor(world, lambdas, Heartbeats(world, options.api_url), options.speed)
         control = Control(world, conductor, lambda: conductor.start_over(make_ready))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import boto3
 import pytest
 
+from chalicelib.web.problems import TITLES
 from tests.architecture.sources import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -118,6 +119,35 @@ def test_whoever_floods_the_api_takes_no_room_from_the_sweep(template: dict[str,
     (settings,) = template["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
     assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == (50, 200)
+
+
+def test_every_method_of_a_path_reaches_the_function(template: dict[str, Any]) -> None:
+    """It answers 405 with those that the path takes; API Gateway alone would say that there is no such path."""
+    paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    for path, methods in paths.items():
+        answers = {json.dumps(one["x-amazon-apigateway-integration"]) for one in methods.values()}
+        assert ("x-amazon-apigateway-any-method" in methods, len(answers)) == (True, 1), path
+
+
+@pytest.mark.parametrize("kind", sorted(RESOURCES["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]))
+def test_what_api_gateway_answers_by_itself_is_a_documented_problem(kind: str) -> None:
+    """In the words of Curfew's own; a 429 says when to ask again."""
+    declared = RESOURCES["Resources"]["RestAPI"]["Properties"]["GatewayResponses"][kind]
+    (text,) = declared["ResponseTemplates"].values()
+    problem = json.loads(text)
+    headers = declared["ResponseParameters"]["Headers"]
+    assert problem["title"] == TITLES[problem["type"].removeprefix("/problems/")]
+    assert problem["status"] == declared["StatusCode"]
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert ("Retry-After" in headers) == (problem["status"] == 429)
+
+
+def test_no_answer_of_api_gateways_is_left_as_it_is() -> None:
+    """Those that are not named fall back on one of their class."""
+    named = set(RESOURCES["Resources"]["RestAPI"]["Properties"]["GatewayResponses"])
+    assert {"DEFAULT_4XX", "DEFAULT_5XX", "MISSING_AUTHENTICATION_TOKEN", "RESOURCE_NOT_FOUND"} <= named
+    assert {"REQUEST_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "THROTTLED", "QUOTA_EXCEEDED"} <= named
+    assert {"INTEGRATION_TIMEOUT", "INTEGRATION_FAILURE"} <= named
 
 
 def test_a_scheduled_sweep_that_failed_is_not_repeated(template: dict[str, Any]) -> None:

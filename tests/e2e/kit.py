@@ -1,16 +1,21 @@
 """What the end-to-end tests do: act by Curfew's API and behind its back, let time pass, look at the truth."""
 
 from base64 import b64decode
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import boto3
+import urllib3
 
 from localaws.demo.stage import Stage, when
 
 IMAGE = "ami-0123456789abcdef0"
+
+
+_POOL = urllib3.PoolManager()
 
 
 class Lab:
@@ -22,6 +27,15 @@ class Lab:
     def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """A call of Curfew's API."""
         return self._stage.curfew(method, path, body)
+
+    def raw(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """A call of Curfew's API to the letter, with its token; the whole answer."""
+        sent = {"Authorization": f"Bearer {TOKEN}", **(headers or {})}
+        return _POOL.request(
+            method, f"{self._stage.api}{path}", body=body, headers=sent, retries=False, timeout=60
+        )
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
         """A call that must succeed; its body."""

@@ -1,8 +1,66 @@
 """The API's manners, on a running server."""
 
+import json
+
 import pytest
+import urllib3
 
 from tests.e2e.kit import Lab
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
+JSON = {"Content-Type": "application/json"}
+
+
+def is_problem(answer: urllib3.BaseHTTPResponse, status: int, slug: str) -> bool:
+    """Whether an answer is that problem, whoever gave it: Curfew, or API Gateway by the template."""
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    body = json.loads(answer.data)
+    assert {"type", "title", "status", "detail"} <= set(body)
+    assert body["status"] == answer.status
+    return (answer.status, body["type"]) == (status, f"/problems/{slug}")
+
+
+def test_a_method_that_a_path_does_not_take_is_a_405_that_names_those_it_takes(lab: Lab) -> None:
+    """On every path that GET /openapi.json lists, OPTIONS and TRACE too; HEAD without a body."""
+    for path, item in lab.ok("GET", "/openapi.json")["paths"].items():
+        for method in {*METHODS} - {one.upper() for one in item}:
+            answer = lab.raw(method, path.replace("{", "").replace("}", ""))
+            allowed = {one.strip() for one in answer.headers["Allow"].split(",")}
+            assert allowed == {one.upper() for one in item}, (method, path)
+            assert answer.status == 405, (method, path)
+            assert method == "HEAD" or is_problem(answer, 405, "method-not-allowed")
+
+
+def test_what_never_reaches_curfew_is_a_problem_too(lab: Lab) -> None:
+    """API Gateway's own 404, 413, 429 and 504 are worded by the template; a 429 says when to ask again."""
+    assert is_problem(lab.raw("POST", "/nothing", b"{}", JSON), 404, "not-found")
+    assert is_problem(lab.raw("POST", "/sweeps", b" " * (10 * 1024 * 1024 + 1), JSON), 413, "body-too-large")
+    lab.fault(service="api", code="429", times=1)
+    throttled = lab.raw("GET", "/leases")
+    assert is_problem(throttled, 429, "too-many-requests")
+    assert throttled.headers["Retry-After"] == "1"
+    lab.fault(service="api", code="504", times=1)
+    assert is_problem(lab.raw("GET", "/leases"), 504, "no-answer")
+
+
+def test_a_launch_whose_answer_was_lost_on_the_way_is_answered_by_its_key(lab: Lab) -> None:
+    """504 from API Gateway, the box runs: the same call with the same key says which, and starts no other."""
+    body = {"instance_types": ["g5.xlarge"], "image": "ami-0123456789abcdef0", "egress_gb": 0}
+    lab.fault(service="api", operation="POST", code="504", times=1)
+    assert lab.keyed("tuesday", body)[0] == 504
+    status, lease = lab.keyed("tuesday", body)
+    assert (status, lab.alive()) == (201, set(lease["instance_ids"]))
+
+
+def test_bodies_have_bounds_and_forms(lab: Lab) -> None:
+    """413 over 128 KB, 415 for what says that it is no JSON, and JSON by whatever name curl -d gives it."""
+    much = json.dumps({"dry_run": True, "x": "x" * 128 * 1024}).encode()
+    assert is_problem(lab.raw("POST", "/sweeps", much, JSON), 413, "body-too-large")
+    xml = {"Content-Type": "application/xml"}
+    assert is_problem(lab.raw("POST", "/sweeps", b"<a/>", xml), 415, "unsupported-media-type")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert lab.raw("POST", "/sweeps", b'{"dry_run": true}', form).status == 200
+    assert is_problem(lab.raw("POST", "/sweeps", b"dry_run=true", form), 400, "bad-json")
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/leases/x/y", "/heartbeats/x"])

@@ -45,15 +45,45 @@ def launched(server: Running) -> int:
 
 @pytest.mark.parametrize("after, boxes", [(False, 0), (True, 1)])
 def test_an_api_call_whose_lambda_dies_is_a_bad_gateway(server: Running, *, after: bool, boxes: int) -> None:
-    """502 with API Gateway's own words; only what had reached AWS has happened, no except or finally runs (API Gateway
+    """502 as the template words it; only what had reached AWS has happened, no except or finally runs (API Gateway
     guide, "Gateway response types", INTEGRATION_FAILURE and the 502 of a malformed proxy response)."""
     told = fault(server, service="lambda", operation="api", dies_at=4, after=after, times=1)
     assert (told["code"], told["dies_at"], told["after"]) == ("died", 4, after)
     answer = work(server)
-    assert (answer.status, answer.body) == (502, {"message": "Internal server error"})
+    assert (answer.status, answer.body["type"]) == (502, "/problems/no-answer")
     assert launched(server) == boxes
     assert work(server).status == 200
     assert launched(server) == boxes + 2
+
+
+def test_a_throttled_api_call_never_reaches_the_function(server: Running) -> None:
+    """429 as the template words it, as often as was asked for (API Gateway guide, "Throttle requests")."""
+    fault(server, service="api", operation="POST", code="429", times=1)
+    answer = work(server)
+    assert (answer.status, answer.body["type"]) == (429, "/problems/too-many-requests")
+    assert launched(server) == 0
+    assert work(server).status == 200
+
+
+def test_an_api_call_that_takes_too_long_is_done_and_not_answered(server: Running) -> None:
+    """504 from API Gateway while the function goes on (API Gateway guide, INTEGRATION_TIMEOUT)."""
+    fault(server, service="api", code="504", times=1)
+    answer = work(server)
+    assert (answer.status, answer.body["type"]) == (504, "/problems/no-answer")
+    assert launched(server) == 2
+
+
+def test_a_body_of_more_than_10_mb_never_reaches_the_function(server: Running) -> None:
+    """413, and the connection goes on (API Gateway guide, quotas)."""
+    answer = http("POST", f"{server.api_url}/work", b" " * (10 * 1024 * 1024 + 1))
+    assert (answer.status, answer.body["type"]) == (413, "/problems/body-too-large")
+    assert launched(server) == 0
+
+
+def test_a_gateway_fault_that_can_not_be_meant_is_refused(server: Running) -> None:
+    """API Gateway has no other answers of its own to choose from."""
+    answer = server.world("POST", "/faults", {"service": "api", "code": "InternalError"})
+    assert (answer.status, "429" in str(answer.body)) == (422, True)
 
 
 def test_a_fresh_container_follows_a_dead_one(server: Running) -> None:
