@@ -34,15 +34,22 @@ else
     echo "in parts, as $id"
 fi
 
+before=
 while call POST "/transfers/$id/parts" '{}' && [ "$(member missing)" != 0 ]; do
-    echo "$(member missing) parts to send"
-    tr '{' '\n' < "$scratch/answer" |
+    left=$(member missing)
+    if [ "$left" = "$before" ]; then
+        echo "no part has arrived; go on later: sh $0 $file --resume $id" >&2
+        exit 1
+    fi
+    before=$left
+    echo "$left parts to send"
+    { tr '{' '\n' < "$scratch/answer"; echo; } |
         sed -n 's/.*"offset":\([0-9]*\),"size_bytes":\([0-9]*\),"url":"\([^"]*\)".*/\1 \2 \3/p' |
         while read -r offset bytes url; do
             # Parts begin at whole MiB.
             dd if="$file" of="$scratch/part" bs=1048576 skip=$((offset / 1048576)) \
                 count=$(((bytes + 1048575) / 1048576)) 2> /dev/null
-            curl -sf --retry 3 -T "$scratch/part" "$url" || echo "one part did not arrive: it is sent again" >&2
+            curl -sSf --retry 3 -T "$scratch/part" "$url" || echo "one part did not arrive: it is sent again" >&2
         done
 done
 call POST "/transfers/$id/complete"

@@ -70,15 +70,18 @@ def served(net: Net) -> Iterator[Net]:
     """The net, on a port of this machine."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # an older one lets curl wait a second before it sends a large body
+
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             answer = net.answer(self.command, self.path, body, dict(self.headers.items()))
+            self.close_connection = True
             if answer is None:
-                self.close_connection = True
                 return
             self.send_response_only(answer[0])
             self.send_header("Date", format_datetime(net.now(), usegmt=True))
             self.send_header("Content-Length", str(len(answer[1])))
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(answer[1])
 
