@@ -23,6 +23,8 @@ from localaws.model import Box
 
 COPYING = timedelta(minutes=2)
 COPYING_A_GIB = timedelta(seconds=2)
+ARM64 = ("g5g.", "p6e-")
+"""Types with GPUs beside Arm processors (EC2 guide, "Accelerated computing instances")."""
 NO_LONGER = ("deregistered", "failed")
 
 
@@ -59,6 +61,7 @@ class Image:
     """Block device mappings as DescribeImages shows them, each with the snapshot it is made of."""
     root_device: str
     state: str = "pending"
+    architecture: str = "x86_64"
     reason: tuple[str, str] | None = None
     deregistered_at: datetime | None = None
 
@@ -139,6 +142,7 @@ class Images:
             created_at=self.snapshots.now(),
             devices=devices,
             root_device=box.moto.root_device_name,
+            architecture="arm64" if box.type.startswith(ARM64) else "x86_64",
         )
         self._by_id[image.id] = image
         ready_at = max(self.snapshots.of(one).ready_at for one in image.snapshot_ids)

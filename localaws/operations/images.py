@@ -176,7 +176,7 @@ def own_image(image: Image) -> dict[str, Any]:
         "OwnerId": ACCOUNT,
         "Public": False,
         "CreationDate": image.created_at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-        "Architecture": "x86_64",
+        "Architecture": image.architecture,
         "PlatformDetails": "Linux/UNIX",
         "ImageType": "machine",
         "Hypervisor": "xen",

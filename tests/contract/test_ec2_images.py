@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield found
 
 
-def an_order(instance_id: str, *, lease_id: str = "lease-1", **facts: str) -> ImageOrder:
+def an_order(instance_id: str, *, lease_id: str = "lease-1", **facts: Any) -> ImageOrder:
     return ImageOrder(
         lease_id=lease_id, instance_id=instance_id, **{"owner": "ann", "name": "train", **facts}
     )
@@ -170,3 +171,42 @@ def test_a_saved_image_says_whom_to_log_in_as() -> None:
             found = lab.compute.image(REGION, image.id)
             users[box] = found and found.ssh_user
         assert users == {told: "ubuntu", untold: None}
+
+
+def test_what_is_asked_for_while_a_box_lives_is_another_image_than_its_end_s(lab: Lab) -> None:
+    """Both are found under their name, and each by what it is of; a box that has the name keeps it from others."""
+    box, other = lab.start(), lab.start()
+    live = an_order(box, is_live=True)
+    first = lab.compute.save_image(REGION, live)
+    assert lab.compute.save_image(REGION, live) == first
+    at_end = lab.compute.save_image(REGION, an_order(box))
+    assert at_end.answer != first.answer
+    taken = lab.compute.save_image(REGION, an_order(other, lease_id="lease-2", is_live=True))
+    assert (taken.accepted, taken.answer) == (False, "InvalidAMIName.Duplicate")
+    (image,) = saved(lab, live)
+    assert (image.id, image.is_live, image.lease_id, image.instance_id) == (
+        first.answer,
+        True,
+        "lease-1",
+        box,
+    )
+    assert {one.id for one in lab.compute.saved_images(REGION, owner="ann", name="train")} == {
+        first.answer,
+        at_end.answer,
+    }
+
+
+@pytest.mark.parametrize("reboots", [True, False])
+def test_a_reboot_is_made_where_it_is_asked_for(reboots: bool) -> None:  # noqa: FBT001
+    """And the image is of the box's own processors."""
+    with opened("localaws") as lab:
+        assert isinstance(lab, WorldLab)
+        box = lab.start("g5g.xlarge")
+        order = an_order(box, is_live=True, reboots=reboots, name="a:b=c+d/é" * 20)
+        assert lab.compute.save_image(REGION, order).accepted
+        lab.wait(HALF_AN_HOUR)
+        assert (lab.world.boxes.of(box).rebooted_at is not None) is reboots
+        (image,) = saved(lab, order)
+        found = lab.compute.image(REGION, image.id)
+        assert found is not None
+        assert found.architecture == "arm64"

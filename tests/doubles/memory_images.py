@@ -42,6 +42,8 @@ class MemoryImages:
             return ABSENT
         if box.state not in {"running", "stopped"}:
             return Outcome(accepted=False, answer="IncorrectState")
+        if order.is_live and self._is_taken(region, order):
+            return Outcome(accepted=False, answer="InvalidAMIName.Duplicate")
         before = [one for one in self.made.values() if one.image_of == order.image_of and not one.has_failed]
         if before:
             return Outcome(accepted=True, answer=before[0].id)
@@ -59,6 +61,16 @@ class MemoryImages:
         self.made[image.id] = image
         self.taken_in[image.id] = box.state
         return Outcome(accepted=True, answer=image.id)
+
+    def _is_taken(self, region: str, order: ImageOrder) -> bool:
+        """Whether another box has the name: what people ask for is named by owner and name."""
+        return any(
+            (one.region, one.owner, one.name) == (region, order.owner, order.name)
+            and one.is_live
+            and not one.has_failed
+            and one.image_of != order.image_of
+            for one in self.made.values()
+        )
 
     def settle(self) -> None:
         """What is copied is available; what lost its box before has failed."""

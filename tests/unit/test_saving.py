@@ -103,6 +103,24 @@ def test_a_taken_name_names_the_image_that_has_it(stage: Stage, lease: Lease) ->
     assert stage.lease(other.id).hold == held
 
 
+def test_of_two_at_once_for_one_name_one_is_refused(stage: Stage, lease: Lease) -> None:
+    """The look came before the other's call: EC2 takes a name once, and nothing stays held."""
+    other = stage.launch()
+    held = stage.lease(other.id).hold
+    look = stage.compute.saved_images
+    looks = iter([(), None])
+
+    def blind(*args: Any, **facts: Any) -> Any:
+        return () if next(looks, None) == () else look(*args, **facts)
+
+    first = saved(stage, lease.instance_ids[0])
+    stage.compute.saved_images = blind  # type: ignore[method-assign]
+    with pytest.raises(Refused, match=first.image.id) as told:
+        saved(stage, other.instance_ids[0])
+    assert told.value.slug == "image-name-taken"
+    assert stage.lease(other.id).hold == held
+
+
 def test_others_have_names_of_their_own(stage: Stage, lease: Lease) -> None:
     """A name is its owner's."""
     saved(stage, lease.instance_ids[0])
