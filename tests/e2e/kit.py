@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import urllib3
 
-from localaws.demo.stage import Stage, when
+from localaws.demo.stage import TOKEN, Stage, when
 
 IMAGE = "ami-0123456789abcdef0"
 
