@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
 OLDEST := $(VENV)/oldest-boto3
 
-.PHONY: help setup demo serve test simulate crash bench evaluate check docs package test-oldest-boto3 clean
+.PHONY: help setup demo serve test simulate crash bench evaluate check token docs package test-oldest-boto3 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ check: setup ## ruff, mypy --strict, the import linter, cfn-lint on the template
 	$(BIN)/lint-imports
 	@if [ -f out/sam.json ]; then echo "$(BIN)/cfn-lint out/sam.json"; $(BIN)/cfn-lint out/sam.json; fi
 	$(BIN)/cfn-lint .chalice/forwarder.json
+
+token: setup ## a token for OWNER as ROLE, from the Curfew at CURFEW_URL (EXPIRES_IN, LIMIT_USD); without OWNER a first one, to deploy with
+	@OWNER="$(OWNER)" ROLE="$(ROLE)" EXPIRES_IN="$(EXPIRES_IN)" LIMIT_USD="$(LIMIT_USD)" $(BIN)/python tools/make_token.py
 
 docs: setup ## write docs/rules.md anew, from the rules' docstrings and the policy's defaults
 	@$(BIN)/python tools/rules_doc.py

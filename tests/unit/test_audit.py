@@ -12,6 +12,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.links import Claim, Purpose
 from tests.doubles.accidents import Crash
 from tests.doubles.memory_links import MemoryLinks
+from tests.doubles.memory_ports import MINUTE
 from tests.unit.web_kit import LAUNCH, World, logged, open_world
 
 SECRET = "a script that nobody else should read"
@@ -67,23 +68,22 @@ def test_reading_is_no_change_and_who_is_not_let_in_changes_nothing(world: World
 
 
 @pytest.mark.parametrize(
-    "method, path, body, status, problem, subject",
+    "call, body, outcome",
     [
-        ("DELETE", "/leases/lease-1", None, 404, "not-found", "lease-1"),
-        ("POST", "/spot-requests", {"image": 1}, 422, "invalid", None),
-        ("PUT", "/budgets/lab", {"limit_usd": "7"}, 200, None, "lab"),
-        ("PUT", "/policy", {"idle": {"after": "PT30M"}}, 200, None, None),
-        ("POST", "/sweeps", {"dry_run": True}, 200, None, None),
-        ("POST", "/key-pairs", {"name": "lab"}, 201, None, "lab"),
+        ("DELETE /leases/lease-1", None, (404, "not-found", "lease-1")),
+        ("POST /spot-requests", {"image": 1}, (422, "invalid", None)),
+        ("PUT /budgets/lab", {"limit_usd": "7"}, (200, None, "lab")),
+        ("PUT /policy", {"idle": {"after": "PT30M"}}, (200, None, None)),
+        ("POST /sweeps", {"dry_run": True}, (200, None, None)),
+        ("POST /key-pairs", {"name": "lab"}, (201, None, "lab")),
     ],
 )
-def test_what_was_refused_is_told_too(
-    world: World, method: str, path: str, body: Any, status: int, problem: str | None, subject: str | None
-) -> None:
+def test_what_was_refused_is_told_too(world: World, call: str, body: Any, outcome: Any) -> None:
     """With the problem's name, by whoever uses the deployment's token as `admin` without a token's id."""
-    assert world(method, path, body)[0] == status
+    method, _, path = call.partition(" ")
+    assert world(method, path, body)[0] == outcome[0]
     (change,) = trail(world)
-    assert (change["status"], change["problem"], change["subject"]) == (status, problem, subject)
+    assert (change["status"], change["problem"], change["subject"]) == outcome
     assert (change["owner"], change["role"], change["token_id"]) == ("admin", "admin", None)
 
 
@@ -97,6 +97,7 @@ def test_a_mistake_of_ours_is_told_as_its_500(world: World) -> None:
 def test_a_change_that_was_cut_off_stands_there_without_an_outcome(world: World) -> None:
     """The process died after EC2 was called: who asked for what is known all the same."""
     lease = world.launched()
+    world.clock.advance(MINUTE)
     world.store.inject("save_lease", Crash(), after=True)
     with pytest.raises(Crash):
         world("DELETE", f"/leases/{lease['id']}")
@@ -140,9 +141,9 @@ def test_a_link_that_was_used_is_told_without_the_link(world: World) -> None:
     world.put(links=links)
     lease = world.launched()
     until = world.clock.now() + timedelta(hours=5)
-    token = links.url(Claim(purpose=Purpose.KEEP_1H, lease_id=lease["id"], expires_at=until)).rpartition("/")[
-        2
-    ]
+    claim = Claim(purpose=Purpose.KEEP_1H, lease_id=lease["id"], expires_at=until)
+    token = links.url(claim).rpartition("/")[2]
+    world.clock.advance(MINUTE)
     before = trail(world)
     world("GET", f"/snooze/{token}")
     assert world("POST", "/snooze/no-such-link")[0] == 404
