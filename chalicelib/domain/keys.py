@@ -6,6 +6,7 @@ section 6.6, and RFC 8709: parts of a length in four bytes and so many bytes, in
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -17,6 +18,7 @@ RSA, ED25519 = "ssh-rsa", "ssh-ed25519"
 RSA_BITS = (1024, 2048, 4096)
 ED25519_BYTES = 32
 _LENGTH_BYTES = 4
+_FINGERPRINT = re.compile(r"\d{3,5} (SHA256:|MD5:|([0-9a-f]{2}:){3})|([0-9a-f]{2}:){15}")
 _MAKE_ONE = "Make one that it takes with: ssh-keygen -t ed25519, and send the line of its .pub file"
 
 
@@ -44,8 +46,9 @@ class NewKeyPair:
 def checked(text: str) -> tuple[KeyType, str]:
     """The type of a public key, and the line to send to EC2. Raises Refused, with what it is instead and the fix; what
     was sent is in no message."""
-    line = text.strip()
+    line = text.strip().removeprefix("\ufeff").strip()
     _is_no_other_thing(line)
+    _begins_as_a_key(line)
     kind, _, rest = line.partition(" ")
     if kind not in {RSA, ED25519}:
         raise _bad(
@@ -72,10 +75,29 @@ def _is_no_other_thing(line: str) -> None:
         raise _bad(
             "it is not in OpenSSH's form. Convert it with: ssh-keygen -i -m PKCS8 -f FILE (RFC4716 for PuTTY's)"
         )
+    if len([one for one in line.splitlines() if one.startswith((RSA, ED25519))]) > 1:
+        raise _bad(
+            "these are several keys, each on its own line. Send one of them; import the others by their own names"
+        )
     if "\n" in line or "\r" in line:
         raise _bad(
             "it has a line break in it, as terminals that wrap long lines copy it. It is one line: join it"
         )
+
+
+def _begins_as_a_key(line: str) -> None:
+    if "-cert-v01@" in line.partition(" ")[0]:
+        raise _bad(
+            f"it is a certificate, which EC2 does not take. Send the key that it was made for: {_WHOLE}"
+        )
+    if line.startswith("AAAA"):
+        raise _bad(f"the name of its type is missing before it. {_WHOLE}")
+    if line.startswith(("SHA256:", "MD5:")) or _FINGERPRINT.match(line):
+        raise _bad(f"it is a key's fingerprint. {_WHOLE}")
+    if line.startswith(("~", "/", "./")) or line.partition(" ")[0].endswith(".pub"):
+        raise _bad(f"it is the name of a file. {_WHOLE}")
+    if f" {RSA} " in line or f" {ED25519} " in line:
+        raise _bad("it has options before its type, as a line of authorized_keys may. Send what follows them")
     if line.startswith(("ssh-dss", "ecdsa-", "sk-")):
         raise _bad(
             f"EC2 takes neither DSA nor ECDSA nor keys of hardware tokens, only RSA and ED25519. {_MAKE_ONE}"

@@ -2,6 +2,9 @@
 
 import base64
 import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,6 +60,16 @@ def test_rsa_and_ed25519_are_taken(bits: int) -> None:
         (f"ecdsa-sha2-nistp256 {encoded(b'ecdsa-sha2-nistp256', b'x')}", "ECDSA"),
         (f"sk-ssh-ed25519@openssh.com {encoded(b'x')}", "hardware tokens"),
         (ED25519[:40] + "\n" + ED25519[40:], "line break"),
+        (f"{ED25519}\n{rsa(2048)}", "several keys"),
+        (ED25519.partition(" ")[2], "name of its type is missing"),
+        (f"256 SHA256:{'k' * 43} ann@laptop (ED25519)", "fingerprint"),
+        ("1f:51:ae:28:bf:89:e9:d8:1f:25:5d:37:2d:7d:b8:ca:9f:f5:f1:6f", "fingerprint"),
+        (f"SHA256:{'k' * 43}", "fingerprint"),
+        ("~/.ssh/id_ed25519.pub", "name of a file"),
+        ("id_ed25519.pub", "name of a file"),
+        (f'from="10.0.0.1" {ED25519}', "options before its type"),
+        ("ssh-ed25519-cert-v01@openssh.com AAAA", "certificate"),
+        (rsa(512), "512 bits"),
         (ED25519[:60], "a part of it was lost"),
         ("ssh-ed25519", "a part of it was lost"),
         ("ssh-ed25519 !!!", "a part of it was lost"),
@@ -100,6 +113,33 @@ def test_a_made_pair_tells_its_private_part_once(world: World) -> None:
     (listed,) = world("GET", "/key-pairs?region=eu-west-1")[1]["items"]
     assert "private_key" not in listed
     assert world("GET", "/key-pairs")[1]["items"] == []
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in what a double keeps."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, str | bytes):
+        yield value if isinstance(value, str) else value.decode(errors="replace")
+    elif isinstance(value, Mapping):
+        yield from strings([*value.keys(), *value.values()])
+    elif isinstance(value, Iterable):
+        for one in value:
+            yield from strings(one)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_a_private_part_is_in_no_line_of_the_log_and_no_item_of_the_table(world: World, kind: str) -> None:
+    """Not even where the answer of a call is kept for its repeats, which then lack it, nor in the trail of changes."""
+    sent, once = {"name": "laptop", "type": kind}, {"Idempotency-Key": "k"}
+    with logged() as lines:
+        first = world.respond("POST", "/key-pairs", sent, once)
+        again = world.respond("POST", "/key-pairs", sent, once)
+    assert (first.status_code, again.status_code) == (201, 409)
+    secret = first.json_body["private_key"]
+    kept = list(strings(vars(world.store)))
+    assert any("laptop" in text for text in kept)
+    assert [text for text in [*kept, *strings(lines), again.body.decode()] if secret[:20] in text] == []
 
 
 def test_a_public_key_is_imported(world: World) -> None:
