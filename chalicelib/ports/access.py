@@ -49,7 +49,6 @@ class NoTokens:
 
     def token(self, token_id: str) -> Token | None:
         """None is known."""
-        del token_id
 
     def tokens(self) -> tuple[Token, ...]:
         """None."""

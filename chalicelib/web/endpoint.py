@@ -185,12 +185,7 @@ class Door:
         except Exception as error:  # noqa: BLE001 (the last door: whatever it is, it is logged and answered)
             response = _unexpected(error, request)
             slug = "internal-error"
-        trail.settle(
-            status=response.status_code,
-            problem=slug,
-            subject=subject,
-            location=response.headers.get("Location"),
-        )
+        trail.settle(response, problem=slug, subject=subject)
         logs.line(
             "request",
             method=request.method,

@@ -85,9 +85,10 @@ def new() -> str:
 
 def wish_of(body: TokenBody, now: datetime) -> Wish:
     """What is asked for."""
-    allowance = body.budget and Allowance(
-        name=_budget_name(body.owner), limit_usd=body.budget.limit_usd, period=body.budget.period
-    )
+    allowance = None
+    if body.budget:
+        name = _budget_name(body.owner)
+        allowance = Allowance(name=name, limit_usd=body.budget.limit_usd, period=body.budget.period)
     return Wish(
         owner=body.owner,
         role=Role(body.role),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
-from chalice.app import Request
+from chalice.app import Request, Response
 
 from chalicelib.domain.audit import Change
 from chalicelib.domain.tokens import Caller
@@ -52,16 +52,16 @@ class Trail:
         if not self._is_public:
             self._note(self._change)
 
-    def settle(self, *, status: int, problem: str | None, subject: str | None, location: str | None) -> None:
-        """Note what came of it. `subject`: what the answer says it was about; `location`: where what it made is."""
+    def settle(self, response: Response, *, problem: str | None, subject: str | None) -> None:
+        """Note what came of it. `subject`: what the answer says it was about."""
         if self._change is None or (self._is_public and subject is None):
             return
-        made = location.rpartition("/")[2] if location else None
+        made = str(response.headers.get("Location", "")).rpartition("/")[2] or None
         self._note(
             replace(
                 self._change,
                 subject=subject or self._change.subject or made,
-                status=status,
+                status=int(response.status_code),
                 problem=problem,
             )
         )
