@@ -190,7 +190,7 @@ class TestPlace:
         with pytest.raises(Refused, match="It is in eu-west-1") as told:
             stage.launch(subnet_id="subnet-1")
         assert (told.value.slug, told.value.extra["regions"]) == ("subnet-not-found", ["eu-west-1"])
-        with pytest.raises(Refused, match="No other region"):
+        with pytest.raises(Refused, match="None was found"):
             stage.launch(subnet_id="subnet-2")
         assert stage.store.open_leases() == ()
 
