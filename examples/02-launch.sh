@@ -15,6 +15,8 @@ fi
 # One-time: EC2 may take it back, and nothing starts it again and bills on. Two types, because the first may have no capacity.
 order="\"instance_types\": [\"g4dn.xlarge\", \"g5.xlarge\"], \"image\": \"deep-learning\", \"hours\": $hours"
 order="$order, \"key_name\": \"$key\", \"project\": \"train\""
+# Port 22 opens to the address that this call comes from, and to nobody else.
+order="$order, \"ssh_from\": \"me\""
 
 # Asked first what it can cost at worst: so much is held on the budget, and what doesn't fit isn't launched.
 hold=$(ask hold_usd POST /spot-requests "{$order, \"dry_run\": true}")

@@ -55,7 +55,8 @@ def test_the_examples_do_what_they_say(month: dict[str, str], lab: Lab, tmp_path
     assert stat.S_IMODE((tmp_path / "laptop.pem").stat().st_mode) == 0o600
     assert re.search(r"ami-\w+ is saved(.|\n)*goes on from mine:train", month["03-train-and-keep.sh"])
     assert re.search(r"i-\w+ is ended, its lease lease-\w+ is closed", month["04-forgotten-box.sh"])
-    assert month["05-month-end.sh"].count("requested  ") == 3
+    assert re.search(r"shown this once: curfew_\w+\n.*none(.|\n)*DELETE  /tokens", month["05-colleague.sh"])
+    assert month["06-month-end.sh"].count("requested  ") == 3
     assert lab.alive() == set()
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The end of the month: end what still runs of the project, then read what ended and what it cost. 05-month-end.sh [PROJECT]
+# The end of the month: end what still runs of the project, then read what ended and what it cost. 06-month-end.sh [PROJECT]
 set -eu
 . "$(dirname "$0")/curfew.sh"
 project=${1:-train}
