@@ -39,7 +39,8 @@ def test_a_body_is_described_as_it_is_checked(world: World) -> None:
     """Fields, what is required, and no others."""
     _, told = world("GET", "/openapi.json")
     body = told["components"]["schemas"]["LaunchBody"]
-    assert (body["required"], body["additionalProperties"]) == (["instance_types", "image"], False)
+    assert (body["required"], body["additionalProperties"]) == (["image"], False)
+    assert [one["required"] for one in body["anyOf"]] == [["instance_types"], ["gpu"]]
     operation = told["paths"]["/spot-requests"]["post"]
     assert operation["requestBody"]["required"] is True
     assert {each["name"] for each in operation["parameters"]} == {"Idempotency-Key"}

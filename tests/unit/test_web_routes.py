@@ -6,6 +6,7 @@ import pytest
 
 import app as curfew
 from tests.doubles.memory_ports import MINUTE
+from tests.doubles.memory_ports import MemoryPrices
 from tests.unit.web_kit import LAUNCH, World, open_world
 
 
@@ -102,8 +103,9 @@ def test_a_launch_answers_its_lease(world: World) -> None:
         *("compute_usd", "storage_usd", "public_ipv4_usd", "egress_usd", "egress", "leftovers"),
         *("snapshot_usd", "images", "on_end"),
         *("hold", "origin", "requested_at", "closed_at", "failure"),
-        *("is_storage", "launched_by", "fleet_problem", "network"),
+        *("is_storage", "launched_by", "fleet_problem", "network", "instance_types", "tried"),
     }
+    assert (lease["instance_types"], lease["tried"]) == (LAUNCH["instance_types"], [])
     assert (lease["status"], lease["owner"], lease["project"], lease["request_type"]) == (
         *("active", "admin", "demo", "one-time"),
     )
@@ -153,6 +155,36 @@ def test_a_launch_is_answered_even_while_ec2_cannot_be_seen(world: World) -> Non
     world.compute.fail("observe", times=99)
     status, lease = world("POST", "/spot-requests", LAUNCH)
     assert (status, lease["status"]) == (201, "active")
+
+
+def test_a_dry_run_tells_each_price_and_which_budgets_would_take_it(world: World) -> None:
+    """By the types that its GPUs come to: what they cost now, their caps, and the hold on each budget beside its room."""
+    world("PUT", "/budgets/team", {"limit_usd": 100})
+    world("PUT", "/budgets/small", {"limit_usd": 1})
+    prices = MemoryPrices()
+    prices.set_spot("us-east-1b", "g5.xlarge", "0.4")
+    world.put(prices=prices)
+    body = {"gpu": {"memory_gib": 24}, "image": LAUNCH["image"], "dry_run": True}
+    status, quote = world("POST", "/spot-requests", body)
+    assert (status, quote["instance_types"]) == (200, ["g5.xlarge"])
+    assert quote["spot_usd_per_hour"] == {"g5.xlarge": {"us-east-1b": "0.4"}}
+    assert quote["price_caps_usd_per_hour"] == {"g5.xlarge": "1.006"}
+    assert {one["name"]: one["has_room"] for one in quote["budgets"]} == {"team": True, "small": False}
+    assert {one["hold_usd"] for one in quote["budgets"]} == {quote["hold_usd"]}
+    assert [one["type"] for one in quote["objections"]] == ["/problems/budget-exceeded"]
+
+
+def test_a_launch_by_gpus_says_which_types_it_may_start(world: World) -> None:
+    """And one that nothing fits is a 409 with what is nearest."""
+    status, lease = world("POST", "/spot-requests", {"gpu": {"count": 8}, "image": LAUNCH["image"]})
+    assert (status, lease["instance_types"]) == (201, ["p5.48xlarge"])
+    status, problem = world("POST", "/spot-requests", {"gpu": {"name": "RTX 4090"}, "image": LAUNCH["image"]})
+    assert (status, problem["type"]) == (409, "/problems/no-such-gpu")
+    assert problem["nearest"][0]["count"] >= 1
+    status, problem = world("POST", "/spot-requests", {**LAUNCH, "gpu": {}})
+    assert (status, problem["errors"][0]["field"]) == (422, "body")
+    for name in ("instance_types", "gpu"):
+        assert name in problem["errors"][0]["detail"]
 
 
 def test_a_dry_run_quotes_and_starts_nothing(world: World) -> None:
