@@ -11,6 +11,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from chalicelib.domain.errors import Refused
@@ -85,13 +86,15 @@ class Ec2SecurityGroups:
 
     def tagged(self, region: str) -> tuple[SecurityGroup, ...]:
         """The groups with Curfew's tag."""
-        return tuple(self._found(region, {"tag-key": [SSH_FROM_TAG]}))
+        return tuple(self._found(region, {"tag-key": [SSH_FROM_TAG]}, HURRIED))
 
-    def _found(self, region: str, filters: Mapping[str, list[str]]) -> Iterator[SecurityGroup]:
+    def _found(
+        self, region: str, filters: Mapping[str, list[str]], patience: Config = PROMPT
+    ) -> Iterator[SecurityGroup]:
         named: Any = [{"Name": name, "Values": values} for name, values in filters.items()]
         try:
             for page in (
-                self._aws.ec2(region, PROMPT)
+                self._aws.ec2(region, patience)
                 .get_paginator("describe_security_groups")
                 .paginate(Filters=named)
             ):

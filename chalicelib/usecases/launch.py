@@ -171,7 +171,7 @@ def _unless_given_up(services: Services, lease: Lease) -> Lease:
 
 def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) -> _Terms:
     policy, _ = services.store.policy()
-    with regions.explained(services, order.region):
+    with regions.explained(services, order.region, asks_ssm=True):
         order, image = what_starts.settled(services, order, owner=owner, now=now)
         place = network.place_of(services, order)
     book = services.store.budgets(now, until=now + order.lasts_for + policy.teardown.margin)

@@ -68,7 +68,11 @@ def vpc_of(services: Services, region: str, subnet_id: str | None) -> str:
     vpc_id = services.security_groups.vpc_of(region, subnet_id)
     if vpc_id is None:
         found = _regions_with(services, subnet_id, but=region)
-        where = f"It is in {', '.join(found)}: send that region" if found else "None was found in other regions either"
+        where = (
+            f"It is in {', '.join(found)}: send that region"
+            if found
+            else "None was found in other regions either"
+        )
         raise Refused(
             f"{region} has no subnet {subnet_id} of this account; nothing was launched. {where}. Or name one that is "
             f"there (aws ec2 describe-subnets --region {region}), or leave it out for the default VPC's",

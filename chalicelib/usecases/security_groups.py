@@ -160,8 +160,8 @@ def has(lease: Lease, group_id: str) -> bool:
 
 
 def tidy(services: Services, facts: Facts) -> str | None:
-    """Remove groups that nothing uses and nobody wants any more: once an hour, and for an hour after the close of a lease
-    that had one. Answers what is lacking."""
+    """Remove groups that nothing uses and nobody wants any more: once an hour, and for an hour after the close of a
+    lease that had one. Answers what is lacking."""
     if services.is_dry_run or not _is_due(facts) or services.patience(NEEDED_SECONDS) < NEEDED_SECONDS:
         return None
     lacking: str | None = None

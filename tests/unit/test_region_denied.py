@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.domain.errors import Refused, Unavailable
 from chalicelib.domain.network import Opening
+from chalicelib.usecases import security_groups
 from tests.builders import Stage
 from tests.doubles.memory_security_groups import MemorySecurityGroups
 from tests.unit.web_kit import LAUNCH, open_world
@@ -71,3 +72,12 @@ def test_a_group_of_a_denied_region_is_told_alike() -> None:
     with pytest.raises(Refused) as told:
         stage.launch(opening=Opening(cidr="203.0.113.7/32"))
     assert told.value.slug == "region-denied"
+    groups.inject("tagged", Unavailable("no", code="OptInRequired"))
+    with pytest.raises(Refused) as told:
+        security_groups.groups(stage.services, "us-east-1")
+    assert told.value.slug == "region-denied"
+    stage.store.inject(
+        "group_records", Unavailable("the table does not answer", code="AccessDeniedException")
+    )
+    with pytest.raises(Unavailable):
+        security_groups.groups(stage.services, "us-east-1")

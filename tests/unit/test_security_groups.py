@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import Refused, Unavailable
+from chalicelib.domain.errors import NotFound, Refused, Unavailable
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.network import Opening, Rule, SecurityGroup
 from chalicelib.domain.notices import Kind
-from chalicelib.usecases import network
+from chalicelib.usecases import network, security_groups
 from tests.builders import HOUR, MINUTE, REGION, Stage, at, order
 from tests.doubles.accidents import Crash
 from tests.doubles.memory_security_groups import DEFAULT_VPC, MemorySecurityGroups
@@ -118,6 +118,22 @@ class TestLaunch:
         stage.until(at("10:10"))
         assert groups.names == []
         assert stage.store.group_records() == ()
+
+    @pytest.mark.parametrize("method", ["lock", "group_records", "keep_group_record", "unlock", "open_lease"])
+    @pytest.mark.parametrize("after", [False, True])
+    def test_nor_does_one_that_dies_at_the_table(
+        self, stage: Stage, groups: MemorySecurityGroups, method: str, *, after: bool
+    ) -> None:
+        """What it holds goes back, and the group goes."""
+        stage.put_budget(limit="100")
+        stage.store.inject(method, Crash(), after=after)
+        with pytest.raises(Crash):
+            stage.launch(opening=MINE)
+        stage.until(at("10:10"))
+        assert at_most_one(stage, groups)
+        assert groups.names == []
+        assert stage.store.group_records() == ()
+        assert stage.left() == 100
 
     def test_ec2_may_need_a_moment_to_know_it(self, stage: Stage, groups: MemorySecurityGroups) -> None:
         """It is asked again, for some seconds."""
@@ -283,6 +299,20 @@ class TestTidying:
         groups.inject("tagged", Unavailable("no answer"))
         told = [one for _ in range(10) for one in stage.after(MINUTE).lacking if "security groups" in one]
         assert len(told) <= 1
+
+    def test_whoever_owns_it_sees_his_own(self, stage: Stage, groups: MemorySecurityGroups) -> None:
+        """Of a group that others use too a launcher learns that it is in use, not by whom."""
+        lease = stage.launch(opening=MINE, owner="bob")
+        groups.used_by[own(lease)] = ("i-ann-s",)
+        stage.launch(opening=Opening(cidr="198.51.100.9/32"), owner="ann")
+        (report,) = security_groups.groups(stage.services, REGION, only="bob")
+        assert (report.is_in_use, report.leases, report.used_by) == (True, (lease.id,), ())
+        assert len(security_groups.groups(stage.services, REGION)) == 2
+        with pytest.raises(NotFound):
+            security_groups.remove(stage.services, own(lease), region=REGION, only="ann")
+        with pytest.raises(Refused, match=lease.id) as told:
+            security_groups.remove(stage.services, own(lease), region=REGION, only="bob")
+        assert "i-ann-s" not in told.value.detail
 
     def test_a_dry_run_removes_nothing(self, stage: Stage, groups: MemorySecurityGroups) -> None:
         """It would be an act."""
