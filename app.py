@@ -55,6 +55,7 @@ from chalicelib.web import security_groups as group_bodies
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
 from chalicelib.web import tokens as token_bodies
+from chalicelib.web import sync as sync_bodies
 from chalicelib.web import transfers as transfer_bodies
 from chalicelib.web.about import IF_MATCH, IF_NONE_MATCH, LAUNCH, SIGNATURE, Says
 from chalicelib.web.audit import AuditQuery
@@ -82,6 +83,7 @@ from chalicelib.web.moments import moment
 from chalicelib.web.receipts import ReceiptQuery
 from chalicelib.web.security_groups import GroupBody, GroupQuery, RegionQuery
 from chalicelib.web.tokens import TokenBody
+from chalicelib.web.sync import SyncBody
 from chalicelib.web.transfers import PartsBody, TransferBody, TransferQuery
 
 logs.set_up()
@@ -701,6 +703,20 @@ def list_changes(call: Call[NoBody, AuditQuery]) -> Answer:
         cursor=call.query.cursor,
     )
     return Answer(body=paging.listed(page, plain))
+
+
+@app.route("/sync", methods=["POST"], content_types=ANY)
+@door.endpoint(
+    body=SyncBody,
+    query=NoQuery,
+    is_public=True,
+    says=Says(answers={200: sync_bodies.SyncAnswer}, headers=(SIGNATURE,)),
+)
+def sync_box(call: Call[SyncBody, NoQuery]) -> Answer:
+    """URLs for a box's data, asked for by its script and signed with its lease's key."""
+    signature = call.headers.get(SIGNATURE_HEADER)
+    told = sync_bodies.answered(call.services, call.body, raw=call.raw, signature=signature)
+    return Answer(body=sync_bodies.view(told))
 
 
 @app.route("/notifications/test", methods=["POST"], content_types=ANY)

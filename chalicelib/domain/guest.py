@@ -16,7 +16,7 @@ from email.mime.text import MIMEText
 from email.parser import Parser
 from itertools import count
 
-from chalicelib.domain import guest_heartbeat
+from chalicelib.domain import guest_heartbeat, guest_sync
 from chalicelib.domain.guest_heartbeat import Beacon
 
 LIMIT_BYTES = 16 * 1024
@@ -154,6 +154,9 @@ def _script(deadline: datetime | None, beacon: Beacon | None) -> str:
         parts.append(script.replace("__CALENDAR__", f"{told:%Y-%m-%d %H:%M:%S} UTC"))
     if beacon is not None:
         parts.append(guest_heartbeat.script(beacon))
+        if beacon.sync is not None:
+            of = {"lease_id": beacon.lease_id, "url": beacon.url, "key": beacon.key}
+            parts.append(guest_sync.script(beacon.sync, **of))
     return "".join(parts)
 
 

@@ -13,6 +13,8 @@ Whoever is on the box can read the key, and so report as this lease's boxes; wha
 from dataclasses import dataclass, field
 from shlex import quote
 
+from chalicelib.domain.guest_sync import GuestSync
+
 SIGNATURE_HEADER = "Curfew-Signature"
 """The HMAC-SHA256 of the body, in hex, by the lease's key."""
 
@@ -24,6 +26,7 @@ class Beacon:
     lease_id: str
     url: str
     key: str = field(repr=False)
+    sync: GuestSync | None = None
 
 
 def script(beacon: Beacon) -> str:

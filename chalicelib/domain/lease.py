@@ -16,6 +16,7 @@ from chalicelib.domain.images import SavedImage
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.network import Opening
 from chalicelib.domain.storage import Address, Disk, Volume
+from chalicelib.domain.sync import SyncFrom, SyncTo
 from chalicelib.domain.timer import Timer
 
 
@@ -89,6 +90,10 @@ class LaunchOrder:
     security_group_ids: tuple[str, ...] = ()
     own_group_id: str | None = None
     """The group that opens it, once there is one."""
+    sync_from: SyncFrom | None = None
+    sync_to: SyncTo | None = None
+    rclone: str | None = None
+    """The SSM parameter that has the configuration of the remote in either of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,15 @@ from datetime import timedelta
 
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.heartbeats import Heard
+from chalicelib.domain.sync import Synced
 from chalicelib.gateways import dynamodb_codec as codec
 from chalicelib.gateways.dynamodb_records import Records, new_write_id
 from chalicelib.gateways.dynamodb_table import HASTE_SECONDS, Key, Write
 
 HEARD = "HEARD"
+SYNC = "SYNC"
+SYNCED_FOR = timedelta(days=90)
+"""After what a box told last of its data nobody asks for it any more."""
 PATIENCE_SECONDS = 5.0
 """The box waits for its answer, and repeats what was not answered."""
 KEPT_FOR = timedelta(days=1)
@@ -48,6 +52,19 @@ class HeardRecords(Records):
             refusal=Stale(f"another report of {heard.instance_id} came first; nothing was kept"),
         )
         self._table.commit([put], trace=(_key(heard.instance_id), write_id), patience=PATIENCE_SECONDS)
+
+
+    def keep_synced(self, synced: Synced) -> None:
+        """Of two reports the later one stands."""
+        key = (f"{SYNC}#{synced.lease_id}", f"{synced.instance_id}#{synced.way}")
+        expires = int((synced.at + SYNCED_FOR).timestamp())
+        put = Write(operation="Put", key=key, item={"expires_epoch": expires, **codec.document(synced)})
+        self._table.commit([put], patience=PATIENCE_SECONDS)
+
+    def synced(self, lease_id: str) -> tuple[Synced, ...]:
+        """One query. Raises Unavailable."""
+        items = self._table.query("pk = :sync", {":sync": f"{SYNC}#{lease_id}"}, patience=PATIENCE_SECONDS)
+        return tuple(codec.read(Synced, item) for item in items)
 
 
 def _key(instance_id: str) -> Key:

@@ -22,6 +22,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import ReservationLook
+from chalicelib.domain.sync import Synced
 from chalicelib.ports import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, Store, SweepRecord
 
 
@@ -204,6 +205,13 @@ class ScratchStore:
 
     def keep_heard(self, heard: Heard, *, over: Heard | None) -> None:
         """Not kept."""
+
+    def keep_synced(self, synced: Synced) -> None:
+        """Not kept."""
+
+    def synced(self, lease_id: str) -> tuple[Synced, ...]:
+        """As it is."""
+        return self._store.synced(lease_id)
 
     def reservation_look(self) -> ReservationLook | None:
         """As it is."""

@@ -20,6 +20,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.once import KeyedCall
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import ReservationLook
+from chalicelib.domain.sync import Synced
 from chalicelib.ports.records import ALL_RECEIPTS, Account, FirstSight, Page, ReceiptFilter, SweepRecord
 
 
@@ -179,6 +180,12 @@ class Store(Protocol):
 
     def keep_heard(self, heard: Heard, *, over: Heard | None) -> None:
         """Keep it in place of `over`, what was read before. Raises Stale where another report came first."""
+
+    def keep_synced(self, synced: Synced) -> None:
+        """Keep what a box told of one way of its data in place of what it told before."""
+
+    def synced(self, lease_id: str) -> tuple[Synced, ...]:
+        """What a lease's boxes told last of their data, each way of each."""
 
     def reservation_look(self) -> ReservationLook | None:
         """What the last look at capacity reservations has found; None before the first."""

@@ -72,6 +72,12 @@ class Told:
     deadline: datetime | None
     each_minute_from: datetime | None
 
+    @property
+    def pushes_now(self) -> bool:
+        """Whether it is to push what `sync_to` says: it is warned that it ends for idleness."""
+        order = self.lease.order
+        return order is not None and order.sync_to is not None and "idle" in self.lease.warned_at
+
 
 def receive(services: Services, report: Report, *, raw: bytes, signature: str | None) -> Told:
     """Keep what a box reports. Raises Forged, Refused; Unavailable where the table does not answer: it is repeated."""

@@ -26,6 +26,7 @@ from chalicelib.usecases import list_prices, network, regions, timers, what_star
 from chalicelib.usecases.gather import charged_to, price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.market import Market, below_market, spot_now, with_the_market
+from chalicelib.usecases import sync as syncing
 from chalicelib.usecases.recover import give_up, launched, raise_failure
 
 ADMISSION_TRIES = 10
@@ -174,6 +175,7 @@ def _terms(services: Services, order: LaunchOrder, owner: str, now: datetime) ->
     with regions.explained(services, order.region, asks_ssm=True):
         order, image = what_starts.settled(services, order, owner=owner, now=now)
         place = network.place_of(services, order)
+    syncing.refuse_unmovable(services, order, owner=owner, policy=policy, now=now)
     book = services.store.budgets(now, until=now + order.lasts_for + policy.teardown.margin)
     leases = services.store.open_leases()
     states = book.covering(owner=owner, project=order.project)
@@ -267,14 +269,16 @@ def _key(services: Services, lease: Lease) -> str | None:
     if services.beacons is None or lease.order is None:
         return None
     key, own = services.beacons.new_key(), lease.order.user_data
-    has_room = not guest.is_too_long(own, lease.guest_deadline, services.beacons.of(lease.id, key))
+    told = replace(services.beacons.of(lease.id, key), sync=syncing.of_order(lease.order, lease.teardown_margin))
+    has_room = not guest.is_too_long(own, lease.guest_deadline, told)
     return key if guest.takes_deadline(own) and has_room else None
 
 
 def _beacon(services: Services, lease: Lease) -> Beacon | None:
-    if services.beacons is None or lease.heartbeat_key is None:
+    if services.beacons is None or lease.heartbeat_key is None or lease.order is None:
         return None
-    return services.beacons.of(lease.id, lease.heartbeat_key)
+    sync = syncing.of_order(lease.order, lease.teardown_margin)
+    return replace(services.beacons.of(lease.id, lease.heartbeat_key), sync=sync)
 
 
 def _start(

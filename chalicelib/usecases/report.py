@@ -19,6 +19,7 @@ from chalicelib.domain.instance import Instance, SpotRequest
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.periods import cost_by_day
+from chalicelib.domain.sync import Synced
 from chalicelib.domain.tracking import boxes_of
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts, gather
@@ -58,6 +59,8 @@ class LeaseReport:
     spent_by_day: Mapping[str, Decimal] = field(default_factory=dict)
     fleet_problem: str | None = None
     """What keeps a fleet that maintains its boxes from starting all of them, in EC2's words."""
+    synced: tuple[Synced, ...] = ()
+    """What its boxes told last of their data; of one lease alone, not in a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +96,22 @@ def lease(services: Services, lease_id: str, *, only: str | None = None) -> Leas
     """One lease, by a look at its own region. Raises NotFound."""
     found = own_lease(services, lease_id, only)
     if not found.is_open:
-        return as_told(_closed(services, found), only)
+        return as_told(replace(_closed(services, found), synced=_synced(services, found)), only)
     facts = gather(services, services.clock.now(), region=found.region)
     alone = replace(facts, leases=tuple(one for one in facts.leases if one.id == lease_id), loose=())
     verdicts = _verdicts(services, alone) if alone.leases else {}
-    told = _report(services, facts, verdicts, found)
+    told = replace(_report(services, facts, verdicts, found), synced=_synced(services, found))
     return as_told(replace(told, fleet_problem=_fleet_problem(services, facts, told)), only)
+
+
+def _synced(services: Services, lease: Lease) -> tuple[Synced, ...]:
+    """Of a lease that moves data; nothing where the table does not answer."""
+    if lease.order is None or (lease.order.sync_from is None and lease.order.sync_to is None):
+        return ()
+    try:
+        return services.store.synced(lease.id)
+    except Unavailable:
+        return ()
 
 
 def as_told(report: LeaseReport, only: str | None) -> LeaseReport:

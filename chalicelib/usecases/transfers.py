@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.errors import NotFound, Refused
-from chalicelib.domain.lease import Lease
 from chalicelib.domain.transfers import (
     OWN,
     SINGLE_BYTES,
@@ -25,6 +24,7 @@ from chalicelib.domain.transfers import (
     read_id,
 )
 from chalicelib.ports import Page, Services
+from chalicelib.usecases.own import own_lease
 
 PARTS_A_PAGE = 50
 """Each URL is signed in about a millisecond and has 1.5 KB."""
@@ -150,17 +150,10 @@ def give_up(services: Services, asker: Asker, id_text: str) -> None:
     services.transfers.abort(upload)
 
 
-def may_touch(lease: Lease | None, lease_id: str, only: str | None) -> Lease:
-    """The lease, where it is there and the caller's to see. Raises NotFound."""
-    if lease is None or (only is not None and lease.owner != only):
-        raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
-    return lease
-
-
 def _prefix(services: Services, asker: Asker, lease_id: str | None) -> str:
     if lease_id is None:
         return owner_prefix(asker.owner)
-    return lease_prefix(may_touch(services.store.lease(lease_id), lease_id, asker.only).id)
+    return lease_prefix(own_lease(services, lease_id, asker.only).id)
 
 
 def _find(services: Services, asker: Asker, id_text: str) -> tuple[TransferId, Upload]:

@@ -81,6 +81,17 @@ class ShareAnswer(TypedDict):
     held_usd: Decimal
 
 
+class SyncedAnswer(TypedDict):
+    """How far a box's data has come, as it told last: files where they belong, and files that are not."""
+
+    instance_id: str
+    way: Literal["fetch", "push"]
+    done: int
+    left: int
+    problem: str | None
+    at: datetime
+
+
 class LeaseAnswer(TypedDict):
     """The promise, its meter, its verdict and why."""
 
@@ -126,6 +137,7 @@ class LeaseAnswer(TypedDict):
     ssh: str | None
     ssh_host_keys: list[str]
     failure: str | None
+    sync: list[SyncedAnswer]
     receipts: list[Receipt]
 
 
@@ -289,6 +301,7 @@ class HeartbeatAnswer(TypedDict):
     status: Status
     deadline: NotRequired[datetime]
     each_minute_from: NotRequired[datetime]
+    push: NotRequired[Literal["now"]]
 
 
 class HealthWord(TypedDict):

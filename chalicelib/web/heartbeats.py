@@ -65,6 +65,7 @@ def view(told: Told) -> dict[str, object]:
         "lease": told.lease.id,
         "status": told.lease.status,
         **{name: at for name, at in times.items() if at is not None},
+        **({"push": "now"} if told.pushes_now else {}),
     }
 
 

@@ -9,6 +9,7 @@ from chalicelib.domain.gpus import GpuNeed
 from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Status
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.sync import SyncFrom, SyncTo
 from chalicelib.domain.preconditions import lease_tag
 from chalicelib.ports import Services
 from chalicelib.usecases import report
@@ -58,6 +59,9 @@ def order_of(
         asked=carried(body),
         opening=security_groups.opening_of(body, source_ip),
         security_group_ids=tuple(dict.fromkeys(body.security_group_ids)),
+        sync_from=SyncFrom(**body.sync_from.model_dump()) if body.sync_from else None,
+        sync_to=SyncTo(**body.sync_to.model_dump()) if body.sync_to else None,
+        rclone=body.rclone,
     )
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 from chalicelib.domain.budget import DEFAULT_THRESHOLDS, Consequence, Period, ScopeKind
 from chalicelib.domain.partitions import supported
 from chalicelib.domain.policy import MAX_LENGTH, Length, to_decimals
+from chalicelib.domain.transfers import MOST_NAME, PATH
 
 REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._:/=+@-]{0,127}$"
@@ -48,6 +49,8 @@ Usd = Annotated[Decimal, Field(ge=0, le=10**9), AfterValidator(to_decimals), Pla
 SomeUsd = Annotated[Decimal, Field(gt=0, le=10**9), AfterValidator(to_decimals), PlainSerializer(canonical)]
 Hours = Annotated[Decimal, Field(gt=0, le=MAX_HOURS), PlainSerializer(canonical)]
 Label = Annotated[str, Field(pattern=LABEL)]
+SyncPath = Annotated[str, Field(pattern=rf"^([A-Za-z0-9_-]{{1,32}}:)?{PATH}$", max_length=MOST_NAME)]
+Folder = Annotated[str, Field(pattern=rf"^/{PATH}$", max_length=MOST_NAME)]
 Region = Annotated[str, Field(pattern=REGION), AfterValidator(supported)]
 """A region of another partition than `aws` is well-formed, and refused: 409."""
 InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1,31}$")]
@@ -173,6 +176,27 @@ class GpuBody(Sent):
     )
 
 
+class SyncFromBody(Sent):
+    """What a launch brings to its boxes."""
+
+    path: SyncPath = Field(
+        description="a folder of yours in the transfer bucket such as birds, one of a lease such as "
+        "leases/lease-1/output, or an rclone remote's such as drive:birds"
+    )
+    folder: Folder = Field(default="/data", description="the folder on the box, such as /data")
+
+
+class SyncToBody(Sent):
+    """What a launch takes away from its boxes before the end."""
+
+    folder: Folder = Field(default="/output", description="the folder on the box, such as /output")
+    path: SyncPath | None = Field(
+        default=None,
+        description="a folder of yours in the transfer bucket, or an rclone remote's such as drive:out; the lease's own "
+        "folder when absent",
+    )
+
+
 class LaunchBody(Sent):
     """POST /spot-requests."""
 
@@ -284,6 +308,17 @@ class LaunchBody(Sent):
         pattern=r"^[A-Za-z0-9_+=,.@/:-]+$",
         max_length=2048,
         description="the name or ARN of an instance profile",
+    )
+    sync_from: SyncFromBody | None = Field(
+        default=None, description='{"path": "birds", "folder": "/data"}: fetched once the box is up'
+    )
+    sync_to: SyncToBody | None = Field(
+        default=None, description='{"folder": "/output"}: pushed within teardown.margin before the end'
+    )
+    rclone: str | None = Field(
+        default=None,
+        pattern=r"^/curfew/rclone/[A-Za-z0-9_.-]{1,128}/[A-Za-z0-9_.-]{1,128}$",
+        description="the SSM parameter with the rclone.conf of a remote: /curfew/rclone/, your name or shared, a name",
     )
     dry_run: StrictBool = Field(default=False, description="true answers the quote and launches nothing")
 

@@ -81,6 +81,17 @@ def lease(report: LeaseReport) -> JsonValue:
             "ssh": ssh(told, report.instances),
             "ssh_host_keys": host_keys(told, report.instances),
             "failure": told.failure,
+            "sync": [
+                {
+                    "instance_id": each.instance_id,
+                    "way": each.way,
+                    "done": each.done,
+                    "left": each.left,
+                    "problem": each.problem or None,
+                    "at": each.at,
+                }
+                for each in report.synced
+            ],
             "receipts": [receipt(each) for each in report.receipts],
         }
     )

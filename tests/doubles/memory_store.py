@@ -26,6 +26,7 @@ from chalicelib.domain.notices import Notice
 from chalicelib.domain.periods import MOST_PERIODS, keys
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.reservations import ReservationLook
+from chalicelib.domain.sync import Synced
 from chalicelib.gateways import dynamodb_holds as holds
 from chalicelib.gateways.dynamodb_codec import cursor as make_cursor
 from chalicelib.gateways.dynamodb_codec import from_text, position, stamped, to_text
@@ -79,6 +80,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
         self._types: tuple[str, ...] = ()
         self._trouble: str | None = None
         self._heard: dict[str, str] = {}
+        self._synced: dict[tuple[str, str, str], str] = {}
         self._reservations = ""
         self._free_tier = ""
         self._usage: dict[str, Usage] = {}
@@ -411,6 +413,15 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
         if count != (over.counter if over else None):
             raise Stale(f"another report of {heard.instance_id} came first; nothing was kept")
         self._heard[heard.instance_id] = to_text(heard)
+
+    @call
+    def keep_synced(self, synced: Synced) -> None:
+        self._synced[synced.lease_id, synced.instance_id, synced.way] = to_text(synced)
+
+    @call
+    def synced(self, lease_id: str) -> tuple[Synced, ...]:
+        told = sorted(self._synced.items())
+        return tuple(from_text(Synced, text) for (lease, _, _), text in told if lease == lease_id)
 
     @call
     def reservation_look(self) -> ReservationLook | None:
