@@ -48,6 +48,8 @@ class PublicImage:
     state: str = "available"
     platform: str = "Linux/UNIX"
     has_product_code: bool = False
+    saved_user: str | None = None
+    """Whom the box had to log in as that Curfew has saved: its name is Curfew's own."""
 
     @property
     def is_verified(self) -> bool:
@@ -56,8 +58,8 @@ class PublicImage:
 
     @property
     def ssh_user(self) -> str:
-        """Whom to log in as, as far as its name tells."""
-        return ssh_user(self.name)
+        """Whom to log in as, as far as it is known."""
+        return self.saved_user or ssh_user(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

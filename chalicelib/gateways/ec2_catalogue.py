@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.domain.catalogue import PublicImage
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.images import OF_TAG, USER_TAG
 from chalicelib.gateways.aws import ASKING, AWS_ERRORS, HURRIED, Aws, parse_time, unavailable
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def to_public(raw: Mapping[str, Any], region: str) -> PublicImage:
     """An image of EC2's answer."""
     disks = [mapping["Ebs"] for mapping in raw.get("BlockDeviceMappings") or [] if mapping.get("Ebs")]
     created = raw.get("CreationDate")
+    tags = {tag.get("Key"): tag.get("Value") for tag in raw.get("Tags") or []}
     return PublicImage(
         id=raw["ImageId"],
         name=raw.get("Name") or "",
@@ -110,4 +112,5 @@ def to_public(raw: Mapping[str, Any], region: str) -> PublicImage:
         state=raw.get("State") or "unknown",
         platform=raw.get("PlatformDetails") or "",
         has_product_code=bool(raw.get("ProductCodes")),
+        saved_user=tags.get(USER_TAG) if OF_TAG in tags else None,
     )

@@ -34,6 +34,7 @@ from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.denials import remember_denials
 from chalicelib.usecases.evidence import remember, unseen_since
 from chalicelib.usecases.extend import finish_changes
+from chalicelib.usecases.follow_images import follow_images
 from chalicelib.usecases.gather import Facts, gather, obstacle_of
 from chalicelib.usecases.host_keys import find_host_keys
 from chalicelib.usecases.judge import judge
@@ -109,6 +110,7 @@ def sweep(
     timers.remove(services, receipts, facts.closed)
     unnamed = identify(services, facts) if only is None else None
     unread = find_host_keys(services, facts) if trigger == "schedule" else None
+    unfollowed = follow_images(services, facts) if only is None else None
     unreserved = look_for_reservations(services, facts) if only is None else None
     untidied = tidy(services, facts) if trigger == "schedule" else None
     unbilled = ask_for_the_bill(services, facts) if trigger == "schedule" else None
@@ -117,7 +119,9 @@ def sweep(
         lacking=(
             *record.lacking,
             *unarmed,
-            *filter(None, [unheard, untold, untagged, unnamed, unread, unreserved, untidied, unbilled]),
+            *filter(
+                None, [unheard, untold, untagged, unnamed, unread, unfollowed, unreserved, untidied, unbilled]
+            ),
         ),
     )
 

@@ -1,12 +1,14 @@
 """Finding public images: the gateway on localaws, and what happens when AWS does not answer."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from chalicelib.domain.accelerators import ARM64, X86_64
 from chalicelib.domain.catalogue import current
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.images import ImageOrder
 from chalicelib.gateways.ec2 import Ec2Compute
 from chalicelib.gateways.ec2_catalogue import Ec2Catalogue
 from localaws.world import World
@@ -76,3 +78,15 @@ def test_a_refusal_is_no_empty_list(world: World, catalogue: Ec2Catalogue) -> No
         catalogue.described(REGION, ["ami-0123456789abcdef0"])
     with pytest.raises(Unavailable, match="Unauthorized"):
         catalogue.named(REGION, "pytorch")
+
+
+def test_a_saved_image_has_its_box_s_user(world: World, catalogue: Ec2Catalogue) -> None:
+    """Its name is Curfew's own, and tells nothing of it."""
+    box = world.start_box("g5.xlarge", market="on-demand").id
+    world.advance(timedelta(minutes=1))
+    order = ImageOrder(
+        lease_id="lease-1", instance_id=box, owner="ann", name="train", ssh_user="ubuntu", is_live=True
+    )
+    saved = Ec2Compute(aws_of(world)).save_image(REGION, order)
+    (shown,) = catalogue.described(REGION, [saved.answer])
+    assert (shown.ssh_user, shown.state, shown.architecture) == ("ubuntu", "pending", "x86_64")

@@ -44,7 +44,11 @@ class MemoryImages:
             return Outcome(accepted=False, answer="IncorrectState")
         if order.is_live and self._is_taken(region, order):
             return Outcome(accepted=False, answer="InvalidAMIName.Duplicate")
-        before = [one for one in self.made.values() if one.image_of == order.image_of and not one.has_failed]
+        before = [
+            one
+            for one in self.made.values()
+            if one.image_of == order.image_of and not one.has_failed and one.name == order.name
+        ]
         if before:
             return Outcome(accepted=True, answer=before[0].id)
         image = SavedImage(

@@ -11,6 +11,7 @@ from chalicelib.domain.lease import Lease, OnEnd, RequestType
 from chalicelib.domain.saving import Saving
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
+from chalicelib.usecases.report import lease as report_of
 from chalicelib.usecases.saving import forget, save
 from tests.builders import HOUR, MINUTE, REGION, Stage, at, minutes, usd
 from tests.doubles.memory_ports import START
@@ -50,6 +51,32 @@ def test_the_image_is_on_its_way_and_its_month_is_held(stage: Stage, lease: Leas
     receipt = end_lease(stage.services, lease.id, by="ada")
     assert (receipt.status, receipt.snapshot_usd) == ("done", told.monthly_usd)
     assert [one.state for one in receipt.images] == ["available"]
+
+
+def test_the_lease_tells_what_has_become_of_it(stage: Stage, lease: Lease) -> None:
+    """Available within a minute of that, asked no more then; one that failed costs nothing."""
+    box = lease.instance_ids[0]
+    first = saved(stage, box).image.id
+    stage.compute.ec2.albums.fails = True
+    saved(stage, box, "unlucky")
+    stage.until(at("09:12"))
+    states = {one.name: one.state for one in stage.lease(lease.id).images}
+    assert states == {"epoch-90": "available", "unlucky": "failed"}
+    asked = [one for one in stage.compute.calls if one.operation == "saved_images"]
+    stage.until(at("09:20"))
+    assert [one for one in stage.compute.calls if one.operation == "saved_images"] == asked
+    report = report_of(stage.services, lease.id)
+    assert [one.id for one in report.cost.images] == [first]
+
+
+def test_images_that_can_t_be_followed_are_lacking(stage: Stage, lease: Lease) -> None:
+    """The sweep goes on, and asks again."""
+    saved(stage, lease.instance_ids[0])
+    stage.compute.fail("saved_images", code="InternalError")
+    record = stage.after(MINUTE)
+    assert any("DescribeImages" in one for one in record.lacking)
+    stage.until(at("09:12"))
+    assert [one.state for one in stage.lease(lease.id).images] == ["available"]
 
 
 def test_the_lease_runs_on_to_its_hour(stage: Stage, lease: Lease) -> None:
