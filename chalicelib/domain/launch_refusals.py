@@ -23,7 +23,15 @@ NO_CAPACITY_CODES = frozenset(
         "Unsupported",
     }
 )
-QUOTA_CODES = frozenset({"MaxSpotInstanceCountExceeded", "VcpuLimitExceeded", "InstanceLimitExceeded"})
+QUOTA_CODES = frozenset(
+    {
+        "MaxSpotInstanceCountExceeded",
+        "VcpuLimitExceeded",
+        "InstanceLimitExceeded",
+        "spotInstanceCountLimitExceeded",
+    }
+)
+"""The last one is what a fleet's history says (botocore, EventInformation)."""
 QUOTA_WORDS = re.compile(r"max spot instance count exceeded|vcpu limit|\bvcpu capacity\b", re.IGNORECASE)
 ROLE_CODE = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
 ROLE_WORDS = re.compile(r"service[- ]linked role", re.IGNORECASE)
@@ -85,6 +93,16 @@ def nothing_started(order: LaunchOrder, attempts: Sequence[Attempt]) -> Refused:
         slug="launch-refused",
         **members,
     )
+
+
+def with_fix(order: LaunchOrder, trouble: str) -> str:
+    """What keeps a fleet from launching, as its history tells it, and what mends that where it is known."""
+    code, _, detail = trouble.partition(": ")
+    told = [Refusal(code=code, detail=detail)]
+    found = next((refusal for judge in MISTAKES if (refusal := judge(order, told, {}))), None)
+    if found is None:
+        return trouble
+    return f"{trouble.removesuffix('.')}. That is: {found.detail.replace(f'{NOTHING}. ', '')}"
 
 
 def _is_capacity(one: Refusal) -> bool:
@@ -161,9 +179,9 @@ def _network(order: LaunchOrder, tried: Sequence[Refusal], members: dict[str, An
     if not any(word in _says(one) for one in tried for word in NO_VPC):
         return None
     return Refused(
-        f"{order.region} has no default VPC, or that has no subnet, and the launch names none; nothing runs and "
-        "nothing is held. Give subnet_id, a subnet of yours in that region (aws ec2 describe-subnets), or make the "
-        f"default VPC again: aws ec2 create-default-vpc --region {order.region}",
+        f"{order.region} has no default VPC, or that has no subnet, and the launch names none. {NOTHING}. Give subnet_id, "
+        "a subnet of yours in that region (aws ec2 describe-subnets), or make the default VPC again: aws ec2 "
+        f"create-default-vpc --region {order.region}",
         slug="no-default-vpc",
         **members,
     )

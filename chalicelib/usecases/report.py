@@ -16,6 +16,7 @@ from chalicelib.domain.egress import unknown_since
 from chalicelib.domain.errors import NotFound, Unavailable
 from chalicelib.domain.fleets import FORGOTTEN, Fleet
 from chalicelib.domain.instance import Instance, SpotRequest
+from chalicelib.domain.launch_refusals import with_fix
 from chalicelib.domain.lease import Lease, Receipt, RequestType, Status
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.periods import cost_by_day
@@ -216,9 +217,10 @@ def _fleet_problem(services: Services, facts: Facts, told: LeaseReport) -> str |
     if region not in facts.sight.seen_regions or services.patience(PROBLEM_SECONDS) < PROBLEM_SECONDS:
         return None
     try:
-        return services.compute.fleet_problem(region, lease.fleet_id, since=facts.now - PROBLEMS_LAST)
+        trouble = services.compute.fleet_problem(region, lease.fleet_id, since=facts.now - PROBLEMS_LAST)
     except Unavailable as error:
         return f"not known: {error.detail}"
+    return trouble and with_fix(lease.order, trouble)
 
 
 def _final_cost(lease: Lease, receipt: Receipt | None) -> Cost:

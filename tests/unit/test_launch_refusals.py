@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import NoCapacity, Refused
-from chalicelib.domain.launch_refusals import nothing_started
+from chalicelib.domain.launch_refusals import nothing_started, with_fix
 from chalicelib.domain.lease import Attempt, Refusal, RequestType
 from chalicelib.domain.spot_quotas import quota_of, vcpus_of
 from chalicelib.web.problems import TITLES
@@ -143,6 +143,36 @@ def test_want_of_capacity_names_each_type_and_zone() -> None:
     assert [(one["instance_type"], one["zone"]) for one in refusal.extra["tried"]] == [
         (one.instance_type, one.zone) for one in ways
     ]
+
+
+@pytest.mark.parametrize(
+    "trouble, parts",
+    [
+        ("spotInstanceCountLimitExceeded: EC2 does not say more", ["L-3819A6DF", "g5.xlarge takes 4"]),
+        (
+            "launchSpecUnusable: Your Spot request price of 0.1 is lower than the minimum required Spot request "
+            "fulfillment price of 0.4.",
+            ["the on-demand price", "price of 0.4"],
+        ),
+        (
+            "iamFleetRoleInvalid: no permission to create the service-linked role for EC2 Fleet",
+            ["--aws-service-name ec2fleet.amazonaws.com"],
+        ),
+    ],
+)
+def test_what_keeps_a_fleet_from_launching_is_told_with_its_fix(trouble: str, parts: list[str]) -> None:
+    """It holds its money all the same, and that is not denied."""
+    told = with_fix(order(), trouble)
+    assert told.startswith(trouble.removesuffix("."))
+    assert "nothing is held" not in told
+    for part in parts:
+        assert part in told
+
+
+def test_what_nobody_can_mend_is_told_as_it_is() -> None:
+    """Want of capacity passes."""
+    trouble = "launchSpecTemporarilyBlacklisted: InsufficientInstanceCapacity"
+    assert with_fix(order(), trouble) == trouble
 
 
 def test_an_answer_without_types_is_told_by_its_code() -> None:

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 import app as curfew
-from tests.doubles.memory_ports import MINUTE
-from tests.doubles.memory_ports import MemoryPrices
+from tests.doubles.memory_ports import MINUTE, MemoryPrices
 from tests.unit.web_kit import LAUNCH, World, open_world
 
 
