@@ -7,7 +7,7 @@ key=${CURFEW_KEY:-laptop}
 
 # Made once. EC2 tells the private part in this answer alone, and nobody can read it again: it goes to a file of your own.
 keys=$(list /key-pairs name)
-if ! echo "$keys" | grep -qx "$key"; then
+if ! echo "$keys" | grep -x "$key" >/dev/null; then
     (umask 077 && ask private_key POST /key-pairs "{\"name\": \"$key\"}" >"$key.pem")
     echo "The key pair $key is new; its private part is in $key.pem"
 fi

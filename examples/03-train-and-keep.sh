@@ -16,7 +16,7 @@ fi
 # Saved while it lives. EC2 takes some minutes for it; until then the box must not end.
 box=$(ask instance_ids.0 GET "/leases/$lease")
 image=$(ask id POST "/instances/$box/image" '{"name": "train"}')
-until list /images id state | grep -q "$image  available"; do
+until list /images id state | grep "$image  available" >/dev/null; do
     sleep 2
 done
 echo "$image is saved: \"image\": \"mine:train\" is the newest of that name"
