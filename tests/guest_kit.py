@@ -1,6 +1,8 @@
 """A launched box in a folder: the very scripts that its user data writes, a fake nvidia-smi, an instance metadata
 service and Curfew's app behind one server on 127.0.0.1. One tick is one call; time is what the clock says."""
 
+import base64
+import gzip
 import os
 import re
 import subprocess
@@ -26,6 +28,7 @@ DATE = """\
 [ "$1" = +%s ] && exec cat {here}/clock
 exec /bin/date "$@"
 """
+PACKED = r"(base64 -d <<'CURFEW' \| gunzip > \S+\n)(.*?)CURFEW\n"
 PLACES = ("/usr/local/sbin", "/var/lib/curfew", "/etc/systemd/system", "/sys/class/dmi/id")
 FILES = {"/proc/uptime": "uptime", "/proc/sys/kernel/random/boot_id": "boot", "/proc/loadavg": "load"}
 
@@ -42,6 +45,8 @@ class Net:
     instance_id: str
     url: str = ""
     tag: str = ""
+    is_noticed: bool = False
+    """EC2 has announced that it takes the box back."""
     is_down: bool = False
     is_deaf: bool = False
     posts: list[bytes] = field(default_factory=list)
@@ -55,6 +60,8 @@ class Net:
             return 200, b"token"
         if path == "/latest/meta-data/instance-id":
             return 200, self.instance_id.encode()
+        if path == "/latest/meta-data/spot/instance-action":
+            return (200, b'{"action": "terminate"}') if self.is_noticed else (404, b"")
         if path.startswith("/latest/meta-data/tags/"):
             return (200, self.tag.encode()) if self.tag else (404, b"")
         self.posts.append(body)
@@ -114,14 +121,7 @@ class GuestBox:
 
     def install(self, user_data: str) -> None:
         """Run the user data, with the machine's places below one folder."""
-        text = user_data
-        for place in PLACES:
-            text = text.replace(place, str(self.here))
-        for path, name in FILES.items():
-            text = text.replace(path, str(self.here / name))
-        text = text.replace("http://169.254.169.254", self.net.url).replace(
-            "/dev/pts", str(self.here / "pts")
-        )
+        text = self._here(re.sub(PACKED, self._repacked, user_data, flags=re.DOTALL))
         bodies = {
             "nvidia-smi": SMI,
             "date": DATE,
@@ -136,6 +136,20 @@ class GuestBox:
         (self.here / "load").write_text("0.02 0.03 0.00 1/200 1234\n")
         self._set_time()
         self.run("-c", text)
+
+    def _here(self, text: str) -> str:
+        for place in PLACES:
+            text = text.replace(place, str(self.here))
+        for path, name in FILES.items():
+            text = text.replace(path, str(self.here / name))
+        return text.replace("http://169.254.169.254", self.net.url).replace(
+            "/dev/pts", str(self.here / "pts")
+        )
+
+    def _repacked(self, found: re.Match[str]) -> str:
+        """A script that is compressed in the user data, with its places below the folder."""
+        own = self._here(gzip.decompress(base64.b64decode(found[2])).decode())
+        return f"{found[1]}{base64.encodebytes(gzip.compress(own.encode())).decode()}CURFEW\n"
 
     def works(self, *use: object, apps: tuple[int, ...] = (), fails: int = 0) -> None:
         """What nvidia-smi says of each GPU and which processes compute, or that it fails."""
@@ -161,6 +175,11 @@ class GuestBox:
         before = len(self.net.posts)
         self.run(str(self.here / "curfew-heartbeat"))
         return len(self.net.posts) - before
+
+    def syncs(self) -> None:
+        """One look at its data."""
+        self._set_time()
+        self.run(str(self.here / "curfew-sync"))
 
     def looks_at_its_end(self) -> bool:
         """The minute's look at the deadline: whether it has come."""

@@ -6,6 +6,8 @@ new or has changed, last changed first, once the end is near: `lead` before the 
 Curfew for URLs, signed with its lease's key like a heartbeat. Nobody waits for it: the box ends at its time.
 """
 
+import base64
+import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from shlex import quote
@@ -39,11 +41,18 @@ def script(sync: GuestSync, *, lease_id: str, url: str, key: str) -> str:
     text = SCRIPT
     for name, value in filled.items():
         text = text.replace(name, value)
-    return text
+    return INSTALL.replace("__PACKED__", _packed(text))
 
 
+def _packed(text: str) -> str:
+    """Compressed, in lines of letters: as it is it would take half of the room that EC2 gives user data."""
+    press = zlib.compressobj(9, zlib.DEFLATED, GZIP)
+    return base64.encodebytes(press.compress(text.encode()) + press.flush()).decode()
+
+
+GZIP = 16 + zlib.MAX_WBITS
+"""The container that gunzip reads, in zlib's words."""
 SCRIPT = """\
-cat > /usr/local/sbin/curfew-sync <<'CURFEW'
 #!/bin/sh
 # Brings this box its data, and takes its output away before the end.
 [ "$(cat /sys/class/dmi/id/board_asset_tag 2>/dev/null)" = "$(cat /var/lib/curfew/box)" ] || exit 1
@@ -185,7 +194,10 @@ push() {
 [ -z "$in" ] || [ -e fetched ] || fetch
 [ -z "$out" ] || ! ends_soon || push
 exit 0
-CURFEW
+"""
+INSTALL = """\
+base64 -d <<'CURFEW' | gunzip > /usr/local/sbin/curfew-sync
+__PACKED__CURFEW
 chmod 700 /usr/local/sbin/curfew-sync
 rm -rf /var/lib/curfew/sync
 cat > /etc/systemd/system/curfew-sync.service <<'CURFEW'
