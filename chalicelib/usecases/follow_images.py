@@ -20,7 +20,9 @@ FOLLOWED_FOR = timedelta(hours=12)
 
 def follow_images(services: Services, facts: Facts) -> str | None:
     """Note what has become of images on their way. Answers what is lacking."""
-    until = services.clock.elapsed() + services.patience(PATIENCE_SECONDS)
+    if services.patience(PATIENCE_SECONDS) < PATIENCE_SECONDS:
+        return None
+    until = services.clock.elapsed() + PATIENCE_SECONDS
     for lease in facts.leases:
         waiting = [image for image in lease.images if _is_followed(image, facts)]
         if lease.status is not Status.ACTIVE or not waiting or services.clock.elapsed() >= until:

@@ -23,7 +23,9 @@ def find_host_keys(services: Services, facts: Facts) -> str | None:
         for box in facts.owned(lease).live
         if is_due(lease, box, facts.now)
     ]
-    until = services.clock.elapsed() + services.patience(PATIENCE_SECONDS)
+    if services.patience(PATIENCE_SECONDS) < PATIENCE_SECONDS:
+        return None
+    until = services.clock.elapsed() + PATIENCE_SECONDS
     for lease_id, box in due[:A_SWEEP]:
         if services.clock.elapsed() >= until:
             return None
