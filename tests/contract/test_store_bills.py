@@ -39,6 +39,15 @@ def test_days_come_back_in_order_and_as_they_were_told(store: Store) -> None:
     assert store.billed_days(DAY, DAY) == ()
 
 
+def test_a_month_is_kept_in_a_few_calls(dynamo_store: DynamoStore, client: FaultyClient) -> None:
+    """Ten days each: a call for every day would take a sweep's time. A day that is named twice counts as named last."""
+    month = [billed(DAY + timedelta(days=number)) for number in range(31)]
+    client.calls.clear()
+    dynamo_store.put_billed_days([billed(DAY, "9"), *month])
+    assert len(client.calls) == 4
+    assert dynamo_store.billed_days(DAY, DAY + timedelta(days=31)) == tuple(month)
+
+
 def test_of_two_that_take_a_turn_one_asks(store: Store) -> None:
     """Whoever read the turn before, and finds another in its place, has lost."""
     assert store.bill_turn() is None
