@@ -482,6 +482,7 @@ def add_security_group(call: Call[GroupBody, NoQuery]) -> Answer:
         name=body.name,
         subnet_id=body.subnet_id,
         vpc_id=body.vpc_id,
+        only=call.only,
     )
     status = HTTPStatus.CREATED if made.is_new else HTTPStatus.OK
     return Answer(status=status, body=group_bodies.view(made), subject=made.group.id)

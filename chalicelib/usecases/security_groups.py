@@ -5,7 +5,7 @@ may be of one that somebody has made under that name since.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.errors import NotFound, Refused, Unavailable
@@ -43,9 +43,10 @@ def make(
     name: str | None = None,
     subnet_id: str | None = None,
     vpc_id: str | None = None,
+    only: str | None = None,
 ) -> GroupReport:
     """A group that opens just that, in a VPC, a subnet's, or the default one; the one that is there already is answered
-    again. Raises Refused, Unavailable."""
+    again, whoever has made it. Raises Refused, Unavailable."""
     _enforced(services)
     with explained(services, region):
         place = vpc_of(services, region, subnet_id) if subnet_id or vpc_id is None else vpc_id
@@ -65,7 +66,7 @@ def make(
             is_asked=True,
         )
     record = next(one for one in services.store.group_records() if one.is_of(made.group))
-    return _reported(services, [(made.group, record)], region, is_new=made.is_new)[0]
+    return _reported(services, [(made.group, record)], region, only=only, is_new=made.is_new)[0]
 
 
 def groups(services: Services, region: str, *, only: str | None = None) -> tuple[GroupReport, ...]:
@@ -143,7 +144,7 @@ def _reported(
     return [
         GroupReport(
             group=group,
-            record=record,
+            record=replace(record, owner=only or record.owner),
             used_by=tuple(one for one in users.get(group.id, ()) if only is None or one in boxes),
             leases=tuple(lease.id for lease in shown if has(lease, group.id)),
             is_in_use=bool(users.get(group.id)) or any(has(lease, group.id) for lease in leases),
