@@ -179,9 +179,9 @@ def _network(order: LaunchOrder, tried: Sequence[Refusal], members: dict[str, An
     if not any(word in _says(one) for one in tried for word in NO_VPC):
         return None
     return Refused(
-        f"{order.region} has no default VPC, or that has no subnet, and the launch names none. {NOTHING}. Give subnet_id, "
-        "a subnet of yours in that region (aws ec2 describe-subnets), or make the default VPC again: aws ec2 "
-        f"create-default-vpc --region {order.region}",
+        f"{order.region} has no default VPC, or that has no subnet, and the launch names none. {NOTHING}. Give "
+        "subnet_id, a subnet of yours in that region (aws ec2 describe-subnets), or make the default VPC again: "
+        f"aws ec2 create-default-vpc --region {order.region}",
         slug="no-default-vpc",
         **members,
     )

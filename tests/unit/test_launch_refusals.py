@@ -150,8 +150,7 @@ def test_want_of_capacity_names_each_type_and_zone() -> None:
     [
         ("spotInstanceCountLimitExceeded: EC2 does not say more", ["L-3819A6DF", "g5.xlarge takes 4"]),
         (
-            "launchSpecUnusable: Your Spot request price of 0.1 is lower than the minimum required Spot request "
-            "fulfillment price of 0.4.",
+            "launchSpecUnusable: 0.1 is lower than the minimum required Spot request fulfillment price of 0.4.",
             ["the on-demand price", "price of 0.4"],
         ),
         (
