@@ -15,7 +15,9 @@ ASKED_EVERY = timedelta(days=1)
 ENDS_SOON = timedelta(days=30)
 MOST_KEPT = 60
 MOST_LISTED = 5
-FREE = "FREE"
+FREE, EXPIRED = "FREE", "EXPIRED"
+FEW_CREDITS_USD = Decimal(10)
+"""Less than a large GPU box costs in an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +114,16 @@ def _plan_ends(plan: Plan | None, now: datetime) -> tuple[str, ...]:
     """What ends an account is worth a warning while there is time to keep it."""
     if plan is None or plan.kind != FREE:
         return ()
-    if plan.ends_at is None or plan.ends_at - now > ENDS_SOON:
+    left = (plan.ends_at or now + 2 * ENDS_SOON) - now
+    if plan.status == EXPIRED or left <= timedelta(0):
+        how = "is over"
+    elif left <= ENDS_SOON:
+        how = f"ends on {plan.ends_at:%Y-%m-%d}, in {left.days} day{'' if left.days == 1 else 's'}"
+    elif plan.credits_usd is not None and plan.credits_usd < FEW_CREDITS_USD:
+        how = f"ends with its credits, of which {show(plan.credits_usd)} are left"
+    else:
         return ()
-    ended = plan.ends_at <= now
-    when = f"{'ended' if ended else 'ends'} on {plan.ends_at:%Y-%m-%d}"
-    days = max((plan.ends_at - now).days, 0)
-    left = "" if ended else f", in {days} day{'' if days == 1 else 's'}"
-    return (f"the free plan {when}{left}: AWS closes the account unless it is upgraded to the paid plan",)
+    return (f"the free plan {how}: AWS closes the account unless it is upgraded to the paid plan",)
 
 
 def _plan(plan: Plan | None) -> str:

@@ -1,7 +1,9 @@
 """Ask AWS for the free tier once a day, in the digest's function: nothing that ends boxes waits for it."""
 
+from dataclasses import replace
+
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.free_tier import FreeTier, FreeTierReport, is_due, report
+from chalicelib.domain.free_tier import FreeTier, FreeTierReport, by_worry, is_due, report
 from chalicelib.ports import Services
 
 
@@ -13,6 +15,7 @@ def free_tier_of_today(services: Services) -> FreeTier | None:
         if services.free_tier is None or not is_due(known, now):
             return known
         told = services.free_tier.ask(now)
+        told = replace(told, offers=by_worry(told.offers))
         services.store.keep_free_tier(told)
     except Unavailable:
         return None

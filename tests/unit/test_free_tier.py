@@ -83,9 +83,12 @@ def test_the_plan_is_told_and_its_end_is_a_warning_within_thirty_days() -> None:
     soon = text(of=plan(10 * DAY))
     assert "! the free plan ends on 2026-12-03, in 10 days: AWS closes the account unless" in soon
     assert "in 1 day:" in text(of=plan(DAY + MINUTE))
-    assert "! the free plan ended on 2026-11-23: AWS closes" in text(of=plan(-MINUTE))
-    assert "!" not in text(of=plan(10 * DAY, kind="PAID"))
-    assert "!" not in text(of=plan(ends_at=None))
+    for over in (plan(-MINUTE), plan(status="EXPIRED"), plan(status="EXPIRED", ends_at=None)):
+        assert "! the free plan is over: AWS closes" in text(of=over)
+    few = text(of=plan(credits_usd=usd("9.99")))
+    assert "! the free plan ends with its credits, of which $9.99 are left: AWS closes" in few
+    assert "!" not in text(of=plan(10 * DAY, kind="PAID", credits_usd=usd(0)))
+    assert "!" not in text(of=plan(ends_at=None, credits_usd=None))
 
 
 def test_nothing_said_is_nothing_told() -> None:
