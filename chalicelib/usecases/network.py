@@ -162,7 +162,6 @@ def ensured(
         there = groups.named(region, vpc_id, own_name)
         if there and not there.is_tagged:
             raise _foreign(there)
-        missing = missing_rules(there, wanted) if there else rules_of(wanted)
         record = GroupRecord(
             region=region,
             vpc_id=vpc_id,
@@ -174,6 +173,12 @@ def ensured(
             is_asked=is_asked,
         )
         known = record_of(services, record)
+        try:
+            missing = missing_rules(there, wanted) if there else rules_of(wanted)
+        except Refused as refusal:
+            if known is None or known.owner == owner:
+                raise
+            raise _taken(own_name, region) from refusal
         if known:
             record = replace(record, owner=known.owner, is_asked=is_asked or known.is_asked)
         services.store.keep_group_record(record)
@@ -184,6 +189,15 @@ def ensured(
         group = there or _make(services, wanted, record)
         _open(services, group, missing)
         return Made(group=replace(group, rules=rules_of(wanted)), is_new=there is None)
+
+
+def _taken(name: str, region: str) -> Refused:
+    """The refusal of a name that another owner's group has: what that one opens is not told."""
+    return Refused(
+        f"{region} has a security group {name!r} already that opens something else; nothing was changed. Take another "
+        "name",
+        slug="security-group-differs",
+    )
 
 
 def _foreign(group: SecurityGroup) -> Refused:
