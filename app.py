@@ -54,8 +54,8 @@ from chalicelib.web import quotes as quote_answers
 from chalicelib.web import security_groups as group_bodies
 from chalicelib.web import snooze as snooze_answers
 from chalicelib.web import spend as spend_view
-from chalicelib.web import tokens as token_bodies
 from chalicelib.web import sync as sync_bodies
+from chalicelib.web import tokens as token_bodies
 from chalicelib.web import transfers as transfer_bodies
 from chalicelib.web.about import IF_MATCH, IF_NONE_MATCH, LAUNCH, SIGNATURE, Says
 from chalicelib.web.audit import AuditQuery
@@ -82,8 +82,8 @@ from chalicelib.web.models import (
 from chalicelib.web.moments import moment
 from chalicelib.web.receipts import ReceiptQuery
 from chalicelib.web.security_groups import GroupBody, GroupQuery, RegionQuery
-from chalicelib.web.tokens import TokenBody
 from chalicelib.web.sync import SyncBody
+from chalicelib.web.tokens import TokenBody
 from chalicelib.web.transfers import PartsBody, TransferBody, TransferQuery
 
 logs.set_up()

@@ -1,7 +1,7 @@
 """What moves a launched box's data: the part of its user data that fetches at the start and pushes before the end.
 
-It looks each 20 seconds. It fetches until all is there; a file of the right size is not fetched again. It pushes what is
-new or has changed, last changed first, once the end is near: `lead` before the deadline, after a warning of idleness
+It looks each 20 seconds. It fetches until all is there; a file of the right size is not fetched again. It pushes what
+is new or has changed, last changed first, once the end is near: `lead` before the deadline, after a warning of idleness
 (the answer to a heartbeat says so), or when EC2 announces an interruption. The box has no rights of its own: it asks
 Curfew for URLs, signed with its lease's key like a heartbeat. Nobody waits for it: the box ends at its time.
 """
@@ -79,17 +79,20 @@ print(hmac.new(sys.argv[1].encode(), sys.stdin.buffer.read(), "sha256").hexdiges
 value() { sed -n "s/.*\\"$1\\":\\"\\([^\\"]*\\)\\".*/\\1/p" answer; }
 # The URLs of the answer, a line each: URL, bytes, path.
 urls() {
-    { tr '{' '\\n' < answer; echo; } | sed -n 's/.*"url":"\\([^"]*\\)","bytes":\\([0-9]*\\),"path":"\\([^"]*\\)".*/\\1 \\2 \\3/p'
+    { tr '{' '\\n' < answer; echo; } |
+        sed -n 's/.*"url":"\\([^"]*\\)","bytes":\\([0-9]*\\),"path":"\\([^"]*\\)".*/\\1 \\2 \\3/p'
 }
 # tell WAY DONE LEFT PROBLEM: once, until there is something else to tell.
 tell() {
     [ "$*" = "$(cat told-$1 2>/dev/null)" ] && return
-    ask "\\"do\\":\\"tell\\",\\"way\\":\\"$1\\",\\"done\\":$2,\\"left\\":$3,\\"problem\\":\\"$4\\"" && echo "$*" > told-$1
+    ask "\\"do\\":\\"tell\\",\\"way\\":\\"$1\\",\\"done\\":$2,\\"left\\":$3,\\"problem\\":\\"$4\\"" &&
+        echo "$*" > told-$1
 }
 # copy WAY: by rclone, with a configuration that stays no longer than it takes.
 copy() {
     ask "\\"do\\":\\"remote\\",\\"way\\":\\"$1\\"" || return 1
-    command -v rclone > /dev/null || { apt-get -qq update; apt-get -qqy install rclone || dnf -qy install rclone; } > log 2>&1
+    command -v rclone > /dev/null ||
+        { apt-get -qq update; apt-get -qqy install rclone || dnf -qy install rclone; } > log 2>&1
     value config | base64 -d > rclone.conf
     remote=$(value remote)
     if [ $1 = fetch ]; then
@@ -122,7 +125,11 @@ fetch() {
                 (umask 022 && mkdir -p "${file%/*}" && curl -sf --retry 2 -o "$file.curfew" "$url" &&
                     mv "$file.curfew" "$file")
             fi
-            if [ "$(stat -c %s "$in/$path" 2>/dev/null)" = "$bytes" ]; then got=$((got + 1)); else left=$((left + 1)); fi
+            if [ "$(stat -c %s "$in/$path" 2>/dev/null)" = "$bytes" ]; then
+                got=$((got + 1))
+            else
+                left=$((left + 1))
+            fi
         done < page
         [ -n "$after" ] || break
     done
@@ -167,7 +174,8 @@ push() {
     if [ -n "__OUT_REMOTE__" ]; then
         cmp -s all copied && return
         cp all copying
-        if copy push; then mv copying copied; tell push $(($(wc -l < all))) 0; else tell push 0 $(($(wc -l < all))) "$problem"; fi
+        count=$(($(wc -l < all)))
+        if copy push; then mv copying copied; tell push $count 0; else tell push 0 $count "$problem"; fi
         return
     fi
     awk '$1 <= __WHOLE__' todo > small

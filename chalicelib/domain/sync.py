@@ -1,7 +1,7 @@
 """Data that a launch brings to its boxes (`sync_from`) and takes away from them before the end (`sync_to`).
 
-Either side is a folder of the transfer bucket, or a path of an rclone remote (`drive:birds`), whose configuration stands
-in an SSM parameter below `/curfew/rclone/`: one's own, or `shared`. How the box does it: domain/guest_sync.py.
+Either side is a folder of the transfer bucket, or a path of an rclone remote (`drive:birds`), whose configuration
+stands in an SSM parameter below `/curfew/rclone/`: one's own, or `shared`. How the box does it: domain/guest_sync.py.
 """
 
 from dataclasses import dataclass
@@ -60,9 +60,12 @@ def is_remote(path: str | None) -> bool:
 
 def check(sync_from: SyncFrom | None, sync_to: SyncTo | None, rclone: str | None, *, owner: str) -> None:
     """Raises Refused (`sync-refused`) for what can't be meant, or reads a parameter that is not the owner's."""
-    has_remote = is_remote(sync_from and sync_from.path) or is_remote(sync_to and sync_to.path)
+    paths = (sync_from.path if sync_from else None, sync_to.path if sync_to else None)
+    has_remote = any(map(is_remote, paths))
     if has_remote and rclone is None:
-        raise _refused("a path such as drive:birds needs rclone, the name of the SSM parameter that has its remote")
+        raise _refused(
+            "a path such as drive:birds needs rclone, the name of the SSM parameter that has its remote"
+        )
     if rclone is not None and not has_remote:
         raise _refused("rclone is for a path such as drive:birds in sync_from or sync_to, and there is none")
     allowed = (f"{PARAMETERS}/{owner}", f"{PARAMETERS}/{SHARED}")
@@ -82,9 +85,7 @@ def prefix_from(path: str, *, owner: str) -> str:
     return f"{owner_prefix(owner)}{path}/"
 
 
-def prefix_to(
-    sync_to: SyncTo, *, lease_id: str, owner: str, instance_id: str, target_capacity: int
-) -> str:
+def prefix_to(sync_to: SyncTo, *, lease_id: str, owner: str, instance_id: str, target_capacity: int) -> str:
     """Where a push writes; the boxes of a launch of several don't write over each other."""
     base = lease_prefix(lease_id) if sync_to.path is None else f"{owner_prefix(owner)}{sync_to.path}/"
     return base if target_capacity == 1 else f"{base}{instance_id}/"

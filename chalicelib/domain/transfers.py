@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from urllib.parse import quote
 
 MIB = 1024 * 1024
 SINGLE_BYTES = 100 * MIB
@@ -90,7 +89,13 @@ def lease_prefix(lease_id: str) -> str:
 
 def owner_prefix(owner: str) -> str:
     """Where a person's own files stand; no owner's lies within another's, whatever is in their names."""
-    return f"owners/{quote(owner, safe='')}/"
+    return f"owners/{''.join(map(_escaped, owner.encode()))}/"
+
+
+def _escaped(byte: int) -> str:
+    letter = chr(byte)
+    is_plain = letter.isascii() and (letter.isalnum() or letter in "_.~-")
+    return letter if is_plain else f"%{byte:02X}"
 
 
 def mark_of(upload_id: str) -> str:

@@ -53,9 +53,7 @@ class S3Transfers:
         """One page of the bucket."""
         begin = {} if after is None else {"StartAfter": after}
         try:
-            answer = self._client.list_objects_v2(
-                Bucket=self._bucket, Prefix=prefix, MaxKeys=limit, **begin
-            )
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=limit, **begin)
         except AWS_ERRORS as error:
             raise unavailable("listing files", error) from error
         return tuple(

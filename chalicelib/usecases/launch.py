@@ -23,10 +23,10 @@ from chalicelib.domain.rescue import ends_itself, guest_end
 from chalicelib.domain.standing import as_it_stands, standings
 from chalicelib.ports import Image, LaunchAnswer, Services
 from chalicelib.usecases import list_prices, network, regions, timers, what_starts
+from chalicelib.usecases import sync as syncing
 from chalicelib.usecases.gather import charged_to, price_book
 from chalicelib.usecases.hourly import most_per_hour, passed_limit
 from chalicelib.usecases.market import Market, below_market, spot_now, with_the_market
-from chalicelib.usecases import sync as syncing
 from chalicelib.usecases.recover import give_up, launched, raise_failure
 
 ADMISSION_TRIES = 10

@@ -71,7 +71,9 @@ def refuse_unmovable(
             slug="transfers-off",
         )
     if not guest.takes_deadline(order.user_data):
-        raise _refused("user_data is of a kind that cloud-init does not know, so nothing can be put beside it")
+        raise _refused(
+            "user_data is of a kind that cloud-init does not know, so nothing can be put beside it"
+        )
     if order.sync_to and order.request_type is RequestType.MAINTAIN:
         raise _refused("the boxes of a maintain launch know no end, so sync_to would push nothing")
     if order.sync_from and not sync.is_remote(order.sync_from.path):
@@ -80,7 +82,9 @@ def refuse_unmovable(
             own_lease(services, named, owner)
     if order.rclone:
         services.transfers.remote(order.rclone)
-    beacon = replace(services.beacons.of("lease-" + "0" * 17, "0" * 64), sync=of_order(order, policy.teardown.margin))
+    beacon = replace(
+        services.beacons.of("lease-" + "0" * 17, "0" * 64), sync=of_order(order, policy.teardown.margin)
+    )
     deadline = now if ends_itself(order) else None
     if guest.is_too_long(order.user_data, deadline, beacon):
         raise Refused(

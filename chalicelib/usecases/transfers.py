@@ -116,9 +116,7 @@ def owed(services: Services, asker: Asker, id_text: str, *, begin: int, lasts_fo
     page, rest = here[:PARTS_A_PAGE], here[PARTS_A_PAGE:]
     return Owed(
         items=tuple(
-            SignedPart(
-                part=part, url=services.transfers.part_url(upload, part.number, lasts_for=lasts_for)
-            )
+            SignedPart(part=part, url=services.transfers.part_url(upload, part.number, lasts_for=lasts_for))
             for part in page
         ),
         missing=len(left),
@@ -134,7 +132,7 @@ def complete(services: Services, asker: Asker, id_text: str) -> str:
     if left := missing(told.size_bytes, sent):
         numbers = [part.number for part in left]
         raise Refused(
-            f"{len(left)} of {len(parts_of(told.size_bytes))} parts are not there, or not whole; nothing was completed. "
+            f"{len(left)} of {len(parts_of(told.size_bytes))} parts are not there, or not whole; nothing was done. "
             f"Ask POST /transfers/{id_text}/parts for their URLs, send them, and complete again",
             slug="transfer-incomplete",
             missing=numbers[:PARTS_A_PAGE],

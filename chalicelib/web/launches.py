@@ -9,8 +9,8 @@ from chalicelib.domain.gpus import GpuNeed
 from chalicelib.domain.lease import LaunchOrder, Lease, OnEnd, RequestType, Status
 from chalicelib.domain.meter import Cost
 from chalicelib.domain.policy import Policy
-from chalicelib.domain.sync import SyncFrom, SyncTo
 from chalicelib.domain.preconditions import lease_tag
+from chalicelib.domain.sync import SyncFrom, SyncTo
 from chalicelib.ports import Services
 from chalicelib.usecases import report
 from chalicelib.usecases.recover import raise_failure

@@ -192,8 +192,8 @@ class SyncToBody(Sent):
     folder: Folder = Field(default="/output", description="the folder on the box, such as /output")
     path: SyncPath | None = Field(
         default=None,
-        description="a folder of yours in the transfer bucket, or an rclone remote's such as drive:out; the lease's own "
-        "folder when absent",
+        description="a folder of yours in the transfer bucket, or an rclone remote's such as drive:out; the lease's "
+        "own folder when absent",
     )
 
 

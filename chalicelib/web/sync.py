@@ -36,7 +36,9 @@ class SyncBody(Sent):
         description="fetch: URLs of what sync_from names; push: URLs for files; part: URLs for the missing parts of a "
         "large one; remote: rclone's configuration; tell: how far it has come"
     )
-    after: str = Field(default="", pattern=r"^[A-Za-z0-9_=-]{0,1500}$", description="`next` of the fetch before")
+    after: str = Field(
+        default="", pattern=r"^[A-Za-z0-9_=-]{0,1500}$", description="`next` of the fetch before"
+    )
     files: tuple[PushedBody, ...] = Field(
         default=(), max_length=FILES_A_PAGE, description="what is to be pushed"
     )
@@ -52,7 +54,7 @@ class SyncBody(Sent):
 
 
 class SignedAnswer(TypedDict):
-    """One URL; `path`: the file's, of a part the MiB at which it begins. The script on the box reads them in this order."""
+    """One URL; `path`: the file's, of a part the MiB at which it begins. The script on the box relies on this order."""
 
     url: str
     bytes: int

@@ -1,6 +1,6 @@
 """The transfer bucket: the gateway on localaws, and URLs as whoever follows them meets them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -81,29 +81,30 @@ def test_what_was_given_up_is_no_more(world: World, bucket: S3Transfers) -> None
     assert Upload(key=upload.key, upload_id=upload.upload_id) not in bucket.uploads("leases/")
 
 
-@pytest.mark.parametrize("operation", ["ListObjectsV2", "CreateMultipartUpload", "ListMultipartUploads"])
+@pytest.mark.parametrize(
+    "operation, ask",
+    [
+        ("ListObjectsV2", lambda bucket: bucket.files("leases/", after=None, limit=1)),
+        ("CreateMultipartUpload", lambda bucket: bucket.begin("leases/x/y")),
+        ("ListMultipartUploads", lambda bucket: bucket.uploads("leases/")),
+    ],
+)
 def test_a_bucket_that_does_not_answer_is_unavailable(
-    world: World, bucket: S3Transfers, operation: str
+    world: World, bucket: S3Transfers, operation: str, ask: Callable[[S3Transfers], object]
 ) -> None:
     """It says what was asked."""
     world.fault(service="s3", operation=operation, code="SlowDown")
     with pytest.raises(Unavailable, match="SlowDown"):
-        match operation:
-            case "ListObjectsV2":
-                bucket.files("leases/", after=None, limit=1)
-            case "CreateMultipartUpload":
-                bucket.begin("leases/x/y")
-            case _:
-                bucket.uploads("leases/")
+        ask(bucket)
     world.clear_faults()
 
 
-def test_the_configuration_of_a_remote_is_read_from_its_parameter(
-    world: World, bucket: S3Transfers
-) -> None:
+def test_the_configuration_of_a_remote_is_read_from_its_parameter(world: World, bucket: S3Transfers) -> None:
     """One that is not there is refused by its name."""
     name = "/curfew/rclone/ann/drive"
-    world.session().client("ssm").put_parameter(Name=name, Value="[drive]\ntype = drive\n", Type="SecureString")
+    world.session().client("ssm").put_parameter(
+        Name=name, Value="[drive]\ntype = drive\n", Type="SecureString"
+    )
     assert bucket.remote(name) == "[drive]\ntype = drive\n"
     with pytest.raises(Refused, match="there is none") as told:
         bucket.remote("/curfew/rclone/ann/other")

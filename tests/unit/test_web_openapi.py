@@ -54,7 +54,7 @@ def test_only_public_routes_do_without_a_token(world: World) -> None:
     _, told = world("GET", "/openapi.json")
     free = {path for path, item in told["paths"].items() for each in item.values() if "security" in each}
     assert told["security"] == [{"token": []}]
-    assert free == {"/health", "/heartbeats", "/openapi.json", "/snooze/{token}"}
+    assert free == {"/health", "/heartbeats", "/openapi.json", "/snooze/{token}", "/sync"}
 
 
 def test_a_cold_start_makes_no_document() -> None:

@@ -65,7 +65,9 @@ def test_a_lease_has_a_folder_of_its_own(world: World, bucket: MemoryTransfers) 
     _, told = world("POST", "/transfers", {**UP, "lease_id": lease})
     assert told["url"].startswith(f"http://s3/bucket/leases/{lease}/data/train.tar?")
     bucket.objects[f"leases/{lease}/out/model.pt"] = b"12"
-    assert [one["path"] for one in world("GET", f"/transfers?lease_id={lease}")[1]["items"]] == ["out/model.pt"]
+    assert [one["path"] for one in world("GET", f"/transfers?lease_id={lease}")[1]["items"]] == [
+        "out/model.pt"
+    ]
     assert world("GET", "/transfers")[1]["items"] == []
 
 
@@ -205,7 +207,9 @@ def upload(net: Net, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the script as a person does."""
     env = {"PATH": os.environ["PATH"], "CURFEW": net.url, "TOKEN": ADMIN["Authorization"].split()[1]}
     script = str(ROOT / "examples" / "upload.sh")
-    return subprocess.run(["/bin/sh", script, *words], env=env, check=False, capture_output=True, text=True, timeout=30)
+    return subprocess.run(
+        ["/bin/sh", script, *words], env=env, check=False, capture_output=True, text=True, timeout=30
+    )
 
 
 def test_the_script_sends_a_small_file_whole(
