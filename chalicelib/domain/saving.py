@@ -1,5 +1,6 @@
 """Saving a box as an image while it lives: what it is called, what it costs, and what is not in it."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +18,12 @@ AS_AFTER_A_POWER_CUT = (
     "the box runs on, and its disks are saved as after a power cut: what was not written yet is not in it, and file "
     "systems are repaired at the first boot. For more run sync before, stop what writes, or ask with reboot: true"
 )
+UNCOUNTED = "no lease counts it: of the budgets only those with services: all see what it costs, a day later"
 REBOOTED = "EC2 shuts the box down and boots it again to save it: what ran on it has ended"
+
+
+_UNSAYABLE = re.compile(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._:/=+@-]")
+"""What `mine:<name>` can't have: a found box's project is whatever somebody wrote into its tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +38,9 @@ class Saving:
 
 def default_name(lease: Lease | None, instance_id: str, now: datetime) -> str:
     """What an image is called where nobody says: what an end would call it, and when."""
-    own = (lease.project or lease.id) if lease and not lease.is_adopted else (lease and lease.project)
-    return f"{(own or instance_id)[:100]}-{now:%Y%m%d-%H%M}"
+    own = lease.project or (None if lease.is_adopted else lease.id) if lease else None
+    sayable = _UNSAYABLE.sub("", own or instance_id)[:100] or instance_id
+    return f"{sayable}-{now:%Y%m%d-%H%M}"
 
 
 def month_usd(gib: int, rates: Rates) -> Decimal:
@@ -53,8 +60,12 @@ def with_live(hold: Hold, lease: Lease, rates: Rates, *, cap_usd: Decimal | None
     return whole if cap_usd is None else capped(whole, cap_usd)
 
 
-def remarks(box: Instance, *, reboots: bool) -> tuple[str, ...]:
-    """What whoever asked for the image of a box has to know of it."""
-    if box.state == "stopped":
-        return (NOT_IN_IT,)
-    return (REBOOTED if reboots else AS_AFTER_A_POWER_CUT, NOT_IN_IT)
+def saving(image: SavedImage, box: Instance, *, lease_id: str | None, rates: Rates, reboots: bool) -> Saving:
+    """An image of a box with what whoever asked for it has to know of it."""
+    how = REBOOTED if reboots else AS_AFTER_A_POWER_CUT
+    remarks = [NOT_IN_IT] if box.state == "stopped" else [how, NOT_IN_IT]
+    if lease_id is None:
+        remarks.append(UNCOUNTED)
+    return Saving(
+        image=image, lease_id=lease_id, monthly_usd=month_usd(image.gib, rates), remarks=tuple(remarks)
+    )

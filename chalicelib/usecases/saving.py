@@ -16,13 +16,15 @@ from chalicelib.domain.instance import Instance
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
 from chalicelib.domain.money import ZERO, show
 from chalicelib.domain.rates import Rates
-from chalicelib.domain.saving import Saving, default_name, live_usd, month_usd, remarks
+from chalicelib.domain.saving import Saving, default_name, live_usd, month_usd, saving
 from chalicelib.ports import Services
 from chalicelib.usecases.extend import rehold
 from chalicelib.usecases.gather import Facts, gather, price_book
 from chalicelib.usecases.rescue import gib_of
 
 TRIES = 5
+BEGIN_SECONDS = 8.0
+"""What holding the money and EC2's answer need of the time that a caller waits."""
 GOES_ON = "Nothing was saved, and the box goes on"
 
 
@@ -43,12 +45,10 @@ def save(
     gib = gib_of(lease, box.id) if lease else _gib_of_volumes(services, box)
     if begun is not None:
         begun = replace(begun, gib=max(begun.gib, gib))  # while it is on its way EC2 may not tell
-        return Saving(
-            image=begun,
-            lease_id=_held_before(services, lease, begun, rates),
-            monthly_usd=month_usd(begun.gib, rates),
-            remarks=remarks(box, reboots=reboots),
-        )
+        lease_id = _held_before(services, lease, begun, rates)
+        return saving(begun, box, lease_id=lease_id, rates=rates, reboots=reboots)
+    if services.patience(BEGIN_SECONDS) < BEGIN_SECONDS:
+        raise Unavailable(f"what an image needs to know first took too long to ask. {GOES_ON}; ask again")
     for old in (one for one in known if one.has_failed and one.image_of == order.image_of):
         services.compute.forget_image(box.region, old.id)  # it has no snapshots, and would have the name
     held = _with_month(services, lease, gib) if lease and not lease.is_storage else None
@@ -57,12 +57,8 @@ def save(
     except CurfewError:
         _give_back(services, held, gib)
         raise
-    return Saving(
-        image=image,
-        lease_id=held.id if held and _kept(services, held.id, image) else None,
-        monthly_usd=month_usd(gib, rates),
-        remarks=remarks(box, reboots=reboots),
-    )
+    lease_id = held.id if held and _kept(services, held.id, image) else None
+    return saving(image, box, lease_id=lease_id, rates=rates, reboots=reboots)
 
 
 def forget(services: Services, image_id: str, *, region: str, only: str | None = None) -> None:

@@ -1,19 +1,23 @@
 """Saving a box while it lives: one image a wish, its money held first, and what is removed again."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Unavailable
 from chalicelib.domain.images import ImageOrder, SavedImage, outdated
-from chalicelib.domain.lease import Lease, OnEnd, RequestType
-from chalicelib.domain.saving import Saving
+from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
+from chalicelib.domain.saving import Saving, default_name
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
 from chalicelib.usecases.report import lease as report_of
 from chalicelib.usecases.saving import forget, save
-from tests.builders import HOUR, MINUTE, REGION, Stage, at, minutes, usd
+from chalicelib.web.models import LaunchBody
+from tests.builders import BOX, HOUR, MINUTE, REGION, Stage, adopted, at, minutes, usd
 from tests.doubles.memory_ports import START
 from tests.unit.web_kit import World, logged, open_world
 
@@ -79,13 +83,15 @@ def test_images_that_can_t_be_followed_are_lacking(stage: Stage, lease: Lease) -
     assert [one.state for one in stage.lease(lease.id).images] == ["available"]
 
 
-def test_the_lease_runs_on_to_its_hour(stage: Stage, lease: Lease) -> None:
+def test_the_lease_runs_on_to_its_hour(stage: Stage) -> None:
     """What the image costs takes no time from the box."""
-    stage.works(lease.instance_ids[0], 90, since=START, until=at("17:00"))
+    lease = stage.launch(lasts_for=HOUR)
+    stage.works(lease.instance_ids[0], 90, since=START, until=at("10:00"))
+    stage.until(at("09:05"))
     saved(stage, lease.instance_ids[0])
-    stage.until(at("16:59"))
+    stage.until(at("09:59"))
     assert stage.alive
-    stage.until(at("17:05"))
+    stage.until(at("10:05"))
     assert stage.alive == []
 
 
@@ -283,6 +289,50 @@ def test_a_box_without_lease_counts_on_no_budget(stage: Stage) -> None:
     told = saved(stage, box)
     assert (told.lease_id, told.image.lease_id, told.image.instance_id) == (None, "unleased", box)
     assert told.monthly_usd > 0
+    assert "no lease counts it" in told.remarks[-1]
+
+
+@given(project=st.text(max_size=200))
+def test_a_made_up_name_can_be_launched_from(project: str) -> None:
+    """Whatever somebody wrote into a box's project tag."""
+    name = default_name(adopted(project=project or None), BOX, START)
+    LaunchBody.model_validate({"instance_types": ["g5.xlarge"], "image": f"mine:{name}"})
+
+
+MOVES = st.lists(
+    st.tuples(st.just("save"), st.integers(0, 3))
+    | st.tuples(st.just("hours"), st.integers(2, 30))
+    | st.tuples(st.just("wait"), st.integers(1, 40)),
+    max_size=12,
+)
+
+
+@settings(max_examples=25)
+@given(moves=MOVES)
+def test_whatever_is_saved_and_moved_its_money_is_held(moves: list[tuple[str, int]]) -> None:
+    """The months of all images stand on the lease's hold and on its budget, and no box ends for them."""
+    stage = Stage()
+    stage.put_budget(limit=200)
+    lease = stage.launch(lasts_for=4 * HOUR)
+    (box,) = lease.instance_ids
+    for move, number in moves:
+        with suppress(Refused):
+            match move:
+                case "save":
+                    saved(stage, box, f"name-{number}")
+                case "hours":
+                    extend(stage.services, lease.id, lasts_for=number * HOUR, budget_usd=None, by="ada")
+                case _:
+                    stage.works(box, 90, since=stage.clock.now(), until=stage.clock.now() + minutes(number))
+                    stage.after(minutes(number))
+        now = stage.lease(lease.id)
+        if now.status is not Status.ACTIVE:
+            break
+        cost = report_of(stage.services, lease.id).cost
+        assert now.hold.snapshot_usd >= cost.snapshot_usd
+        assert stage.left() == usd(200) - now.hold.total_usd
+    ended = stage.lease(lease.id).ending
+    assert ended is None or ended.cause in {"expired", "idle"}
 
 
 def test_people_s_images_are_never_pruned() -> None:
