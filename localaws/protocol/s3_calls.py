@@ -1,4 +1,4 @@
-"""Which operation of S3 a request is: its method, its query, and whether it names an object say so, not its path alone."""
+"""Which operation of S3 a request is: its method, its query, and whether it names an object say so together."""
 
 from __future__ import annotations
 

@@ -97,9 +97,11 @@ class AwsHandler(BaseHTTPRequestHandler):
         for name, value in response.headers.items():
             if name.lower() not in ("content-length", "connection", "date", "server"):
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(response.body)))
+        is_head = self.command == "HEAD"
+        stated = response.headers.get("content-length") if is_head else None
+        self.send_header("Content-Length", stated or str(len(response.body)))
         self.end_headers()
-        if self.command != "HEAD":
+        if not is_head:
             self.wfile.write(response.body)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = answer  # noqa: N815 http.server's names
