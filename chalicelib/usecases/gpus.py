@@ -23,11 +23,11 @@ def with_types(services: Services, order: LaunchOrder, *, architecture: str | No
     it names its types. Raises Refused where there are none."""
     if order.gpu is None or order.instance_types:
         return order
-    region_s = services.compute.gpu_types(order.region).types
-    usable = tuple(one for one in region_s if _runs(order.image, one, architecture))
+    there = services.compute.gpu_types(order.region)
+    usable = tuple(one for one in there.types if _runs(order.image, one, architecture))
     fit = fitting(order.gpu, usable)
     if not fit:
-        raise _none(order, order.gpu, usable)
+        raise _none(order, order.gpu, usable, lacking=there.lacking)
     fit = _of_one_processor(fit) if order.image == DEEP_LEARNING else fit
     prices = _priced(services, order.region, fit)
     known = sorted(
@@ -78,7 +78,9 @@ def _spot(services: Services, region: str, types: list[GpuType]) -> Mapping[str,
         return {}
 
 
-def _none(order: LaunchOrder, need: GpuNeed, usable: tuple[GpuType, ...]) -> Refused:
+def _none(
+    order: LaunchOrder, need: GpuNeed, usable: tuple[GpuType, ...], *, lacking: tuple[str, ...]
+) -> Refused:
     near = nearest(need, usable)
     told = "; ".join(
         f"{one.instance_type} has {one.gpus} × {one.manufacturer} {one.name} with {one.memory_gib} GiB each"
@@ -86,7 +88,8 @@ def _none(order: LaunchOrder, need: GpuNeed, usable: tuple[GpuType, ...]) -> Ref
     )
     return Refused(
         f"no type that runs {order.image} on spot in {order.region} has {_said(need)}; nothing was launched. Nearest: "
-        f"{told or 'none at all'}. memory_gib is of each GPU. Ask for less, for another region, or name instance_types",
+        f"{told or 'none at all'}. memory_gib is of each GPU. Ask for less, for another region, or name instance_types"
+        f"{'. What EC2 offers is not known now: ' + ', '.join(lacking) if lacking else ''}",
         slug="no-such-gpu",
         nearest=[
             {

@@ -186,6 +186,9 @@ def test_without_an_answer_the_dated_table_chooses() -> None:
     at = stage()
     at.compute.fail("gpu_types")
     assert chosen(at, count=8, name="A100")[0] == "p4d.24xlarge"
+    at.compute.fail("gpu_types")
+    with pytest.raises(Refused, match="What EC2 offers is not known now: ServiceUnavailable"):
+        chosen(at, name="nonsense")
 
 
 @pytest.mark.parametrize("kind", [RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN])

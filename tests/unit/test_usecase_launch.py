@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.catalogue import PublicImage
 from chalicelib.domain.errors import BudgetExceeded, CurfewError, NoCapacity, Refused, Stale, Unavailable
 from chalicelib.domain.lease import Lease, RequestType, Status
 from chalicelib.domain.notices import Kind
+from chalicelib.ports import Image
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.launch import quote
 from chalicelib.web.problems import TITLES
-from tests.builders import HOUR, MINUTE, REGION, TYPE, Stage, minutes, order, usd
+from tests.builders import AMI, HOUR, MINUTE, REGION, TYPE, Stage, minutes, order, usd
 from tests.doubles.accidents import Crash
+from tests.doubles.memory_catalogue import MemoryCatalogue
 from tests.doubles.memory_compute import Call
 
 BOTH = pytest.mark.parametrize("kind", [RequestType.ONE_TIME, RequestType.PERSISTENT])
@@ -181,6 +184,45 @@ def test_a_cap_below_the_market_is_told_as_such() -> None:
         assert told.value.slug == "price-too-low"
         assert told.value.extra["tried"]
     assert (stage.alive, stage.left()) == ([], usd(100))
+
+
+def test_spot_above_the_on_demand_price_is_told_as_such() -> None:
+    """The cap that is sent where none was given: what spot costs in each zone is in the answer."""
+    stage = Stage()
+    spot(stage, a="1.45", b="1.40")
+    stage.compute.fail("launch", code="SpotMaxPriceTooLow")
+    with pytest.raises(Refused, match=r"the on-demand price.*nothing is held\. Send max_price_usd") as told:
+        stage.launch()
+    assert told.value.slug == "price-too-low"
+    assert told.value.extra["spot_usd_per_hour"] == {TYPE: {f"{REGION}a": "1.45", f"{REGION}b": "1.40"}}
+
+
+def test_an_image_of_another_region_names_the_region() -> None:
+    """Where it can be seen: launch there, or take that region's own id."""
+    elsewhere = PublicImage(
+        id="ami-0fffffffffffffff0",
+        name="mine",
+        region="eu-west-1",
+        owner_id="123456789012",
+        owner_alias=None,
+        architecture="x86_64",
+        gib=8,
+        created_at=None,
+    )
+    stage = Stage(catalogue=MemoryCatalogue(images=[elsewhere]))
+    with pytest.raises(Refused, match="There is one in eu-west-1: launch there") as told:
+        stage.launch(image=elsewhere.id)
+    assert (told.value.slug, told.value.extra["regions"]) == ("image-not-found", ["eu-west-1"])
+
+
+def test_an_image_for_other_processors_is_refused_before_anything_is_held() -> None:
+    """Of a type whose processors are known; EC2 judges others."""
+    stage = Stage()
+    stage.compute.ec2.images[AMI] = Image(id=AMI, root_device="/dev/xvda", root_gib=45, architecture="arm64")
+    with pytest.raises(Refused, match=r"is for arm64, which g5.xlarge \(x86_64\) can't run") as told:
+        stage.launch(instance_types=("g5g.xlarge", TYPE))
+    assert told.value.slug == "image-architecture"
+    assert (stage.store.open_leases(), launched(stage)) == ((), [])
 
 
 def test_the_next_type_is_tried_where_the_first_has_no_capacity() -> None:
