@@ -81,8 +81,9 @@ class Ec2SecurityGroups:
         return tuple(self._found(region, {"group-id": sorted(set(ids))})) if ids else ()
 
     def named(self, region: str, vpc_id: str, name: str) -> SecurityGroup | None:
-        """The group of that name in a VPC."""
-        return next(self._found(region, {"vpc-id": [vpc_id], "group-name": [name]}), None)
+        """The group of just that name in a VPC: a filter takes `*` and `?` for any letters."""
+        found = self._found(region, {"vpc-id": [vpc_id], "group-name": [name]})
+        return next((group for group in found if group.name == name), None)
 
     def tagged(self, region: str) -> tuple[SecurityGroup, ...]:
         """The groups with Curfew's tag."""

@@ -38,7 +38,7 @@ class GroupBody(Sent):
     )
     name: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/()#,@+=&;{}!$*-]{0,254}$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/()#,@+=&;{}!$-]{0,254}$",
         description="its name, which its VPC has no other of; one that says what it opens when absent",
     )
     region: Region | None = Field(default=None, description="such as us-east-1; the home region when absent")
