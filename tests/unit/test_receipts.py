@@ -40,6 +40,9 @@ EVERY_FIELD: dict[str, Any] = {
     "idle": {"after": "PT20M"},
     "user_data": "#!/bin/sh\nexport TOKEN=hush",
     "instance_profile": "trainer",
+    "sync_from": {"path": "birds", "folder": "/data"},
+    "sync_to": {"folder": "/output"},
+    "rclone": "/curfew/rclone/ada/drive",
     "dry_run": True,
 }
 ALONG = {"ports": {"ssh_from": "me"}, "open_to_world": {"ssh_from": "0.0.0.0/0"}}
@@ -81,7 +84,7 @@ def test_every_field_of_a_launch_is_carried_or_named_as_not(name: str) -> None:
 def test_the_call_of_a_launch_makes_the_same_order_again() -> None:
     """Also once the policy's and the home region's defaults have changed."""
     left_out = {"region", "hours", "gpu", "open_to_world"}
-    sent = {name: EVERY_FIELD[name] for name in set(LaunchBody.model_fields) - left_out}
+    sent = {name: EVERY_FIELD[name] for name in set(EVERY_FIELD) - left_out}
     ordered = order_of(LaunchBody.model_validate(sent), policy=Policy(), home_region="eu-west-1")
     told = relaunch(lease(order=ordered))
     assert told is not None
