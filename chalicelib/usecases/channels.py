@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.errors import Unavailable
@@ -31,13 +31,14 @@ SET_UP = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelReport:
-    """How a channel took a message: `why` it did not, and the `fix`."""
+    """How a channel took a message: `why` it did not, the `fix`, and the problem that it is where it has a name."""
 
     channel: str
     configured: bool
     ok: bool
     why: str | None = None
     fix: str | None = None
+    slug: str | None = None
 
 
 def try_channels(services: Services) -> tuple[ChannelReport, ...]:
@@ -69,7 +70,8 @@ def _test(name: str, services: Services, told: Notice) -> ChannelReport:
     if failure is None:
         return ChannelReport(channel=name, configured=True, ok=True)
     fix = FIXES.get(failure.extra.get("status"), ELSE[name])
-    return ChannelReport(channel=name, configured=True, ok=False, why=failure.detail, fix=fix)
+    report = ChannelReport(channel=name, configured=True, ok=False, why=failure.detail, fix=fix)
+    return replace(report, slug="webhook-gone") if fix == NEW_WEBHOOK else report
 
 
 def _remember(services: Services, failure: Unavailable | None, now: datetime) -> None:

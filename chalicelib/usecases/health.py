@@ -14,6 +14,7 @@ from chalicelib.domain.policy import NOT_ENFORCED
 from chalicelib.domain.reservations import Unused
 from chalicelib.ports import Services, SweepRecord
 from chalicelib.usecases.bills import bill_trouble
+from chalicelib.usecases.channels import NEW_WEBHOOK
 from chalicelib.usecases.deliver import GIVEN_UP_AFTER
 from chalicelib.usecases.free_tier import last_free_tier
 from chalicelib.usecases.guard import guard_cost
@@ -23,6 +24,7 @@ from chalicelib.usecases.tokens import wrong_tokens
 SILENT_AFTER = timedelta(minutes=5)
 ARMED_WITHIN = timedelta(minutes=10)
 """Ten sweeps: a lease that has no timer by then is told."""
+TRY_IT = 'curl -X POST -H "$AUTH" $CURFEW/notifications/test'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,7 @@ def _silent_slack(services: Services, now: datetime) -> tuple[Mapping[str, str],
         {
             "what": "slack webhook",
             "why": f"it fails since {trouble.since:%Y-%m-%d %H:%M} UTC ({trouble.why}): {told}",
-            "fix": 'see why, and try it: curl -X POST -H "$AUTH" $CURFEW/notifications/test',
+            "fix": f"{NEW_WEBHOOK}. Then try it: {TRY_IT}" if trouble.is_for_good else f"see why: {TRY_IT}",
         },
     )
 

@@ -55,7 +55,7 @@ class Gate:
             return ROOT
         if _is_hash(text, (admin_token_sha256 or "").strip().lower()):
             self._count(services())
-            raise Unauthorized(f"{_UNHASHED}; nothing was done. {HOW}")
+            raise Unauthorized(f"{_UNHASHED}; nothing was done. {HOW}", slug="token-unhashed")
         standing, token = tokens.recognise(services(), text)
         if standing is Standing.ACTIVE and token:
             return token.caller

@@ -84,6 +84,7 @@ TITLES: Mapping[str, str] = {
     "stale": "Somebody else changed it first",
     "subnet-not-found": "The region has no such subnet",
     "sync-refused": "This data can't be brought to a box, or away from it",
+    "token-unhashed": "The token's hash was sent, or the token deployed in its place",
     "too-many-periods": "It falls into too many budget periods at once",
     "too-many-requests": "Too many calls at once",
     "transfer-incomplete": "Parts of this upload are missing",
@@ -93,6 +94,7 @@ TITLES: Mapping[str, str] = {
     "unsupported-media-type": "The body has to be JSON",
     "user-data-too-large": "The user data and the deadline are too long together",
     "volume-too-small": "The volume is smaller than the image",
+    "webhook-gone": "Slack's webhook is gone",
 }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from chalicelib.domain.bundles import MOST, as_one, bundles
 from chalicelib.domain.links import Purpose
 from chalicelib.domain.notices import Kind, Notice
-from chalicelib.usecases.channels import FIXES, try_channels
+from chalicelib.usecases.channels import FIXES, NEW_WEBHOOK, try_channels
 from chalicelib.usecases.deliver import deliver
 from chalicelib.usecases.health import health
 from tests.builders import MINUTE, Stage, at
@@ -251,7 +251,8 @@ def test_a_webhook_that_is_gone_is_not_waited_for(status: int) -> None:
     stage.store.tell(told(1))
     assert deliver(stage.services) is None
     assert len(stage.topic.sent) == 1
-    assert "slack webhook" in missing(stage)
+    (told_of,) = [one for one in health(stage.services).missing if one["what"] == "slack webhook"]
+    assert told_of["fix"].startswith(NEW_WEBHOOK)
 
 
 def test_a_test_message_that_finds_the_webhook_gone_says_so_in_health() -> None:
@@ -268,7 +269,7 @@ def test_a_test_message_that_finds_the_webhook_gone_says_so_in_health() -> None:
     assert "slack webhook" not in missing(stage)
     stage.notifier.fail(times=1, status=404)
     slack, _ = try_channels(stage.services)
-    assert (slack.ok, slack.fix) == (False, FIXES[404])
+    assert (slack.ok, slack.fix, slack.slug) == (False, FIXES[404], "webhook-gone")
     assert "slack webhook" in missing(stage)
 
 

@@ -93,6 +93,7 @@ def test_a_token_that_was_deployed_unhashed_is_told_as_such(desk: Desk) -> None:
     for sent in (token, token.upper()):
         with pytest.raises(Unauthorized, match=r"deployed with it unhashed.*openssl dgst -sha256") as told:
             desk(f"Bearer {sent}", sha256=token)
+        assert told.value.slug == "token-unhashed"
         assert token not in told.value.detail.lower()
 
 
