@@ -274,6 +274,34 @@ def test_what_can_t_be_saved_is_refused(stage: Stage, lease: Lease) -> None:
     assert told.value.slug == "lease-over"
 
 
+def test_what_could_not_be_looked_up_is_not_absent(stage: Stage, lease: Lease) -> None:
+    """A region that does not answer, and EC2 that does not say which images there are: nothing is held or made."""
+    held = stage.lease(lease.id).hold
+    for operation in ("observe", "saved_images"):
+        stage.compute.fail(operation, code="InternalError")
+        with pytest.raises(Unavailable):
+            saved(stage, lease.instance_ids[0])
+    assert stage.lease(lease.id).hold == held
+    assert stage.compute.ec2.albums.made == {}
+
+
+def test_there_is_no_beginning_without_time_to_finish(stage: Stage, lease: Lease) -> None:
+    """A caller who has waited long for the look is told to ask again."""
+    hurried = replace(stage.services, answer_by=stage.clock.elapsed() + 5)
+    with pytest.raises(Unavailable, match="too long"):
+        save(hurried, lease.instance_ids[0], name=None, reboots=False, by="ada")
+    assert stage.compute.ec2.albums.made == {}
+
+
+def test_a_stopped_box_is_saved_whole() -> None:
+    """No word of power cuts, and no reboot, whatever was asked."""
+    stage = Stage()
+    box = stage.compute.start(state="stopped")
+    told = saved(stage, box, reboots=True)
+    assert len(told.remarks) == 2
+    assert "scratch" in told.remarks[0]
+
+
 def test_a_found_box_s_image_is_whose_who_asks(stage: Stage) -> None:
     """Of a stray, under its lease once it has one."""
     box = stage.compute.start()
