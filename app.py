@@ -418,8 +418,7 @@ def forget_image(call: Call[NoBody, ImageRegionQuery], image_id: str) -> Answer:
 )
 def list_key_pairs(call: Call[NoBody, KeyQuery]) -> Answer:
     """The key pairs of a region, whoever made them; to a launcher those that are tagged as theirs."""
-    pairs = call.services.keys.pairs(call.query.region or call.services.home_region)
-    found = [pair for pair in pairs if call.only in {None, pair.owner}]
+    found = keys.pairs(call.services, call.query.region or call.services.home_region, only=call.only)
     page = paging.cut(found, call.query, paging.KEY_PAIRS)
     return Answer(body=paging.listed(page, key_bodies.view))
 

@@ -14,6 +14,7 @@ from chalicelib.domain.tags import OWNER_TAG
 from chalicelib.gateways.aws import (
     ASKING,
     AWS_ERRORS,
+    DENIED,
     HURRIED,
     LAUNCHING,
     Aws,
@@ -103,7 +104,7 @@ def _failure(what: str, region: str, name: str, error: Exception) -> Exception:
             "Use it where you have that, else take another name",
             slug="key-exists",
         )
-    if is_settled(error):
+    if is_settled(error) and code_of(error) not in DENIED:
         return Refused(
             f"EC2 refused {what} the key pair {name!r} in {region}: {explain(error)}", slug="bad-key"
         )

@@ -20,6 +20,7 @@ from chalicelib.domain.tags import OWNER_TAG, SSH_FROM_TAG
 from chalicelib.gateways.aws import (
     ASKING,
     AWS_ERRORS,
+    DENIED,
     HURRIED,
     PROMPT,
     Aws,
@@ -180,7 +181,7 @@ def _says(error: BaseException, codes: Collection[str]) -> bool:
 
 
 def _failure(what: str, which: str, region: str, error: Exception) -> Exception:
-    if is_settled(error):
+    if is_settled(error) and code_of(error) not in DENIED:
         return Refused(
             f"EC2 refused to {what} {which} in {region}: {explain(error)}; nothing was launched",
             slug="security-group-refused",

@@ -6,6 +6,14 @@ from chalicelib.domain.errors import Refused, Unavailable
 from chalicelib.domain.keys import KeyPair, KeyType, NewKeyPair, checked
 from chalicelib.domain.lease import LaunchOrder
 from chalicelib.ports import Services
+from chalicelib.usecases.regions import explained
+
+
+def pairs(services: Services, region: str, *, only: str | None = None) -> list[KeyPair]:
+    """Those of a region, whoever made them; with `only` those that are tagged as that owner's. Raises Refused
+    (`region-denied`), Unavailable."""
+    with explained(services, region):
+        return [pair for pair in services.keys.pairs(region) if only in {None, pair.owner}]
 
 
 def bring(
@@ -20,13 +28,15 @@ def bring(
             slug="bad-key",
         )
     _enforced(services)
-    return services.keys.bring(region, name, line, owner=owner)
+    with explained(services, region):
+        return services.keys.bring(region, name, line, owner=owner)
 
 
 def make(services: Services, *, region: str, name: str, kind: KeyType, owner: str) -> NewKeyPair:
     """Have EC2 make one; its private part is in the answer and nowhere else. Raises Refused, Unavailable."""
     _enforced(services)
-    return services.keys.make(region, name, kind, owner=owner)
+    with explained(services, region):
+        return services.keys.make(region, name, kind, owner=owner)
 
 
 def is_there(services: Services, order: LaunchOrder) -> None:

@@ -23,6 +23,7 @@ from chalicelib.domain.network import (
     rules_of,
 )
 from chalicelib.ports import Services
+from chalicelib.usecases.regions import explained
 
 LOCKED_FOR = timedelta(seconds=30)
 """Longer than the calls under it can take; of a process that died there others wait for so long."""
@@ -123,14 +124,15 @@ def secured(
     _want_again(services, place.groups)
     if order.opening is None or place.vpc_id is None:
         return order
-    made = ensured(
-        services,
-        order.opening,
-        region=order.region,
-        vpc_id=place.vpc_id,
-        owner=owner,
-        told_of=f"lease {lease_id}",
-    )
+    with explained(services, order.region):
+        made = ensured(
+            services,
+            order.opening,
+            region=order.region,
+            vpc_id=place.vpc_id,
+            owner=owner,
+            told_of=f"lease {lease_id}",
+        )
     return replace(order, own_group_id=made.group.id)
 
 

@@ -163,6 +163,8 @@ def test_a_refusal_and_a_silence_are_told_apart(world: World) -> None:
     with pytest.raises(Unavailable):
         made(groups, "curfew lost")
     assert groups.named(REGION, groups.default_vpc(REGION) or "", "curfew lost") is not None
-    world.fault(service="ec2", operation="DescribeSecurityGroups", code="UnauthorizedOperation", times=1)
-    with pytest.raises(Unavailable):
-        groups.tagged(REGION)
+    for operation in ("DescribeSecurityGroups", "CreateSecurityGroup"):
+        world.fault(service="ec2", operation=operation, code="UnauthorizedOperation", times=1)
+        with pytest.raises(Unavailable) as denied:
+            groups.tagged(REGION) if operation.startswith("D") else made(groups, "curfew denied")
+        assert denied.value.extra["code"] == "UnauthorizedOperation"

@@ -4,13 +4,22 @@ import pytest
 
 from chalicelib.domain.errors import Refused, Unavailable
 from chalicelib.domain.network import Opening
-from chalicelib.usecases import security_groups
+from chalicelib.usecases import keys, security_groups
 from tests.builders import Stage
+from tests.doubles.memory_keys import MemoryKeys
 from tests.doubles.memory_security_groups import MemorySecurityGroups
 from tests.unit.web_kit import LAUNCH, open_world
 
 EVERY = ["UnauthorizedOperation", "AuthFailure", "OptInRequired", "AccessDeniedException"]
 FAR = "ap-east-1"
+PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Ht8Z3j6yDWPBHQtOdp/R9rjWvfMYo3MSA/K6q8x5P ann@laptop"
+
+
+class Denying(MemoryKeys):
+    """Key pairs of regions that an organisation denies."""
+
+    def _answer(self) -> None:
+        raise Unavailable("key pairs: not authorized", code="UnauthorizedOperation")
 
 
 @pytest.mark.parametrize("code", EVERY)
@@ -64,10 +73,24 @@ def test_an_outage_stays_one() -> None:
         stage.launch()
 
 
-def test_a_group_of_a_denied_region_is_told_alike() -> None:
+def test_a_key_of_a_denied_region_is_told_alike() -> None:
+    """Listed, made or imported."""
+    stage = Stage(keys=Denying())
+    for ask in (
+        lambda: keys.pairs(stage.services, FAR),
+        lambda: keys.make(stage.services, region=FAR, name="n", kind="rsa", owner="ann"),
+        lambda: keys.bring(stage.services, region=FAR, name="n", public_key=PUBLIC, kind=None, owner="ann"),
+    ):
+        with pytest.raises(Refused, match=FAR) as told:
+            ask()
+        assert told.value.slug == "region-denied"
+
+
+@pytest.mark.parametrize("method", ["default_vpc", "named", "make", "open"])
+def test_a_group_of_a_denied_region_is_told_alike(method: str) -> None:
     """Whatever is asked of it first."""
     groups = MemorySecurityGroups()
-    groups.inject("default_vpc", Unavailable("no", code="UnauthorizedOperation"))
+    groups.inject(method, Unavailable("no", code="UnauthorizedOperation"))
     stage = Stage(security_groups=groups)
     with pytest.raises(Refused) as told:
         stage.launch(opening=Opening(cidr="203.0.113.7/32"))
