@@ -7,6 +7,7 @@ import pytest
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.evidence import Beat
 from chalicelib.domain.heartbeats import Heard
+from chalicelib.domain.sync import Synced, Way
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.ports import Store
 from tests.contract.store_examples import MINUTE, NOW
@@ -44,3 +45,13 @@ def test_a_report_whose_answer_was_lost_is_kept_once(client: FaultyClient, dynam
     client.after = once("put_item", lost())
     dynamo_store.keep_heard(FIRST, over=None)
     assert dynamo_store.heard() == (FIRST,)
+
+
+def test_what_a_box_told_last_of_its_data_stands_by_lease(store: Store) -> None:
+    """Each way of each box, the later report over the earlier."""
+    first = Synced(lease_id="lease-1", instance_id="i-1", way=Way.PUSH, done=1, left=2, problem="", at=NOW)
+    others = (replace(first, way=Way.FETCH), replace(first, instance_id="i-2"))
+    for told in (first, *others, replace(first, lease_id="lease-2"), replace(first, done=3, left=0)):
+        store.keep_synced(told)
+    assert set(store.synced("lease-1")) == {*others, replace(first, done=3, left=0)}
+    assert store.synced("lease-3") == ()
