@@ -71,20 +71,20 @@ class _Terms:
 def quote(services: Services, order: LaunchOrder, *, owner: str) -> Quote:
     """The hold of an order and what speaks against it; nothing is held, nothing launched."""
     terms = _terms(services, order, owner, services.clock.now())
-    order = terms.order
+    order, market = terms.order, spot_now(services, terms.order)
     return Quote(
         hold=terms.admission.hold,
         price_caps=_caps(order, terms.prices),
-        market=spot_now(services, order),
+        market=market,
         shares=shares_of(terms.admission.charges, terms.states),
-        objections=(*terms.admission.objections, *_no_market(services, order)),
+        objections=(*terms.admission.objections, *_no_market(order, market)),
         prices_as_of=min(terms.prices.origin(name, order.region).as_of for name in order.instance_types),
     )
 
 
-def _no_market(services: Services, order: LaunchOrder) -> tuple[Refused, ...]:
+def _no_market(order: LaunchOrder, market: Market) -> tuple[Refused, ...]:
     """A cap below the market starts nothing; but a fleet that maintains its boxes is there, and waits for the price."""
-    return () if order.request_type is RequestType.MAINTAIN else below_market(services, order)
+    return () if order.request_type is RequestType.MAINTAIN else below_market(order, market)
 
 
 def launch(

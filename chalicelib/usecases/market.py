@@ -15,15 +15,12 @@ Market = Mapping[str, Mapping[str, Decimal]]
 """By type and zone, what spot costs an hour now."""
 
 
-def below_market(services: Services, order: LaunchOrder, *, tried: object = ()) -> tuple[Refused, ...]:
-    """The refusal of an order's own cap where every type of it costs more in every zone now.
-
-    None where one does not, where EC2 does not say, and where whoever waits for the answer has no time for it.
-    """
+def below_market(order: LaunchOrder, market: Market, *, tried: object = ()) -> tuple[Refused, ...]:
+    """The refusal of an order's own cap where every type of it costs more in every zone now; none where one does not,
+    or the market does not say."""
     cap = order.max_price_usd_per_hour
     if cap is None:
         return ()
-    market = spot_now(services, order)
     if len(market) < len(set(order.instance_types)) or any(
         min(one.values()) <= cap for one in market.values()
     ):
@@ -43,18 +40,20 @@ def below_market(services: Services, order: LaunchOrder, *, tried: object = ()) 
 
 def with_the_market(services: Services, order: LaunchOrder, refusal: Refused) -> Refused:
     """The refusal of a launch; where a price cap may be why, with what spot costs in each zone now."""
-    tried = refusal.extra.get("tried", ())
-    if isinstance(refusal, NoCapacity) or refusal.slug == SLUG:
-        for told in below_market(services, order, tried=tried):
-            return told
-    if refusal.slug == SLUG:
-        market = spot_now(services, order)
+    is_price = refusal.slug == SLUG
+    if not is_price and (order.max_price_usd_per_hour is None or not isinstance(refusal, NoCapacity)):
+        return refusal
+    market = spot_now(services, order)
+    for told in below_market(order, market, tried=refusal.extra.get("tried", ())):
+        return told
+    if is_price:
         return Refused(refusal.detail, slug=SLUG, **refusal.extra, spot_usd_per_hour=_plain(market))
     return refusal
 
 
 def spot_now(services: Services, order: LaunchOrder) -> Market:
-    """What each type costs on spot in each zone now; a type of which that is not known is left out. Never raises."""
+    """What each type costs on spot in each zone now. A type of which EC2 does not say is left out, and all are where
+    whoever waits for the answer has no time for it. Never raises."""
     if services.patience(ASK_SECONDS) < ASK_SECONDS:
         return {}
     try:
