@@ -84,20 +84,23 @@ def test_each_call_without_capacity_tells_of_its_type(lab: WorldLab) -> None:
     assert {zone for _, zone, _ in where(refusal)} <= set(zones(REGION))
 
 
+@pytest.mark.parametrize("boxes", [1, 3])
 @pytest.mark.parametrize("kind", [RequestType.ONE_TIME, RequestType.PERSISTENT, RequestType.MAINTAIN])
-def test_want_of_capacity_falls_through_to_the_next_type_and_zone(lab: WorldLab, kind: RequestType) -> None:
-    """All zones of the cheaper type are full, and all but one of the other: that one is taken."""
+def test_want_of_capacity_falls_through_to_the_next_type_and_zone(
+    lab: WorldLab, kind: RequestType, boxes: int
+) -> None:
+    """All zones of the cheaper type are full, and all but one of the other: that one is taken, by every box."""
     lab.lose_capacity(TYPES[0])
     last = zones(REGION)[-1]
     for zone in zones(REGION)[:-1]:
         lab.world.set_capacity(zone, TYPES[1], available=False)
     before = alive(lab)
-    for attempt in calls_of(lab, an_order(kind, instance_types=TYPES)):
+    for attempt in calls_of(lab, an_order(kind, instance_types=TYPES, target_capacity=boxes)):
         if lab.compute.launch(attempt).outcome == "launched":
             break
     lab.wait()
-    (box,) = [instance_of(lab, one) for one in alive(lab) if one not in before]
-    assert (box.type, box.zone) == (TYPES[1], last)
+    found = [instance_of(lab, one) for one in alive(lab) if one not in before]
+    assert [(box.type, box.zone) for box in found] == [(TYPES[1], last)] * boxes
 
 
 def test_a_launch_that_fell_through_says_where_there_was_no_room(lab: WorldLab) -> None:
