@@ -1,12 +1,13 @@
 """Who reaches a box: an address, ports that are open to it alone, and the security group that says so.
 
-A group of Curfew's own is named after what it opens, so that two launches at once, or one whose answer was lost, end
-with one group. Names are a VPC's own (EC2 API, CreateSecurityGroup).
+A group of Curfew's own is named after its owner and what it opens, so that two launches at once, or one whose answer
+was lost, end with one group. Names are a VPC's own (EC2 API, CreateSecurityGroup).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 
 from chalicelib.domain.errors import Refused
@@ -20,6 +21,7 @@ KEPT_FOR = timedelta(days=1)
 """A group that a call of its own has made, since it was last wanted: its launch may come later."""
 WANTED_FOR = timedelta(minutes=5)
 """Any group, since a launch has wanted it: its lease may not be written yet."""
+MOST_LETTERS, DIGEST = 255, 12
 CLEANED_AT_MINUTE = 7
 """Of each hour, in which every record is looked at; beside that the sweeps after a lease's close look."""
 
@@ -153,9 +155,13 @@ def needs_address(ports: Sequence[int], *, open_to_world: bool) -> None:
         )
 
 
-def group_name(wanted: Opening) -> str:
-    """The name of the group that opens this, in any VPC: `curfew 203.0.113.7/32 22,8888`."""
-    return f"curfew {wanted.cidr} {','.join(map(str, wanted.ports))}"
+def group_name(wanted: Opening, owner: str) -> str:
+    """The name of an owner's group that opens this, in any VPC: `curfew ada 203.0.113.7/32 22,8888`. EC2 takes capitals
+    for small letters, and 255 of them at most: what that could confuse ends with a digest."""
+    name = f"curfew {owner} {wanted.cidr} {','.join(map(str, wanted.ports))}"
+    if owner == owner.lower() and len(name) <= MOST_LETTERS:
+        return name
+    return f"{name[: MOST_LETTERS - DIGEST - 1]}#{sha256(name.encode()).hexdigest()[:DIGEST]}"
 
 
 def rules_of(wanted: Opening) -> tuple[Rule, ...]:

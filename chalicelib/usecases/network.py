@@ -5,7 +5,7 @@ refused. It is recorded before it is made, and made, opened and removed under a 
 that is just being removed.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -155,15 +155,13 @@ def ensured(
     name: str | None = None,
     is_asked: bool = False,
 ) -> Made:
-    """A group of Curfew's own that opens just that, of the name that stands for it if none is given. However often and
-    by how many at once it is asked for, there is one. People are told first where it opens something to the world.
-    Raises Refused, Unavailable."""
-    own_name = name or group_name(wanted)
+    """An owner's group that opens just that, of the name that stands for it if none is given. However often and by how
+    many at once it is asked for, there is one. People are told first where it opens something to the world. Raises
+    Refused, Unavailable."""
+    own_name = name or group_name(wanted, owner)
     with alone_with(services, region, vpc_id, own_name):
-        groups, now = services.security_groups, services.clock.now()
-        there = groups.named(region, vpc_id, own_name)
-        if there and not there.is_tagged:
-            raise _foreign(there)
+        now = services.clock.now()
+        there = services.security_groups.named(region, vpc_id, own_name)
         record = GroupRecord(
             region=region,
             vpc_id=vpc_id,
@@ -175,31 +173,32 @@ def ensured(
             is_asked=is_asked,
         )
         known = record_of(services, record)
-        try:
-            missing = missing_rules(there, wanted) if there else rules_of(wanted)
-        except Refused as refusal:
-            if known is None or known.owner == owner:
-                raise
-            raise _taken(own_name, region) from refusal
-        if known:
-            record = replace(record, owner=known.owner, is_asked=is_asked or known.is_asked)
+        if there:
+            _is_one_s_own(there, known, wanted, owner)
+        if known and known.owner == owner:
+            record = replace(record, is_asked=is_asked or known.is_asked)
         services.store.keep_group_record(record)
         if wanted.is_wide:
             services.store.tell(
                 [account_notices.opened_to_world(region, own_name, wanted.said, owner, told_of, now)]
             )
         group = there or _make(services, wanted, record)
-        _open(services, group, missing)
+        _open(services, group, missing_rules(group, wanted))
         return Made(group=replace(group, rules=rules_of(wanted)), is_new=there is None)
 
 
-def _taken(name: str, region: str) -> Refused:
-    """The refusal of a name that another owner's group has: what that one opens is not told."""
-    return Refused(
-        f"{region} has a security group {name!r} already that opens something else; nothing was changed. Take another "
-        "name",
-        slug="security-group-differs",
-    )
+def _is_one_s_own(there: SecurityGroup, known: GroupRecord | None, wanted: Opening, owner: str) -> None:
+    """Raises Refused where a group of that name is not Curfew's, not this owner's, or opens more; what another owner's
+    is called by EC2, and what it opens, is not told."""
+    if not there.is_tagged:
+        raise _foreign(there)
+    if (known.owner if known else there.owner) != owner:
+        raise Refused(
+            f"{there.region} has a security group {there.name!r} already, of another owner; nothing was changed. Take "
+            "another name",
+            slug="security-group-differs",
+        )
+    missing_rules(there, wanted)
 
 
 def _foreign(group: SecurityGroup) -> Refused:
@@ -225,8 +224,7 @@ def _make(services: Services, wanted: Opening, record: GroupRecord) -> SecurityG
                 "nothing was launched. Ask again in a minute; if it stays so, one of another spelling has that name",
                 slug="security-group-differs",
             )
-        if not found.is_tagged:
-            raise _foreign(found)
+        _is_one_s_own(found, None, wanted, record.owner)
         return found
     return SecurityGroup(
         id=group_id,
@@ -238,8 +236,7 @@ def _make(services: Services, wanted: Opening, record: GroupRecord) -> SecurityG
     )
 
 
-def _open(services: Services, group: SecurityGroup, missing: Collection[Rule]) -> None:
-    rules = [rule for rule in missing if rule not in group.rules]
+def _open(services: Services, group: SecurityGroup, rules: Sequence[Rule]) -> None:
     for attempt in range(OPEN_TRIES if rules else 0):
         if services.security_groups.open(group.region, group.id, rules):
             return

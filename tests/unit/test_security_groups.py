@@ -17,7 +17,7 @@ from tests.doubles.memory_security_groups import DEFAULT_VPC, MemorySecurityGrou
 from tests.unit.web_kit import ADMIN, LAUNCH, World, open_world
 
 MINE = Opening(cidr="203.0.113.7/32")
-NAME = "curfew 203.0.113.7/32 22"
+NAME = "curfew ada 203.0.113.7/32 22"
 GIVEN = SecurityGroup(id="sg-given", name="team", region=REGION, vpc_id=DEFAULT_VPC)
 
 
@@ -50,7 +50,7 @@ class TestLaunch:
         """The group is in the lease's record, and in what EC2 is sent."""
         lease = stage.launch(opening=replace(MINE, ports=(22, 8888)), security_group_ids=())
         (group,) = groups.state.groups.values()
-        assert (group.id, group.name) == (own(lease), "curfew 203.0.113.7/32 22,8888")
+        assert (group.id, group.name) == (own(lease), "curfew ada 203.0.113.7/32 22,8888")
         assert {(one.first_port, one.last_port, one.source) for one in group.rules} == {
             (22, 22, MINE.cidr),
             (8888, 8888, MINE.cidr),
@@ -58,16 +58,18 @@ class TestLaunch:
         assert stage.lease(lease.id).order == replace(lease.order, own_group_id=group.id)  # type: ignore[type-var]
 
     def test_the_next_one_from_there_shares_it(self, stage: Stage, groups: MemorySecurityGroups) -> None:
-        """Another address has another."""
-        first, second = stage.launch(opening=MINE), stage.launch(opening=MINE, owner="bob")
+        """Another address has another, and so has another owner."""
+        first, second = stage.launch(opening=MINE), stage.launch(opening=MINE)
         assert own(first) == own(second)
-        other = stage.launch(opening=Opening(cidr="198.51.100.0/24"))
-        assert own(other) != own(first)
-        assert len(groups.names) == 2
+        far, theirs = (
+            stage.launch(opening=Opening(cidr="198.51.100.0/24")),
+            stage.launch(opening=MINE, owner="bob"),
+        )
+        assert len({own(first), own(far), own(theirs)}) == len(groups.names) == 3
 
     def test_two_at_once_end_with_one(self, stage: Stage, groups: MemorySecurityGroups) -> None:
         """Whoever comes second finds the name taken, and the rule there."""
-        groups.put(replace(GIVEN, id="sg-first", name=NAME, is_tagged=True))
+        groups.put(replace(GIVEN, id="sg-first", name=NAME, is_tagged=True, owner="ada"))
         meant = list(groups.state.groups.values())
         groups.state.groups.clear()
 
@@ -162,6 +164,20 @@ class TestLaunch:
             stage.launch(opening=MINE)
         assert told.value.slug == "security-group-differs"
         assert groups.state.groups["sg-given"].rules == ()
+
+    def test_another_owner_s_name_is_taken(self, stage: Stage, groups: MemorySecurityGroups) -> None:
+        """Even for the same address; neither its id nor what it opens is told."""
+        ask = {"region": REGION, "name": "office"}
+        made = security_groups.make(stage.services, MINE, owner="ada", **ask)
+        stage.store.drop_group_record(made.record)
+        for opening in (MINE, Opening(cidr="198.51.100.9/32")):
+            for _ in range(2):
+                with pytest.raises(Refused, match="of another owner") as told:
+                    security_groups.make(stage.services, opening, owner="bob", **ask)
+                assert (made.group.id in told.value.detail, told.value.extra) == (False, {})
+                stage.store.keep_group_record(made.record)
+        assert security_groups.make(stage.services, MINE, owner="ada", **ask).group.id == made.group.id
+        assert groups.names == ["office"]
 
     def test_the_world_is_told_before_it_is_let_in(self, stage: Stage, groups: MemorySecurityGroups) -> None:
         """Who, for what, which ports; and nothing of an address that is somebody's."""
@@ -301,7 +317,7 @@ class TestTidying:
         assert len(told) <= 1
 
     def test_whoever_owns_it_sees_his_own(self, stage: Stage, groups: MemorySecurityGroups) -> None:
-        """Of a group that others use too a launcher learns that it is in use, not by whom."""
+        """Of a group that somebody has put another's box into a launcher learns that it is in use, not by which."""
         lease = stage.launch(opening=MINE, owner="bob")
         groups.used_by[own(lease)] = ("i-ann-s",)
         stage.launch(opening=Opening(cidr="198.51.100.9/32"), owner="ann")
@@ -410,7 +426,7 @@ class TestHttp:
         stage.after(23 * HOUR)
         stage.launch(security_group_ids=(made["id"],), lasts_for=HOUR)
         stage.after(20 * HOUR)
-        assert groups.names == [NAME]
+        assert groups.names == [made["name"]]
         stage.until(at("10:10", day=2))
         assert groups.names == []
 

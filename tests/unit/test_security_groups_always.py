@@ -83,7 +83,7 @@ def test_nothing_is_open_that_nobody_asked_for_and_nothing_stays(steps: list[tup
     foreign = groups.make(REGION, vpc_id=DEFAULT_VPC, name="somebody's, tagged", cidr="x", owner="bob")
     assert foreign is not None
     groups.open(REGION, foreign, [other])
-    asked = {group_name(one): set(rules_of(one)) for one in OPENINGS} | {"somebody's, tagged": {other}}
+    asked = {group_name(one, "ada"): set(rules_of(one)) for one in OPENINGS} | {"somebody's, tagged": {other}}
     for step in steps:
         with suppress(CurfewError, Crash):
             act(stage, groups, step, leases)

@@ -87,7 +87,7 @@ def test_nothing_broad_is_opened_unasked(network: tuple[object, int], ports: lis
     assert is_broad or opened.num_addresses <= (2**24 if opened.version == 4 else 2**96)
     assert set(found.ports) == {22, *ports}
     assert list(found.ports) == sorted(set(found.ports))
-    assert 0 < len(group_name(found)) <= 255
+    assert 0 < len(group_name(found, "a" * 128)) <= 255
 
 
 def test_the_same_wish_has_one_name() -> None:
@@ -95,8 +95,20 @@ def test_the_same_wish_has_one_name() -> None:
     one, same = (
         opening("203.0.113.7", caller=None, ports=ports) for ports in ([8888, 6006], [6006, 22, 8888])
     )
-    assert group_name(one) == group_name(same) == "curfew 203.0.113.7/32 22,6006,8888"
-    assert group_name(MINE) != group_name(one)
+    assert group_name(one, "ada") == group_name(same, "ada") == "curfew ada 203.0.113.7/32 22,6006,8888"
+    assert group_name(MINE, "ada") != group_name(one, "ada")
+
+
+def test_names_that_ec2_takes_for_one_are_told_apart() -> None:
+    """It knows no capitals, and 255 letters at most."""
+    owners = ["ada", "Ada", "ADA", "a" * 128, "A" * 128]
+    long = [
+        Opening(cidr="2001:db8:1111:2222:3333:4444:5555:6666/128", ports=(*range(60_000, 60_020), last))
+        for last in (1, 2)
+    ]
+    names = [group_name(wanted, owner) for wanted in (MINE, *long) for owner in owners]
+    assert len({name.lower() for name in names}) == len(names)
+    assert max(map(len, names)) <= 255
 
 
 @pytest.mark.parametrize("ports, named", [((8888,), "ports"), ((), "open_to_world")])
