@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localaws.mortality import LambdaDied, Life, invocation
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from localaws.world import World
 
 T = TypeVar("T")
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class Containers:
@@ -21,6 +24,25 @@ class Containers:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._changing = 0
+        self._counting = Lock()
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether an HTTP call that may change something is under way. None of those waits for time to pass."""
+        return self._changing > 0
+
+    @contextmanager
+    def answering(self, method: str) -> Iterator[None]:
+        """Around an HTTP call."""
+        step = 0 if method in READING else 1
+        with self._counting:
+            self._changing += step
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._changing -= step
 
     def run(self, function: str, work: Callable[[], T]) -> T:
         """What `work` answers. Raises LambdaDied where it died, whatever its own code made of that."""

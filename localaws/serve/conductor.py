@@ -19,12 +19,26 @@ from localaws.world import World
 
 STEP = timedelta(seconds=60)
 MOST_AT_ONCE = 10_000
+HELD_UP_SECONDS = 0.02
 
 
 class Conductor:
     """Steps of a minute, at most `speed` times as fast as real time; 0 moves only when asked to."""
 
-    def __init__(self, world: World, lambdas: Lambdas, heartbeats: Heartbeats, speed: float) -> None:
+    The clock stands while something `waits`: a launch takes a second on AWS, and on a slow machine its minutes here
+    would be taken for a launch that died.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        lambdas: Lambdas,
+        heartbeats: Heartbeats,
+        speed: float,
+        *,
+        waits: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._waits = waits
         self._world = world
         self._heartbeats = heartbeats
         self._lambdas = lambdas
@@ -86,6 +100,9 @@ class Conductor:
             try:
                 command = self._commands.get(timeout=timeout)
             except queue.Empty:
+                if self._waits():
+                    step_at = time.monotonic() + HELD_UP_SECONDS
+                    continue
                 step_at = time.monotonic() + (self._pause or 0)
                 self._advance_to(self._next_step())
                 continue

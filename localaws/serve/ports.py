@@ -131,7 +131,8 @@ class ApiFunction:
     def __call__(self, event: Any, context: Any) -> Any:
         """Its answer, or API Gateway's own to a function that failed (API Gateway guide, "Troubleshooting: 502")."""
         try:
-            return self._containers.run(API, lambda: self._app(event, context))
+            with self._containers.answering(event["requestContext"]["httpMethod"]):
+                return self._containers.run(API, lambda: self._app(event, context))
         except LambdaDied:
             return {
                 "statusCode": self._failed.status,

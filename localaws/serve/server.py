@@ -68,9 +68,16 @@ def serve(options: Options) -> None:
         make_ready()
         app = load_app(options.app_dir)
         hush_idle_sweeps()
-        api = api_server(app, options.api_port, template, Containers(world))
+        containers = Containers(world)
+        api = api_server(app, options.api_port, template, containers)
         lambdas = Lambdas(world, app, template)
-        conductor = Conductor(world, lambdas, Heartbeats(world, options.api_url), options.speed)
+        conductor = Conductor(
+            world,
+            lambdas,
+            Heartbeats(world, options.api_url),
+            options.speed,
+            waits=lambda: containers.is_changing,
+        )
         control = Control(world, conductor, lambda: conductor.start_over(make_ready))
         start(aws, "aws")
         conductor.start()
