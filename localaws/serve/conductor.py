@@ -23,7 +23,7 @@ HELD_UP_SECONDS = 0.02
 
 
 class Conductor:
-    """Steps of a minute, at most `speed` times as fast as real time; 0 moves only when asked to."""
+    """Steps of a minute, at most `speed` times as fast as real time; 0 moves only when asked to.
 
     The clock stands while something `waits`: a launch takes a second on AWS, and on a slow machine its minutes here
     would be taken for a launch that died.
