@@ -588,15 +588,7 @@ def open_transfer(call: Call[TransferBody, NoQuery]) -> Answer:
 )
 def list_transfers(call: Call[NoBody, TransferQuery]) -> Answer:
     """The files in your own folder, or in a lease's, by name."""
-    page = transfers.files(
-        call.services,
-        _asker(call),
-        lease_id=call.query.lease_id,
-        limit=call.query.limit,
-        cursor=call.query.cursor,
-    )
-    now = call.services.clock.now()
-    return Answer(body=paging.listed(page, lambda one: transfer_bodies.file(one, now)))
+    return Answer(body=transfer_bodies.listed(call.services, _asker(call), call.query))
 
 
 @app.route("/transfers/{transfer_id}/parts", methods=["POST"], content_types=ANY)

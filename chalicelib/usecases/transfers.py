@@ -26,6 +26,8 @@ from chalicelib.domain.transfers import (
 from chalicelib.ports import Page, Services
 from chalicelib.usecases.own import own_lease
 
+MOST_KEY = 1024
+"""S3's limit on the bytes of a name."""
 PARTS_A_PAGE = 50
 """Each URL is signed in about a millisecond and has 1.5 KB."""
 
@@ -98,12 +100,14 @@ def down(
 
 
 def files(
-    services: Services, asker: Asker, *, lease_id: str | None, limit: int, cursor: str | None
+    services: Services, asker: Asker, *, lease_id: str | None, limit: int, after: str | None
 ) -> Page[StoredFile]:
-    """What stands in a folder, by name. Raises NotFound, Refused, Unavailable."""
+    """What stands in a folder, by name, beyond `after`. Raises NotFound, Refused, Unavailable."""
     prefix = _prefix(services, asker, lease_id)
-    after = None if cursor is None else prefix + cursor
-    found = services.transfers.files(prefix, after=after, limit=limit)
+    begin = None if after is None else prefix + after
+    if begin is not None and len(begin.encode()) > MOST_KEY:
+        raise Refused("no file's name is as long as this cursor's", slug="bad-cursor")
+    found = services.transfers.files(prefix, after=begin, limit=limit)
     more = found[-1].path.removeprefix(prefix) if len(found) == limit else None
     return Page(items=below(prefix, found), next=more)
 

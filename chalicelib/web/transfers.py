@@ -8,12 +8,15 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from chalicelib.domain.transfers import LIFE, MOST_BYTES, MOST_NAME, MOST_PARTS, PATH, StoredFile, part_bytes
-from chalicelib.ports import Services
+from chalicelib.gateways.dynamodb_codec import cursor, position
+from chalicelib.ports import Page, Services
 from chalicelib.usecases import transfers
 from chalicelib.usecases.transfers import Asker, Opened, Owed
+from chalicelib.web import paging
 from chalicelib.web.encode import JsonValue, plain
 from chalicelib.web.models import PageQuery, Sent
 
+LISTING = "transfers"
 LEASE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 LeaseId = Annotated[str, Field(pattern=LEASE_ID)]
@@ -129,6 +132,15 @@ def owed(services: Services, asker: Asker, transfer_id: str, body: PartsBody) ->
     """The parts that a body asks for. Raises NotFound, Unavailable."""
     lasts_for = timedelta(seconds=body.expires_in)
     return transfers.owed(services, asker, transfer_id, begin=body.begin, lasts_for=lasts_for)
+
+
+def listed(services: Services, asker: Asker, query: TransferQuery) -> JsonValue:
+    """A page of a folder. Raises NotFound, Refused (`bad-cursor`), Unavailable."""
+    after = None if query.cursor is None else position(LISTING, query.cursor)
+    page = transfers.files(services, asker, lease_id=query.lease_id, limit=query.limit, after=after)
+    now = services.clock.now()
+    shown = Page(page.items, None if page.next is None else cursor(LISTING, page.next))
+    return paging.listed(shown, lambda one: file(one, now))
 
 
 def opened(told: Opened, body: TransferBody) -> JsonValue:
