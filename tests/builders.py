@@ -203,17 +203,22 @@ def busy_at(moment: datetime) -> Evidence:
     return Evidence(use=Use.BUSY, reason="GPU is at 90 %", since=moment, worked_at=moment)
 
 
+PLAIN = Policy()
+A_DOLLAR = Cost(hourly_usd=Decimal(1), ceiling_usd=Decimal(1))
+
+
 def case(now: datetime, **facts: Any) -> Case:
     """A launched lease whose box runs, on which nothing is known and which costs $1 an hour."""
-    its_lease = facts.get("lease", lease())
+    if "lease" not in facts:
+        facts["lease"] = lease()
+    if "instances" not in facts:
+        facts["instances"] = (box(),)
     return Case(
         **{
             "now": now,
-            "policy": Policy(),
-            "lease": its_lease,
-            "instances": (box(),),
+            "policy": PLAIN,
             "evidence": unknown("nothing asked"),
-            "cost": Cost(hourly_usd=usd(1), ceiling_usd=usd(1)),
+            "cost": A_DOLLAR,
             **facts,
         }
     )
