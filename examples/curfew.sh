@@ -1,5 +1,6 @@
 # What the examples share; each sources it. Where Curfew is: CURFEW_URL and CURFEW_TOKEN; unset, what `make serve` serves.
 CURFEW_URL=${CURFEW_URL:-http://127.0.0.1:8000}
+CURFEW_URL=${CURFEW_URL%/} # the EndpointURL of a stack ends with a slash
 CURFEW_TOKEN=${CURFEW_TOKEN:-local-admin-token}
 
 # call METHOD PATH [BODY]: print the answer. A refusal is told in Curfew's own words, with status 1.
