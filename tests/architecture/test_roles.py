@@ -13,7 +13,8 @@ ADMINS = {
 }
 ACCOUNT_WIDE = {"GET /sweeps"}
 PUBLIC = {
-    *("POST /heartbeats", "GET /health", "GET /openapi.json", "GET /snooze/{token}", "POST /snooze/{token}"),
+    *("POST /heartbeats", "POST /sync", "GET /health", "GET /openapi.json"),
+    *("GET /snooze/{token}", "POST /snooze/{token}"),
 }
 
 

@@ -13,11 +13,14 @@ from chalicelib.domain.keys import KeyPair
 from chalicelib.web.about import about_of
 from tests.doubles.memory_keys import MemoryKeys
 from tests.doubles.memory_ports import MINUTE
+from tests.doubles.memory_transfers import MemoryTransfers
 from tests.unit.web_kit import LAUNCH, World, open_world
 
 ADA, BOB = "ada-lovelace", "bob"
 PROJECT, KEY, BUDGET, PROJECT_BUDGET = "adas-engine", "adas-laptop", "adas-money", "adas-engine-money"
 ORDER = {"DELETE": 1}
+TAKEN_ONCE = {"token", "image_name", "group_name", "address"}
+"""What is no id, or is looked for among one's own alone."""
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
 BODIES: dict[tuple[str, str], list[Any]] = {
@@ -26,16 +29,23 @@ BODIES: dict[tuple[str, str], list[Any]] = {
         LAUNCH,
         {**LAUNCH, "hours": 70, "instance_types": ["p5.48xlarge"]},
         {**LAUNCH, "key_name": "nobodys"},
-        {**LAUNCH, "image": "mine:nothing"},
+        {**LAUNCH, "image": "mine:<image_name>"},
+        {**LAUNCH, "sync_from": {"path": "leases/<lease_id>/output"}},
         {"image": 7},
     ],
     ("PATCH", "/leases/{lease_id}"): [{"hours": 3}, {"budget_usd": "100000"}, {"hours": 3000}],
-    ("POST", "/instances/{instance_id}/image"): [{"name": "resnet"}],
+    ("POST", "/instances/{instance_id}/image"): [{"name": "resnet"}, {"name": "<image_name>"}],
     ("POST", "/key-pairs"): [{"name": "bobs-new"}, {"name": "bobs-laptop", "public_key": PUBLIC_KEY}],
-    ("POST", "/security-groups"): [{"ssh_from": "203.0.113.7/32"}],
+    ("POST", "/security-groups"): [
+        {"ssh_from": "192.0.2.1/32", "name": "<group_name>"},
+        {"ssh_from": "<address>"},
+        {"ssh_from": "<address>", "name": "<group_name>"},
+    ],
     ("POST", "/transfers"): [
         {"direction": "up", "path": "data/train.tar"},
-        {"direction": "down", "path": "x"},
+        {"direction": "down", "path": "<file>"},
+        {"direction": "down", "path": "<file>", "lease_id": "<lease_id>"},
+        {"direction": "up", "path": "data/train.tar", "lease_id": "<lease_id>"},
     ],
     ("POST", "/transfers/{transfer_id}/parts"): [{}],
     ("PUT", "/budgets/{name}"): [{"limit_usd": "1"}],
@@ -43,11 +53,14 @@ BODIES: dict[tuple[str, str], list[Any]] = {
     ("PUT", "/policy"): [{"idle": {"after": "PT9H"}}],
     ("POST", "/sweeps"): [{}],
     ("POST", "/heartbeats"): [{}],
+    ("POST", "/sync"): [{}],
 }
+"""What is sent; `<…>` stands for bob's own, and then for ada's."""
 QUERIES = {
     "/quotes": ["?instance_type=g5.xlarge"],
     "/receipts": ["", f"?owner={BOB}"],
     "/images": ["", "?name=pytorch"],
+    "/transfers": ["", "?lease_id=<lease_id>"],
     "/leases/{lease_id}": ["", "?wait=1"],
 }
 
@@ -84,7 +97,7 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
         keys.known["us-east-1", name] = KeyPair(
             name=name, region="us-east-1", id=f"key-of-{owner}", type="rsa", fingerprint="f", owner=owner
         )
-    world.put(keys=keys)
+    world.put(keys=keys, transfers=MemoryTransfers(world.clock))
     for name, scope in (
         ("account", {"kind": "account"}),
         (BUDGET, {"kind": "owner", "value": ADA}),
@@ -109,7 +122,7 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
         world("POST", "/sweeps")
     world.clock.advance(40 * MINUTE)
     world("POST", "/sweeps")
-    own, others = ids_of(world, BOB), ids_of(world, ADA)
+    own, others = ids_of(world, BOB, bob), ids_of(world, ADA, ada)
     theirs = {ADA, PROJECT, KEY, BUDGET, PROJECT_BUDGET, f"key-of-{ADA}", *others.values()}
     theirs |= {value for one in every(world, ADA) for value in ids_in(one)}
     return House(
@@ -129,30 +142,44 @@ def ids_in(told: Any) -> Iterator[str]:
     yield from re.findall(r"\b(?:lease|i|sir|fleet|sfr|key|vol|receipt)-[\w-]*[0-9a-f]\b", json.dumps(told))
 
 
-def ids_of(world: World, owner: str) -> dict[str, str]:
-    """One of each kind of an owner's, by the name of a path's parameter."""
-    told = every(world, owner)
+def ids_of(world: World, owner: str, header: dict[str, str]) -> dict[str, str]:
+    """One of each kind of an owner's, by the name of a path's parameter; made here where a launch makes none."""
+    told, is_ada = every(world, owner), owner == ADA
     lease = next(one for one in told if one.get("status") == "active" and one.get("origin") == "launched")
+    address = "203.0.113.199/32" if is_ada else "198.51.100.9/32"
+    file, image_name = f"{owner}s-file.tar", f"{owner}s-model"
+    box = lease["instance_ids"][0]
+
+    def made(path: str, body: Any) -> str:
+        status, answer = world("POST", path, body, headers=header)
+        assert status in {201, 202}, answer
+        return str(answer["id"])
+
+    upload = {"direction": "up", "path": file, "size_bytes": 2**30}
     return {
         "lease_id": lease["id"],
-        "instance_id": lease["instance_ids"][0],
+        "instance_id": box,
         "spot_request_id": lease["spot_request_ids"][0],
-        "name": BUDGET if owner == ADA else "bobs-money",
+        "name": BUDGET if is_ada else "bobs-money",
         "token_id": next(one["id"] for one in told if one.get("role")),
-        "image_id": "ami-0ada0ada0ada0ada0" if owner == ADA else "ami-0b0b0b0b0b0b0b0b0",
-        "group_id": "sg-0ada0ada0ada0ada0" if owner == ADA else "sg-0b0b0b0b0b0b0b0b0",
-        "transfer_id": "transfer-of-ada" if owner == ADA else "transfer-of-bob",
+        "image_id": made(f"/instances/{box}/image", {"name": image_name}),
+        "image_name": image_name,
+        "group_id": made("/security-groups", {"ssh_from": address, "name": f"{owner}s-group"}),
+        "group_name": f"{owner}s-group",
+        "address": address,
+        "transfer_id": made("/transfers", upload),
+        "file": file,
         "token": "no-link",
     }
 
 
 def absent(parameter: str, known: str) -> str:
     """An id of the same form that is nobody's."""
-    return {"name": "nobodys-money", "token": "other-link"}.get(parameter, f"{known[:-4]}fade")
+    return {"name": "nobodys-money", "file": "nobodys.tar"}.get(parameter, f"{known[:-4]}fade")
 
 
-def calls(house: House) -> Iterator[tuple[str, str, str, Any]]:
-    """Every route with bob's own, ada's, and nobody's: method, template, path, body."""
+def calls(house: House) -> Iterator[tuple[str, str, str, Any, dict[str, str]]]:
+    """Every route with ada's, and with bob's own: method, template, path, body, and which of ada's ids are sent."""
     routes = [
         (method, path, entry) for path, all_ in curfew.app.routes.items() for method, entry in all_.items()
     ]
@@ -164,39 +191,44 @@ def calls(house: House) -> Iterator[tuple[str, str, str, Any]]:
         assert bodies != [None] or not any(one.is_required() for one in body.model_fields.values()), (
             f"{method} {path} needs a body: put one into BODIES"
         )
-        parameters = re.findall(r"{(\w+)}", path)
-        for source in ("others", "own") if parameters else ("own",):
-            for query in QUERIES.get(path, [""]):
-                for sent in bodies:
-                    yield method, path, path.format(**getattr(house, source)) + query, sent
+        for query in QUERIES.get(path, [""]):
+            for sent in bodies:
+                template = re.sub(r"{(\w+)}", r"<\1>", path) + query
+                names = re.findall(r"<(\w+)>", template + json.dumps(sent))
+                for whose in (house.others, house.own) if names else (house.own,):
+                    told = {name: whose[name] for name in names} if whose is house.others else {}
+                    filled = json.loads(filled_in(json.dumps(sent), whose))
+                    yield method, path, filled_in(template, whose), filled, told
+
+
+def filled_in(text: str, whose: dict[str, str]) -> str:
+    """A text with somebody's names in it."""
+    return re.sub(r"<(\w+)>", lambda found: whose[found.group(1)], text)
 
 
 def test_no_answer_names_what_is_anothers(house: House) -> None:
     """Every route of the application, with bob's token, on his own ids and on ada's: her names are in no answer but for
     the id that he sent himself. A route with a new parameter has to be told here which ids are whose."""
-    assert len(house.theirs) > 12
-    for method, template, path, body in calls(house):
+    assert len(house.theirs) > 15
+    for method, _, path, body, sent in calls(house):
         status, told = house.ask(method, path, body)
-        sent = {value for value in house.others.values() if value in path}
-        for name in house.theirs - sent:
+        for name in house.theirs - set(sent.values()):
             assert not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", told), (
-                method,
-                path,
-                status,
+                *(method, path, body, status),
                 name,
                 told,
             )
-        if sent and house.others["token"] not in sent:
-            parameter = re.findall(r"{(\w+)}", template)[0]
-            one, none = house.others[parameter], absent(parameter, house.others[parameter])
-            as_none = house.ask(method, path.replace(one, none), body)
+        for parameter in sent.keys() - TAKEN_ONCE:
+            one, none = sent[parameter], absent(parameter, sent[parameter])
+            again = json.loads(json.dumps(body).replace(one, none))
+            as_none = house.ask(method, path.replace(one, none), again)
             assert (status, told.replace(one, "ID")) == (as_none[0], as_none[1].replace(none, "ID")), path
 
 
 def test_a_viewer_reads_all_and_changes_nothing(house: House) -> None:
     """Every change is refused with the role that it needs; what everybody owns is there to be read."""
     viewer = token_of(house.world, "vera", "viewer")
-    for method, template, path, body in calls(house):
+    for method, template, path, body, _ in calls(house):
         if about_of(curfew.app.routes[template][method].view_function).is_public:
             continue
         status, told = house.world(method, path, body, headers=viewer)
