@@ -17,7 +17,7 @@ from chalicelib.gateways.ec2_gpus import dated_table
 from chalicelib.gateways.pricing import Ec2Prices
 from localaws.places import zones
 from localaws.world import World
-from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attempts_of, aws_of, instance_of
+from tests.contract.compute_labs import REGION, WorldLab, alive, an_order, attempts_of, instance_of
 
 TYPES = ("g4dn.xlarge", "g5.xlarge")
 FLEETS = pytest.mark.parametrize("kind", [RequestType.ONE_TIME, RequestType.PERSISTENT])
@@ -27,16 +27,17 @@ NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
-def the_world() -> Iterator[World]:
+def the_lab() -> Iterator[WorldLab]:
     with World(seed=7, regions=(REGION, "eu-west-1")) as world:
-        yield world
+        yield WorldLab(world)
 
 
 @pytest.fixture
-def lab(the_world: World) -> Iterator[WorldLab]:
-    yield WorldLab(the_world)
-    the_world.clear_faults()
-    the_world.set_capacity("*", "*", available=True)
+def lab(the_lab: WorldLab) -> Iterator[WorldLab]:
+    """One for all of them, mended after each."""
+    yield the_lab
+    the_lab.world.clear_faults()
+    the_lab.world.set_capacity("*", "*", available=True)
 
 
 def calls_of(lab: WorldLab, order: LaunchOrder) -> tuple[Attempt, ...]:
@@ -181,7 +182,7 @@ def test_spot_prices_of_several_types_are_one_question(lab: WorldLab) -> None:
 
 def test_an_image_of_another_region_is_found_there(lab: WorldLab) -> None:
     """By its id, in those regions that have it."""
-    catalogue = Ec2Catalogue(aws_of(lab.world))
+    catalogue = Ec2Catalogue(lab.aws)
     there = current(catalogue.deep_learning("eu-west-1", X86_64)) or ""
     assert lab.compute.image(REGION, there) is None
     assert catalogue.regions_with(there, [REGION, "eu-west-1"]) == ("eu-west-1",)
@@ -189,7 +190,7 @@ def test_an_image_of_another_region_is_found_there(lab: WorldLab) -> None:
 
 def test_an_image_says_for_which_processors_it_is(lab: WorldLab) -> None:
     """As EC2 tells."""
-    catalogue = Ec2Catalogue(aws_of(lab.world))
+    catalogue = Ec2Catalogue(lab.aws)
     for architecture in (X86_64, ARM64):
         found = lab.compute.image(REGION, current(catalogue.deep_learning(REGION, architecture)) or "")
         assert found is not None
