@@ -4,8 +4,10 @@
 #   sh examples/upload.sh FILE [PATH [LEASE]]    FILE goes to PATH (its own name) in your folder, or in a lease's
 #   sh examples/upload.sh FILE --resume ID       goes on with an upload that was cut off
 #
-# It needs curl and dd, CURFEW (the address, without a slash at its end) and TOKEN.
+# It needs curl and dd, and in CURFEW_URL and CURFEW_TOKEN where Curfew is; unset, what `make serve` serves.
 set -eu
+curfew=${CURFEW_URL:-http://127.0.0.1:8000}
+curfew=${curfew%/} # the EndpointURL of a stack ends with a slash
 file=$1
 path=${2:-${file##*/}}
 size=$(($(wc -c < "$file")))
@@ -14,8 +16,8 @@ trap 'rm -rf "$scratch"' EXIT
 
 # call METHOD PATH [BODY]: the answer, in $scratch/answer.
 call() {
-    code=$(curl -s -o "$scratch/answer" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $TOKEN" \
-        ${3:+-d "$3"} "$CURFEW$2")
+    code=$(printf 'header = "Authorization: Bearer %s"\n' "${CURFEW_TOKEN:-local-admin-token}" |
+        curl -s -o "$scratch/answer" -w '%{http_code}' -K - -X "$1" ${3:+-d "$3"} "$curfew$2")
     case $code in 2??) ;; *) cat "$scratch/answer" >&2; echo >&2; return 1 ;; esac
 }
 # member NAME: of the answer.

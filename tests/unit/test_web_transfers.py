@@ -207,7 +207,11 @@ def served_api(world: World, bucket: MemoryTransfers) -> Iterator[Net]:
 
 def upload(net: Net, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the script as a person does."""
-    env = {"PATH": os.environ["PATH"], "CURFEW": net.url, "TOKEN": ADMIN["Authorization"].split()[1]}
+    env = {
+        "PATH": os.environ["PATH"],
+        "CURFEW_URL": net.url,
+        "CURFEW_TOKEN": ADMIN["Authorization"].split()[1],
+    }
     script = str(ROOT / "examples" / "upload.sh")
     return subprocess.run(
         ["/bin/sh", script, *words], env=env, check=False, capture_output=True, text=True, timeout=30
