@@ -5,7 +5,7 @@ against it. Records that `plain` shows as they are stand here by their own datac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Generic, Literal, NotRequired, TypeVar
+from typing import Any, Generic, Literal, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
@@ -136,7 +136,7 @@ class LeaseAnswer(TypedDict):
     verdict: VerdictAnswer | None
     ssh: str | None
     ssh_host_keys: list[str]
-    failure: str | None
+    failure: dict[str, Any] | None
     sync: list[SyncedAnswer]
     receipts: list[Receipt]
 

@@ -186,6 +186,17 @@ def test_a_launch_by_gpus_says_which_types_it_may_start(world: World) -> None:
         assert name in problem["errors"][0]["detail"]
 
 
+def test_a_launch_that_started_nothing_is_a_closed_lease_that_says_why(world: World) -> None:
+    """With the problem that was answered, and every type and zone that was tried."""
+    world.compute.ec2.no_capacity = {("us-east-1", "g5.xlarge")}
+    status, problem = world("POST", "/spot-requests", LAUNCH)
+    assert (status, problem["type"]) == (409, "/problems/no-capacity")
+    (lease,) = world("GET", "/leases")[1]["items"]
+    assert (lease["status"], lease["failure"]["slug"]) == ("closed", "no-capacity")
+    assert lease["tried"] == lease["failure"]["tried"] == problem["tried"]
+    assert (problem["tried"][0]["instance_type"], problem["tried"][0]["zone"]) == ("g5.xlarge", "us-east-1a")
+
+
 def test_a_dry_run_quotes_and_starts_nothing(world: World) -> None:
     """Everything that speaks against it is listed as the problem it would be."""
     world("PUT", "/budgets/small", {"limit_usd": "1"})
