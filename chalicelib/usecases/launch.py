@@ -223,7 +223,8 @@ def _hold(
         order = terms.order  # what its GPUs came to stays: nothing is chosen twice
         if terms.admission.objections:
             raise terms.admission.objections[0]
-        order = network.secured(services, order, terms.place, owner=owner, lease_id=lease_id)
+        if services.clock.elapsed() <= begin_by:
+            order = network.secured(services, order, terms.place, owner=owner, lease_id=lease_id)
         if services.clock.elapsed() > begin_by:
             raise Unavailable("what a launch has to know first took too long to ask")
         disks = terms.image.disks(order.volume_gib)

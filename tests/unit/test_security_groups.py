@@ -146,6 +146,22 @@ class TestLaunch:
         with pytest.raises(Unavailable, match="does not know it yet"):
             stage.launch(opening=Opening(cidr="198.51.100.0/24"))
 
+    @pytest.mark.parametrize("method, made", [("default_vpc", 0), ("make", 1)])
+    def test_an_ec2_that_takes_too_long_launches_nothing(
+        self, stage: Stage, groups: MemorySecurityGroups, method: str, made: int
+    ) -> None:
+        """Late before the group there is none; late by it nothing is held."""
+
+        def slow(called: str, phase: str) -> None:
+            if (called, phase) == (method, "after"):
+                stage.clock.sleep(9)
+
+        groups.hook = slow
+        with pytest.raises(Unavailable, match="took too long"):
+            stage.launch(opening=MINE)
+        assert len(groups.names) == made
+        assert stage.store.open_leases() == ()
+
     def test_a_launch_that_no_budget_takes_makes_no_group(
         self, stage: Stage, groups: MemorySecurityGroups
     ) -> None:
