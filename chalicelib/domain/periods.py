@@ -209,11 +209,23 @@ def cost_by_period(key: str, by_day: Mapping[str, Decimal]) -> dict[str, Decimal
     return summed((key if key == "total" else day[: len(key)], usd) for day, usd in by_day.items())
 
 
-def cost_since(lease: Lease, prices: PriceBook, since: datetime, *, accrued_usd: Decimal) -> Decimal:
-    """What of a lease's meter, which stands at `accrued_usd`, has accrued since a period began."""
+def cost_since(
+    lease: Lease, prices: PriceBook, since: datetime, *, accrued_usd: Decimal, until: datetime = FOREVER
+) -> Decimal:
+    """What of a lease's meter, which stands at `accrued_usd`, has accrued since a period began. The first month of an
+    image counts in the period in which it is held, which ends at `until` or is a later one."""
+    accrued_usd -= _kept_after(lease, prices, until)
     if since <= min([lease.requested_at, *(run.started_at for run in lease.runs)]):
         return accrued_usd
     return max(accrued_usd - _until(lease, prices, since), ZERO)
+
+
+def _kept_after(lease: Lease, prices: PriceBook, until: datetime) -> Decimal:
+    """What of its images is held in a period after this one."""
+    last = until - timedelta(microseconds=1)
+    if not lease.images or _kept_on(lease, last) <= Period.DAILY.key(last):
+        return ZERO
+    return measure(lease, prices, last).snapshot_usd
 
 
 def _until(lease: Lease, prices: PriceBook, at: datetime) -> Decimal:

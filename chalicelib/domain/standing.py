@@ -12,7 +12,7 @@ from decimal import Decimal
 from chalicelib.domain.budget import BudgetBook, BudgetState
 from chalicelib.domain.lease import Lease
 from chalicelib.domain.money import ZERO, to_micro
-from chalicelib.domain.periods import cost_since, starts_at
+from chalicelib.domain.periods import cost_since, ends_at, starts_at
 from chalicelib.domain.prices import PriceBook
 
 
@@ -77,5 +77,5 @@ def _held(state: BudgetState, lease: Lease) -> Decimal:
 def _cost(
     state: BudgetState, lease: Lease, accrued_usd: Decimal, prices: PriceBook, now: datetime
 ) -> Decimal:
-    since = starts_at(state.budget.period, now)
-    return to_micro(cost_since(lease, prices, since, accrued_usd=accrued_usd))
+    since, until = starts_at(state.budget.period, now), ends_at(state.budget.period, now)
+    return to_micro(cost_since(lease, prices, since, accrued_usd=accrued_usd, until=until))

@@ -14,7 +14,7 @@ from chalicelib.domain.evidence import unknown
 from chalicelib.domain.lease import Lease, Run
 from chalicelib.domain.meter import Cost, measure
 from chalicelib.domain.money import ZERO
-from chalicelib.domain.periods import cost_since, starts_at
+from chalicelib.domain.periods import cost_since, ends_at, starts_at
 from chalicelib.domain.prices import PriceBook
 from chalicelib.domain.standing import standings
 from chalicelib.ports import Services
@@ -98,7 +98,11 @@ def _accrued_in(facts: Facts, lease: Lease, cost: Cost) -> dict[str, Decimal]:
     """What a lease has cost in each present period on which only a part of its hold stands."""
     return {
         state.period_key: cost_since(
-            lease, facts.prices, starts_at(state.budget.period, facts.now), accrued_usd=cost.accrued_usd
+            lease,
+            facts.prices,
+            starts_at(state.budget.period, facts.now),
+            accrued_usd=cost.accrued_usd,
+            until=ends_at(state.budget.period, facts.now),
         )
         for state in facts.book.states
         if any(

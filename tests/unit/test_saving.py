@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.domain.budget import Period
 from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Unavailable
 from chalicelib.domain.images import ImageOrder, SavedImage, outdated
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
 from chalicelib.domain.saving import Saving, default_name
+from chalicelib.usecases import budgets
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
 from chalicelib.usecases.report import lease as report_of
 from chalicelib.usecases.saving import forget, save
 from chalicelib.web.models import LaunchBody
-from tests.builders import BOX, HOUR, MINUTE, REGION, Stage, adopted, at, minutes, usd
+from tests.builders import BOX, HOUR, MINUTE, REGION, TYPE, ZONE, Stage, adopted, at, minutes, usd
 from tests.doubles.memory_ports import START
 from tests.unit.web_kit import World, logged, open_world
 
@@ -55,6 +57,33 @@ def test_the_image_is_on_its_way_and_its_month_is_held(stage: Stage, lease: Leas
     receipt = end_lease(stage.services, lease.id, by="ada")
     assert (receipt.status, receipt.snapshot_usd) == ("done", told.monthly_usd)
     assert [one.state for one in receipt.images] == ["available"]
+
+
+def test_its_month_counts_in_the_period_that_holds_it() -> None:
+    """On a daily budget that is the last day: until then it takes nothing from the box, though spot costs its cap."""
+    stage = Stage()
+    stage.put_budget("day", 30, period=Period.DAILY)
+    lease = stage.launch(lasts_for=20 * HOUR, egress_gb=0)
+    (box,) = lease.instance_ids
+    stage.prices.set_spot(ZONE, TYPE, "1.006")
+    stage.works(box, 90, since=START, until=at("05:00", day=1))
+    stage.until(at("09:05"))
+    before = stage.left("day")
+    saved(stage, box)
+    assert stage.left("day") == before
+    (today,) = budgets.all_budgets(stage.services)
+    assert today.spent_usd < usd(1)
+    for clock in ("18:00", "23:50", "23:59"):
+        stage.clock.advance(at(clock) - stage.clock.now())
+        stage.sweep()
+        assert stage.alive
+    stage.clock.advance(at("04:58", day=1) - stage.clock.now())
+    stage.sweep()
+    assert stage.alive
+    (last,) = budgets.all_budgets(stage.services)
+    assert last.spent_usd > usd("2.25") + 4
+    stage.until(at("05:05", day=1))
+    assert stage.lease(lease.id).ending.cause == "expired"  # type: ignore[union-attr]
 
 
 def test_the_lease_tells_what_has_become_of_it(stage: Stage, lease: Lease) -> None:
@@ -320,6 +349,7 @@ def test_a_box_without_lease_counts_on_no_budget(stage: Stage) -> None:
     assert "no lease counts it" in told.remarks[-1]
 
 
+@settings(deadline=None)
 @given(project=st.text(max_size=200))
 def test_a_made_up_name_can_be_launched_from(project: str) -> None:
     """Whatever somebody wrote into a box's project tag."""
@@ -335,7 +365,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15, deadline=None)
 @given(moves=MOVES)
 def test_whatever_is_saved_and_moved_its_money_is_held(moves: list[tuple[str, int]]) -> None:
     """The months of all images stand on the lease's hold and on its budget, and no box ends for them."""
