@@ -57,6 +57,12 @@ def _sent_by(waiting: _Waiting) -> str:
     return stamped(waiting.notice.at, waiting.notice.id)
 
 
+@lru_cache(maxsize=512)
+def _lease(text: str) -> Lease:
+    """A lease as it was kept. Frozen, so that of the same text one is as good as another: sweeps read all each minute."""
+    return from_text(Lease, text)
+
+
 class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
     """Implements chalicelib.ports.Store."""
 
@@ -274,11 +280,11 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
     @call
     def lease(self, lease_id: str) -> Lease | None:
         text = self._open.get(lease_id) or self._closed.get(lease_id)
-        return from_text(Lease, text) if text else None
+        return _lease(text) if text else None
 
     @call
     def open_leases(self) -> tuple[Lease, ...]:
-        return tuple(from_text(Lease, text) for _, text in sorted(self._open.items()))
+        return tuple(_lease(text) for _, text in sorted(self._open.items()))
 
     @call
     def closed_leases(self, *, since: datetime) -> tuple[Lease, ...]:
@@ -293,7 +299,7 @@ class MemoryStore(MemoryBillRecords, MemoryTurns, MemoryAccess):
 
     def _expect_version(self, lease: Lease) -> None:
         text = self._open.get(lease.id)
-        if text is None or from_text(Lease, text).version != lease.version:
+        if text is None or _lease(text).version != lease.version:
             raise holds.lease_moved(lease)
 
     def _keep(self, lease: Lease) -> Lease:
