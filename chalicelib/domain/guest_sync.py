@@ -13,7 +13,7 @@ from datetime import timedelta
 from shlex import quote
 
 from chalicelib.domain.sync import SyncFrom, SyncTo, is_remote
-from chalicelib.domain.transfers import SINGLE_BYTES
+from chalicelib.domain.transfers import MOST_NAME, PATH, SINGLE_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ def script(sync: GuestSync, *, lease_id: str, url: str, key: str) -> str:
         "__OUT_REMOTE__": "yes" if sync.sync_to and is_remote(sync.sync_to.path) else "",
         "__LEAD__": str(int(sync.lead.total_seconds())),
         "__WHOLE__": str(SINGLE_BYTES),
+        "__PATH__": PATH,
+        "__LONGEST__": str(MOST_NAME),
         "__URL__": quote(f"{url.rstrip('/')}/sync"),
         "__LEASE__": lease_id,
         "__KEY__": key,
@@ -56,7 +58,9 @@ SCRIPT = """\
 #!/bin/sh
 # Brings this box its data, and takes its output away before the end.
 [ "$(cat /sys/class/dmi/id/board_asset_tag 2>/dev/null)" = "$(cat /var/lib/curfew/box)" ] || exit 1
+export LC_ALL=C
 umask 077 && mkdir -p /var/lib/curfew/sync && cd /var/lib/curfew/sync || exit 1
+move='curl -gsf --retry 2 --connect-timeout 10 --speed-limit 1000 --speed-time 60'
 in=__IN__ out=__OUT__ key=__KEY__
 clock=/usr/local/sbin/curfew-now
 imds=http://169.254.169.254/latest
@@ -92,7 +96,8 @@ tell() {
 copy() {
     ask "\\"do\\":\\"remote\\",\\"way\\":\\"$1\\"" || return 1
     command -v rclone > /dev/null ||
-        { apt-get -qq update; apt-get -qqy install rclone || dnf -qy install rclone; } > log 2>&1
+        { apt-get -qq update; apt-get -qqy -o DPkg::Lock::Timeout=300 install rclone ||
+            dnf -qy install rclone; } > log 2>&1
     value config | base64 -d > rclone.conf
     remote=$(value remote)
     if [ $1 = fetch ]; then
@@ -109,8 +114,15 @@ copy() {
 }
 
 fetch() {
+    [ -z "$(find failed -mmin -2 2>/dev/null)" ] || return
     if [ -n "__IN_REMOTE__" ]; then
-        if copy fetch; then touch fetched; tell fetch 1 0; else tell fetch 0 1 "$problem"; fi
+        if copy fetch; then
+            touch fetched
+            tell fetch $(find "$in" -type f -printf . | wc -c) 0
+        else
+            touch failed
+            tell fetch 0 1 "$problem"
+        fi
         return
     fi
     after='' got=0 left=0 odd=0
@@ -122,7 +134,7 @@ fetch() {
         while read -r url bytes path; do
             if [ "$(stat -c %s "$in/$path" 2>/dev/null)" != "$bytes" ]; then
                 file=$in/$path
-                (umask 022 && mkdir -p "${file%/*}" && curl -sf --retry 2 -o "$file.curfew" "$url" &&
+                (umask 022 && mkdir -p "${file%/*}" && $move -o "$file.curfew" "$url" &&
                     mv "$file.curfew" "$file")
             fi
             if [ "$(stat -c %s "$in/$path" 2>/dev/null)" = "$bytes" ]; then
@@ -133,9 +145,9 @@ fetch() {
         done < page
         [ -n "$after" ] || break
     done
-    [ $left != 0 ] || touch fetched
+    if [ $left = 0 ]; then touch fetched; else touch failed; fi
     problem=
-    [ $odd = 0 ] || problem="$odd files have names that are not taken"
+    [ $odd = 0 ] || problem="$odd with names that are not taken"
     tell fetch $got $((left + odd)) "$problem"
 }
 
@@ -160,7 +172,7 @@ push_parts() {
         before=$(head -n 1 page | sed 's/.* //')
         while read -r url bytes skip; do
             dd if="$out/$3" of=part bs=1048576 skip=$skip count=$(((bytes + 1048575) / 1048576)) 2>/dev/null
-            curl -sf --retry 2 -T part "$url"
+            $move -T part "$url"
         done < page
         rm -f part
     done
@@ -168,7 +180,7 @@ push_parts() {
 
 push() {
     (cd "$out" && find . -type f -printf '%s %Ts %P\\n') | sort -k2,2nr > all
-    grep -E '^[0-9]+ [0-9]+ [A-Za-z0-9._=+,@()~/ -]+$' all > seen
+    grep -E '^[0-9]+ [0-9]+ __PATH__$' all | awk 'length($0) <= length($1 $2) + 2 + __LONGEST__' > seen
     touch pushed
     grep -vxFf pushed seen > todo
     if [ -n "__OUT_REMOTE__" ]; then
@@ -188,17 +200,17 @@ push() {
         ask "\\"do\\":\\"push\\",\\"files\\":[$files]" || break
         urls > page
         while read -r size at path <&3 && read -r url bytes same <&4; do
-            [ "$path" = "$same" ] && curl -sf --retry 2 -T "$out/$path" "$url" && echo "$size $at $path" >> pushed
+            [ "$path" = "$same" ] && $move -T "$out/$path" "$url" && echo "$size $at $path" >> pushed
         done 3< batch 4< page
     done
     while read -r size at path; do push_parts "$size" "$at" "$path"; done < big
     done=$(grep -cxFf pushed seen)
     odd=$(($(wc -l < all) - $(wc -l < seen))) problem=
-    [ $odd = 0 ] || problem="$odd files have names that are not taken"
+    [ $odd = 0 ] || problem="$odd with names that are not taken"
     tell push $done $(($(wc -l < all) - done)) "$problem"
 }
 
-[ -z "$out" ] || [ -d "$out" ] || { mkdir -p "$out" && chmod 1777 "$out"; }
+[ -z "$out" ] || [ -d "$out" ] || { (umask 022 && mkdir -p "$out") && chmod 1777 "$out"; }
 [ -z "$in" ] || [ -e fetched ] || fetch
 [ -z "$out" ] || ! ends_soon || push
 exit 0

@@ -53,7 +53,7 @@ def test_a_remote_is_fetched_from_and_pushed_to(lab: Lab, remote: tuple[Any, str
     )
     lab.box.syncs()
     assert (lab.here / "data" / "two" / "ö 'x'.txt").read_bytes() == "birds/two/ö 'x'.txt".encode()
-    assert lab.told("fetch") == (1, 0, None)
+    assert lab.told("fetch") == (2, 0, None)
     (lab.output / "model.pt").write_bytes(b"weights")
     lab.at(timedelta(minutes=104))
     assert "Contents" not in s3.list_objects_v2(Bucket="elsewhere", Prefix="out/")

@@ -121,7 +121,7 @@ def test_a_fetch_that_was_cut_off_goes_on(lab: Lab) -> None:
     lab.net.is_down = False
     lab.box.syncs()
     assert (lab.here / "data" / "one").read_bytes() == b"1"
-    assert lab.told("fetch") == (1, 1, "1 files have names that are not taken")
+    assert lab.told("fetch") == (1, 1, "1 with names that are not taken")
 
 
 def test_output_is_pushed_within_the_margin_before_the_end_and_again_where_it_changed(lab: Lab) -> None:
@@ -209,15 +209,20 @@ def test_a_large_file_is_pushed_in_parts_and_begun_anew_where_it_changed(
 
 
 def test_what_could_not_be_pushed_is_told(lab: Lab) -> None:
-    """A name that is not taken, and later a bucket that does not answer."""
+    """Names that are not taken keep no others back; what a link points to is not sent."""
     lab.launch(**folders(lab))
     lab.output.mkdir(exist_ok=True)
     (lab.output / "a").write_bytes(b"a")
     (lab.output / "b'c").write_bytes(b"a")
     (lab.output / "link").symlink_to("/etc/passwd")
+    for odd in (" blank", "ä", "x\ny", "/".join("d" * 31)):
+        (lab.output / odd).mkdir(parents=True)
+        (lab.output / odd / "b").write_bytes(b"b")
+    (lab.output / "..a" / ".hidden").mkdir(parents=True)
+    (lab.output / "..a" / ".hidden" / "c d").write_bytes(b"c")
     lab.at(timedelta(minutes=110))
-    assert lab.pushed() == {"a": b"a"}
-    assert lab.told("push") == (1, 1, "1 files have names that are not taken")
+    assert lab.pushed() == {"a": b"a", "..a/.hidden/c d": b"c"}
+    assert lab.told("push") == (2, 6, "5 with names that are not taken")
 
 
 def test_boxes_of_one_launch_do_not_write_over_each_other(lab: Lab) -> None:

@@ -166,7 +166,7 @@ def test_what_a_box_told_last_stands_in_its_lease_s_view(world: World) -> None:
     lease = world.launched(**FROM, **TO)
     ask(world, lease, do="tell", way="push", done=1, left=4)
     ask(world, lease, do="tell", way="push", done=5, left=0)
-    ask(world, lease, do="tell", way="fetch", done=2, left=1, problem="1 files have names that are not taken")
+    ask(world, lease, do="tell", way="fetch", done=2, left=1, problem="1 with names that are not taken")
     world("DELETE", f"/leases/{lease['id']}")
     world.clock.advance(5 * MINUTE)
     world("POST", "/sweeps", {})
