@@ -58,7 +58,7 @@ def order_of(
         on_end=OnEnd(body.on_end),
         asked=carried(body),
         opening=security_groups.opening_of(body, source_ip),
-        security_group_ids=tuple(dict.fromkeys(body.security_group_ids)),
+        security_group_ids=body.security_group_ids,
         sync_from=SyncFrom(**body.sync_from.model_dump()) if body.sync_from else None,
         sync_to=SyncTo(**body.sync_to.model_dump()) if body.sync_to else None,
         rclone=body.rclone,

@@ -57,8 +57,12 @@ InstanceType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1
 Printable = r"^[\x20-\x7e]+$"
 SshFrom = Annotated[str, Field(pattern=r"^(me|[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?)$")]
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-z]{1,32}$")]
-Ports = Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=65_535)], ...], Field(max_length=20)]
-"""Whatever their order, and however often each: they are a set."""
+Ports = Annotated[
+    tuple[Annotated[int, Field(strict=True, ge=1, le=65_535)], ...],
+    Field(max_length=20),
+    AfterValidator(lambda ports: tuple(sorted(set(ports)))),
+]
+"""Whatever their order, and however often each: they are a set, and one idempotent body."""
 
 
 def length_of(hours: Decimal) -> timedelta:
@@ -258,7 +262,9 @@ class LaunchBody(Sent):
     open_to_world: StrictBool = Field(
         default=False, description="true lets ssh_from be everybody, such as 0.0.0.0/0; people are told"
     )
-    security_group_ids: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-z]{1,32}$")], ...] = Field(
+    security_group_ids: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-z]{1,32}$")], ...], AfterValidator(_each_once)
+    ] = Field(
         default=(),
         max_length=15,
         description='a list of groups that are there, such as ["sg-0abc"], beside ssh_from\'s; 15 at most',

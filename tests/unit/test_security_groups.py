@@ -377,6 +377,16 @@ class TestHttp:
         assert network["security_group_ids"] == [group["id"]]
         assert (group["in_use"], group["leases"]) == (True, [lease["id"]])
 
+    def test_the_same_wish_is_one_whatever_its_order(self, world: World) -> None:
+        """Under one key it is launched once."""
+        key = {"Idempotency-Key": "k", **ADMIN}
+        first, again = (
+            world("POST", "/spot-requests", {**LAUNCH, "ssh_from": "me", "ports": ports}, key)
+            for ports in ([8888, 6006], [6006, 8888, 6006])
+        )
+        assert (first[0], again[0]) == (201, 201)
+        assert first[1]["id"] == again[1]["id"]
+
     def test_without_it_the_lease_says_what_that_means(self, world: World) -> None:
         """So that nobody wonders why ssh hangs."""
         network = world.launched()["network"]
