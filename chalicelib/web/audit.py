@@ -9,9 +9,7 @@ from chalicelib.web.moments import FORM, MOMENT
 class AuditQuery(PageQuery):
     """GET /audit."""
 
-    since: str | None = Field(
-        default=None, pattern=MOMENT, description=f"changes from then on: {FORM}"
-    )
+    since: str | None = Field(default=None, pattern=MOMENT, description=f"changes from then on: {FORM}")
     owner: str | None = Field(
         default=None,
         pattern=Printable,

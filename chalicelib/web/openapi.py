@@ -170,7 +170,8 @@ def _schemas(abouts: list[About]) -> tuple[Mapping[Key, JsonSchemaValue], Mappin
 def _operation(
     path: str, method: str, about: About, schemas: Mapping[Key, JsonSchemaValue]
 ) -> dict[str, Any]:
-    summary = " ".join(about.promise.split())
+    let_in = [] if about.is_public else [f"Let in: {about.needs}."]
+    summary = " ".join([*about.promise.split(), *let_in])
     operation: dict[str, Any] = {
         "operationId": about.name,
         "summary": summary.partition(". ")[0].rstrip(".")[:120],

@@ -57,6 +57,14 @@ def test_only_public_routes_do_without_a_token(world: World) -> None:
     assert free == {"/health", "/heartbeats", "/openapi.json", "/snooze/{token}", "/sync"}
 
 
+def test_every_operation_tells_whom_it_lets_in(world: World) -> None:
+    """In words: OpenAPI has no roles for bearer tokens."""
+    _, told = world("GET", "/openapi.json")
+    assert told["paths"]["/policy"]["put"]["description"].count("Let in: admin.") == 1
+    assert told["paths"]["/leases"]["get"]["description"].count("Let in: any role.") == 1
+    assert "Let in" not in told["paths"]["/health"]["get"]["description"]
+
+
 def test_a_cold_start_makes_no_document() -> None:
     """Whoever does not ask for it does not wait for it."""
     asked = "import app, sys; sys.exit('chalicelib.web.openapi' in sys.modules)"
