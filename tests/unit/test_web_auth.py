@@ -1,12 +1,15 @@
 """Who a token stands for."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.tokens import Caller, Role, Token, compose, hash_of, id_of
+from chalicelib.domain.tokens import Caller, Role, Standing, Token, compose, hash_of, id_of, judge
 from chalicelib.ports import Services
 from chalicelib.web.auth import ROOT, Gate
 from chalicelib.web.problems import Unauthorized
@@ -159,6 +162,15 @@ def test_a_token_ends_at_its_time(desk: Desk) -> None:
     desk.clock.advance(timedelta(seconds=1))
     with pytest.raises(Unauthorized, match="time is over"):
         desk(f"Bearer {TEXT}")
+
+
+@given(place=st.integers(0, len(TEXT) - 1), letter=st.sampled_from("0123456789abcdefg_ "))
+def test_a_token_with_another_letter_is_none(place: int, letter: str) -> None:
+    """Wherever it is changed, and whatever has become of the true one, it is unknown; only the true one is let in."""
+    changed = TEXT[:place] + letter + TEXT[place + 1 :]
+    for known in (None, ADA, replace(ADA, revoked_at=NOW), replace(ADA, expires_at=NOW)):
+        found = known if id_of(changed) == ADA.id else None
+        assert changed == TEXT or judge(changed, found, NOW) is Standing.UNKNOWN
 
 
 def test_a_flood_of_wrong_tokens_is_counted_by_one_write_a_minute(desk: Desk) -> None:
