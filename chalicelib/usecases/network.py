@@ -237,11 +237,16 @@ def _make(services: Services, wanted: Opening, record: GroupRecord) -> SecurityG
 
 
 def _open(services: Services, group: SecurityGroup, rules: Sequence[Rule]) -> None:
+    """Add rules, and wait until a group that was closed to everybody shows up: a fleet that EC2 refuses because it has
+    yet to see its group is refused for good."""
+    is_new = not group.rules
     for attempt in range(OPEN_TRIES if rules else 0):
-        if services.security_groups.open(group.region, group.id, rules):
-            return
-        if attempt < OPEN_TRIES - 1:
+        if attempt:
             services.clock.sleep(STEP_SECONDS)
+        if services.security_groups.open(group.region, group.id, rules) and (
+            not is_new or services.security_groups.described(group.region, [group.id])
+        ):
+            return
     if rules:
         raise Unavailable(
             f"EC2 has made the security group {group.id} in {group.region}, and does not know it yet"

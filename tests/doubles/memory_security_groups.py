@@ -19,14 +19,15 @@ class _State:
 
 class MemorySecurityGroups(AccidentProne):
     """`subnets`: the VPC of each, by region and id. `without_vpc`: regions that have no default one. `used_by`: what is
-    in a group. `unknown_for`: so many calls find a group that was just made unknown."""
+    in a group. `unknown_for`: so many calls find a group that was just made unknown, and so many looks
+    (`unseen_for`) don't show it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.state = _State()
         self.subnets: dict[tuple[str, str], str] = {}
         self.without_vpc: set[str] = set()
-        self.unknown_for = 0
+        self.unknown_for = self.unseen_for = 0
 
     def put(self, group: SecurityGroup) -> None:
         """A group that is there."""
@@ -54,6 +55,9 @@ class MemorySecurityGroups(AccidentProne):
 
     @call
     def described(self, region: str, ids: Collection[str]) -> tuple[SecurityGroup, ...]:
+        if ids and self.unseen_for:
+            self.unseen_for -= 1
+            return ()
         found = (self.state.groups.get(group_id) for group_id in sorted(set(ids)))
         return tuple(group for group in found if group and group.region == region)
 

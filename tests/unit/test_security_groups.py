@@ -142,6 +142,9 @@ class TestLaunch:
         groups.unknown_for = 2
         assert own(stage.launch(opening=MINE))
         assert stage.clock.slept == [1, 1]
+        groups.unseen_for = 1
+        stage.launch(opening=Opening(cidr="192.0.2.1/32"))
+        assert stage.clock.slept == [1, 1, 1]
         groups.unknown_for = 9
         with pytest.raises(Unavailable, match="does not know it yet"):
             stage.launch(opening=Opening(cidr="198.51.100.0/24"))
