@@ -59,8 +59,8 @@ def _image(services: Services, order: LaunchOrder, owner: str) -> Image:
     elsewhere = () if order.image.startswith(MINE) else _regions_with(services, image_id, order.region)
     where = f"There is one in {', '.join(elsewhere)}: launch there, or take the" if elsewhere else "Take the"
     raise Refused(
-        f"image {order.image} is not in {order.region}, or not for this account; nothing was launched. AMI ids differ by "
-        f"region. {where} same image's id of {order.region}: GET /images?region={order.region} lists what there is",
+        f"image {order.image} is not in {order.region}, or not for this account; nothing was launched. AMI ids differ "
+        f"by region. {where} same image's id of {order.region}: GET /images?region={order.region} lists what there is",
         slug="image-not-found",
         regions=list(elsewhere),
     )
