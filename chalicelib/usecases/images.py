@@ -15,11 +15,17 @@ from chalicelib.domain.errors import Refused
 from chalicelib.domain.images import MINE, SavedImage, newest
 from chalicelib.domain.lease import LaunchOrder
 from chalicelib.ports import Services
+from chalicelib.usecases.regions import explained
 
 
 def images(services: Services, *, region: str, owner: str, name: str | None) -> tuple[OfferedImage, ...]:
     """AWS's deep-learning images, the owner's saved ones and, with `name`, everybody's public ones that have it in
-    theirs; newest first. Raises Unavailable."""
+    theirs; newest first. Raises Refused (`region-denied`), Unavailable."""
+    with explained(services, region, asks_ssm=True):
+        return _images(services, region, owner, name)
+
+
+def _images(services: Services, region: str, owner: str, name: str | None) -> tuple[OfferedImage, ...]:
     catalogue = services.catalogue
     listed = {each: catalogue.deep_learning(region, each) for each in ARCHITECTURES}
     ids = {image_id for parameters in listed.values() for image_id in parameters.values()}

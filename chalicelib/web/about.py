@@ -11,11 +11,13 @@ from chalicelib.domain.tokens import Needs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """A request header that a route reads beside its token."""
+    """A request header that a route reads beside its token. `is_http`: one that HTTP itself has for every resource,
+    told of in words: as a parameter whose every value fits, what it refuses (412) would be no answer to it."""
 
     name: str
     description: str
     pattern: str | None = None
+    is_http: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ IDEMPOTENCY_KEY = Header(
 IF_MATCH = Header(
     name="If-Match",
     description="the ETag of what is changed: refused with 412 where somebody has changed it since",
+    is_http=True,
 )
 IF_NONE_MATCH = Header(
     name="If-None-Match",

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from http import HTTPStatus
@@ -23,6 +23,7 @@ from chalicelib.domain.tokens import Caller, Needs
 from chalicelib.ports import Services
 from chalicelib.settings import Settings, SettingsError
 from chalicelib.usecases import once as calls
+from chalicelib.usecases import regions
 from chalicelib.web import logs, metering, once, receive
 from chalicelib.web.about import NOTHING, About, Says, describe
 from chalicelib.web.auth import HOW, Gate, admit
@@ -144,8 +145,9 @@ class Door:
                     parts = _readable(path)
 
                     def make() -> Answer:
-                        # Path parts are strings whatever a view calls them, which ParamSpec has no way to say.
-                        return view(call, *args, **parts)  # type: ignore[arg-type]
+                        with _in_region(call):
+                            # Path parts are strings whatever a view calls them, which ParamSpec has no way to say.
+                            return view(call, *args, **parts)  # type: ignore[arg-type]
 
                     return _once(call, about.name, parts, make) if about.takes_key(request.method) else make()
 
@@ -221,6 +223,12 @@ def _readable(path: Mapping[str, object]) -> dict[str, str]:
         if not _ID.fullmatch(value):
             raise NotFound(f"nothing has the id {value[:80]!r}: ids are letters, digits and . _ : @ = + -")
     return parts
+
+
+def _in_region(call: Call[B, Q]) -> AbstractContextManager[None]:
+    """A region that a caller names, and that the account can't use or that is nowhere, is no outage."""
+    named = getattr(call.query, "region", None) or getattr(call.body, "region", None)
+    return regions.explained(call.services, named) if named else nullcontext()
 
 
 def _once(call: Call[B, Q], route: str, parts: Mapping[str, str], make: Callable[[], Answer]) -> Answer:

@@ -175,11 +175,11 @@ def _operation(
     operation: dict[str, Any] = {
         "operationId": about.name,
         "summary": summary.partition(". ")[0].rstrip(".")[:120],
-        "description": summary,
+        "description": " ".join([summary, *_in_words(about)]),
         "parameters": [
             *_in_path(path),
             *_in_query(about.query),
-            *(_in_header(each) for each in about.all_headers(method)),
+            *(_in_header(each) for each in about.all_headers(method) if not each.is_http),
         ],
         "responses": {
             **{
@@ -238,6 +238,12 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
         key: value for key, value in schema.items() if key != "anyOf" and (key, value) != ("default", None)
     }
     return {**kept, **kinds[0]} if len(kinds) == 1 else {**kept, **({"anyOf": kinds} if kinds else {})}
+
+
+def _in_words(about: About) -> Iterator[str]:
+    for header in about.says.headers:
+        if header.is_http:
+            yield f"{header.name}: {header.description}."
 
 
 def _in_header(header: Header) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import boto3
 from moto.core.exceptions import ServiceException
 
 from localaws.errors import AwsError
@@ -29,6 +31,23 @@ DROPPED = HttpResponse(0, dropped=True)
 ENDPOINTS = {"pricing": {"us-east-1", "eu-central-1", "ap-south-1"}, "ce": {"us-east-1"}}
 """The regions of services that have an endpoint in few (AWS General Reference); in others there is nobody to call."""
 UNSIGNED = CallId("", "", "")
+
+
+@cache
+def known_regions() -> frozenset[str]:
+    """Every region that botocore knows, and the name of those that have none of their own."""
+    session = boto3.Session()
+    found = [session.get_available_regions("ec2", each) for each in session.get_available_partitions()]
+    return frozenset(name for names in found for name in names) | {"", "aws-global"}
+
+
+def _strange(call: CallId) -> AwsError:
+    """What an account hears in a region that it has not enabled, where nobody knows its credentials; of one that is
+    nowhere there would not even be an answer."""
+    if call.service == "ec2":
+        text = "AWS was not able to validate the provided access credentials"
+        return AwsError("AuthFailure", text, status=401)
+    return AwsError("UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
 class Endpoint:
@@ -53,6 +72,8 @@ class Endpoint:
         call = wire.identify(request)
         if call is not None and call.region not in ENDPOINTS.get(call.service, {call.region}):
             return DROPPED
+        if call is not None and call.region not in known_regions():
+            return wire.error(call, _strange(call))
         with self._world.lock:
             fault = self._world.faults.strike(call) if call else None
             waits = self._caller is None

@@ -202,7 +202,13 @@ class ApiHandler(ChaliceRequestHandler):
         else:
             self._generic_handle()
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = handle_call  # noqa: N815
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = handle_call  # noqa: N815
+
+    def __getattr__(self, name: str) -> Any:
+        """Any other method, such as TRACE or QUERY: http.server would answer each of those with a 501 of its own."""
+        if not name.startswith("do_"):
+            raise AttributeError(name)
+        return self.handle_call
 
     def _pass_over(self, length: int) -> None:
         """Read a body and keep nothing of it: whoever sends it hears no answer before it has gone."""
