@@ -207,7 +207,7 @@ def test_a_policy_put_is_in_force_with_the_next_sweep() -> None:
     stage = Stage()
     assert policies.current(stage.services)[1] == 0
     changed = policy(idle={"after": "PT20M", "after_launch": "PT0S"})
-    assert policies.put(stage.services, changed, if_version=0) == (changed, 1)
+    assert policies.put(stage.services, changed) == (changed, 1)
     lease = stage.launch()
     stage.works(lease.instance_ids[0], 0, since=at("09:00"), until=at("12:00"))
     stage.until(at("09:20"))
