@@ -108,7 +108,7 @@ def test_a_launch_answers_its_lease(world: World) -> None:
         *("compute_usd", "storage_usd", "public_ipv4_usd", "egress_usd", "egress", "leftovers"),
         *("snapshot_usd", "images", "on_end"),
         *("hold", "origin", "requested_at", "closed_at", "failure"),
-        *("is_storage", "launched_by", "fleet_problem", "network", "instance_types", "tried"),
+        *("is_storage", "launched_by", "fleet_problem", "network", "instance_types", "tried", "sync"),
     }
     assert (lease["instance_types"], lease["tried"]) == (LAUNCH["instance_types"], [])
     assert (lease["status"], lease["owner"], lease["project"], lease["request_type"]) == (
