@@ -53,7 +53,9 @@ def mint(services: Services, wish: Wish, text: str, *, by: str) -> Token:
             f"{NOBODY} is the owner of boxes that nobody has claimed, and no person; nothing was made. Choose another"
         )
     if expires_at is not None and expires_at <= now:
-        raise Refused(f"expires_at {expires_at:%Y-%m-%d %H:%M} UTC is over; nothing was made. Give a later one")
+        raise Refused(
+            f"expires_at {expires_at:%Y-%m-%d %H:%M} UTC is over; nothing was made. Give a later one"
+        )
     if wish.allowance:
         _allow(services, wish.owner, wish.allowance)
     token = Token(
