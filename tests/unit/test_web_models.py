@@ -17,6 +17,7 @@ from chalicelib.domain.gpus import GpuNeed
 from chalicelib.domain.lease import LaunchOrder, OnEnd, RequestType
 from chalicelib.domain.network import Opening
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.sync import SyncFrom, SyncTo
 from chalicelib.web.budgets import budget_of
 from chalicelib.web.launches import body_hash, order_of
 from chalicelib.web.models import BudgetBody, ExtendBody, LaunchBody, SweepBody, length_of
@@ -67,6 +68,9 @@ def test_every_wish_reaches_the_order() -> None:
         "ports": [8888, 6006],
         "open_to_world": True,
         "security_group_ids": ["sg-0b", "sg-0a", "sg-0b"],
+        "sync_from": {"path": "drive:birds"},
+        "sync_to": {"folder": "/home/ann/out", "path": "runs"},
+        "rclone": "/curfew/rclone/ann/drive",
     }
     assert order(**wishes) == LaunchOrder(
         instance_types=("g5.xlarge", "g4dn.xlarge"),
@@ -88,6 +92,9 @@ def test_every_wish_reaches_the_order() -> None:
         on_end=OnEnd.IMAGE,
         opening=Opening(cidr="0.0.0.0/0", ports=(22, 6006, 8888)),
         security_group_ids=("sg-0b", "sg-0a"),
+        sync_from=SyncFrom(path="drive:birds", folder="/data"),
+        sync_to=SyncTo(folder="/home/ann/out", path="runs"),
+        rclone="/curfew/rclone/ann/drive",
     )
     assert set(wishes) | {"image", "dry_run", "gpu"} == set(LaunchBody.model_fields)
 
