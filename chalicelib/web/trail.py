@@ -1,7 +1,7 @@
 """The audit trail at the door: each change is noted before it is made, and again with what came of it.
 
 So one that was cut off stands there too, without an outcome. Nothing waits for the trail for more than a second each
-time (three where the table hangs), and nothing is refused where it fails: what it could not keep is a line of the log then.
+time (three where the table hangs), and nothing is refused where it fails: what it could not keep is a line of the log.
 """
 
 from collections.abc import Callable
