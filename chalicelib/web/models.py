@@ -307,7 +307,9 @@ class LaunchBody(Sent):
         description='{"after": "PT30M"}: end it when idle that long; may only tighten the policy',
     )
     user_data: Annotated[str, AfterValidator(_fits_user_data)] | None = Field(
-        default=None, description="a script for its first boot, plain text, 16 KiB at most"
+        default=None,
+        description="a script for its first boot, plain text, 16 KiB at most",
+        json_schema_extra={"maxLength": MAX_USER_DATA},
     )
     instance_profile: str | None = Field(
         default=None,
