@@ -36,7 +36,8 @@ def test_a_block_of_the_page_runs_as_printed(
         "PATH": os.environ["PATH"],
         "CURFEW": served_api.url,
         "AUTH": f"Authorization: {ADMIN['Authorization']}",
-        "TOKEN": ADMIN["Authorization"].split()[1],
+        "CURFEW_URL": served_api.url,
+        "CURFEW_TOKEN": ADMIN["Authorization"].split()[1],
     }
     done = subprocess.run(
         ["/bin/sh", "-c", STRICT + text],
