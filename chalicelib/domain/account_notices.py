@@ -28,7 +28,7 @@ def brake(fight: Fight, now: datetime) -> Notice:
     )
 
 
-def opened_to_world(region: str, name: str, what: str, owner: str, told_of: str, now: datetime) -> Notice:
+def opened_to_world(region: str, name: str, *, what: str, owner: str, told_of: str, now: datetime) -> Notice:
     """Somebody has asked for ports that everybody reaches; told before they are opened. `told_of`: for what."""
     return Notice(
         id=f"open-to-world:{region}:{name}:{told_of}:{now:%Y%m%dT%H%M%S}",
@@ -37,7 +37,7 @@ def opened_to_world(region: str, name: str, what: str, owner: str, told_of: str,
         title=f"{owner} opens {what} in {region}, to everybody on the internet",
         lines=(
             f"By the security group {name!r}, for {told_of}, with open_to_world: true.",
-            "Programs look for open ports all day. To close them: take the rule out of the group, or end what is in it.",
+            "Programs look for open ports all day. To close them: take the rule out of the group, or end its boxes.",
         ),
     )
 

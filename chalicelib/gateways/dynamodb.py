@@ -79,8 +79,8 @@ class DynamoStore(
     TokenRecords,
     TurnRecords,
 ):
-    """Implements chalicelib.ports.Store, TokenBook and AuditTrail, and keeps prices. A call may raise Unavailable, after
-    20 s of trying."""
+    """Implements chalicelib.ports.Store, TokenBook and AuditTrail, and keeps prices. A call may raise Unavailable,
+    after 20 s of trying."""
 
     def __init__(
         self,

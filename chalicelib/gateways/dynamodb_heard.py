@@ -53,7 +53,6 @@ class HeardRecords(Records):
         )
         self._table.commit([put], trace=(_key(heard.instance_id), write_id), patience=PATIENCE_SECONDS)
 
-
     def keep_synced(self, synced: Synced) -> None:
         """Of two reports the later one stands."""
         key = (f"{SYNC}#{synced.lease_id}", f"{synced.instance_id}#{synced.way}")

@@ -194,7 +194,9 @@ def _require(book: BudgetBook, name: str, over: IfMatch | None) -> None:
     if over is not None:
         stands = "is no longer as it was read" if known else "is not there"
         tag = budget_tag(known.budget) if known else None
-        over.require(tag, otherwise=f"budget {name!r} {stands}; nothing was changed, every limit and hold stays")
+        over.require(
+            tag, otherwise=f"budget {name!r} {stands}; nothing was changed, every limit and hold stays"
+        )
 
 
 def _refuse_other_scope(book: BudgetBook, budget: Budget) -> None:

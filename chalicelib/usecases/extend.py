@@ -257,9 +257,7 @@ def _new_hold(
     if lease.order is not None:
         order = replace(lease.order, lasts_for=length, budget_usd=budget_usd or lease.order.budget_usd)
         margin = lease.margin(policy.teardown.margin)
-        uncapped = replace(
-            order, max_price_usd_per_hour=_dearest_cap(lease, order, prices), budget_usd=None
-        )
+        uncapped = replace(order, max_price_usd_per_hour=_dearest_cap(lease, order, prices), budget_usd=None)
         whole = worst_case(uncapped, disks=disks, prices=prices, margin=margin)
         return with_live(whole, lease, rates, cap_usd=order.budget_usd), order
     ceiling = max((prices.ceiling_usd(run) for run in lease.runs), default=Decimal(0))

@@ -270,7 +270,9 @@ def _key(services: Services, lease: Lease) -> str | None:
     if services.beacons is None or lease.order is None:
         return None
     key, own = services.beacons.new_key(), lease.order.user_data
-    told = replace(services.beacons.of(lease.id, key), sync=syncing.of_order(lease.order, lease.teardown_margin))
+    told = replace(
+        services.beacons.of(lease.id, key), sync=syncing.of_order(lease.order, lease.teardown_margin)
+    )
     has_room = not guest.is_too_long(own, lease.guest_deadline, told)
     return key if guest.takes_deadline(own) and has_room else None
 

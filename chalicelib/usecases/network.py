@@ -180,7 +180,11 @@ def ensured(
         services.store.keep_group_record(record)
         if wanted.is_wide:
             services.store.tell(
-                [account_notices.opened_to_world(region, own_name, wanted.said, owner, told_of, now)]
+                [
+                    account_notices.opened_to_world(
+                        region, own_name, what=wanted.said, owner=owner, told_of=told_of, now=now
+                    )
+                ]
             )
         group = there or _make(services, wanted, record)
         _open(services, group, missing_rules(group, wanted))

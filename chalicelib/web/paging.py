@@ -48,7 +48,9 @@ IMAGES: Listing[OfferedImage] = Listing(
 )
 TOKENS: Listing[Token] = Listing("tokens", lambda one: stamped(one.created_at, one.id), newest_first=True)
 KEY_PAIRS: Listing[KeyPair] = Listing("key-pairs", lambda one: f"{one.name}#{one.id}")
-SECURITY_GROUPS: Listing[GroupReport] = Listing("security-groups", lambda one: f"{one.group.name}#{one.group.id}")
+SECURITY_GROUPS: Listing[GroupReport] = Listing(
+    "security-groups", lambda one: f"{one.group.name}#{one.group.id}"
+)
 
 
 def listed(page: Page[T], view: Callable[[T], JsonValue]) -> JsonValue:

@@ -212,7 +212,9 @@ class Boxes:
     def _terminated(self, box: Box) -> None:
         box.moto._fleet_id = box.moto._spot_fleet_id = None  # moto looks for a fleet that may be gone
         box.moto.terminate()
-        backend.ec2_backend(box.region).enis.pop(box.moto.nics[0].id, None)  # made with the box, and gone with it
+        backend.ec2_backend(box.region).enis.pop(
+            box.moto.nics[0].id, None
+        )  # made with the box, and gone with it
         self._set_state(box, "terminated")
         self._world.later(VISIBLE_AFTER_END, lambda: self._forget(box))
 
