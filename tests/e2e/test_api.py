@@ -87,11 +87,11 @@ def test_a_bad_launch_names_each_field(lab: Lab) -> None:
         "image": "nvidia",
         "hours": -1,
         "sync_to": "s3://x",
-        "gpu": {"count": 1},
+        "gpus": 1,
     }
     status, problem = lab.api("POST", "/spot-requests", body)
     assert status == 422
-    assert {error["field"] for error in problem["errors"]} >= {"image", "hours", "sync_to", "gpu"}
+    assert {error["field"] for error in problem["errors"]} >= {"image", "hours", "sync_to", "gpus"}
     assert lab.truth["instances"] == []
 
 
