@@ -251,6 +251,15 @@ def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(functio
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_boxes_are_tagged_after_they_were_made(function: str) -> None:
+    """What may be opened and removed is told by its tag: who could tag any group, image or template could remove it."""
+    tagging = [one for one in statements(function) if "ec2:CreateTags" in one["Action"]]
+    later = [one for one in tagging if "ec2:CreateAction" not in json.dumps(one["Condition"])]
+    resources = {json.dumps(one["Resource"]) for one in later}
+    assert all(resource.endswith(':${AWS::AccountId}:instance/*"}') for resource in resources), resources
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_actions_are_spelt_as_aws_spells_them(function: str) -> None:
     """A misspelt action allows nothing and says nothing."""
     by_prefix = {prefix: service for service, prefix in PREFIXES.items()}
