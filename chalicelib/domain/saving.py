@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from chalicelib.domain.admission import capped
+from chalicelib.domain.admission import capped, first_month_usd
 from chalicelib.domain.images import SavedImage
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Hold, Lease
+from chalicelib.domain.lease import Hold, Lease, OnEnd
 from chalicelib.domain.money import ZERO, up_to_cent
 from chalicelib.domain.rates import Rates
 from chalicelib.domain.storage import MONTH
@@ -52,6 +52,16 @@ def live_usd(lease: Lease, rates: Rates) -> Decimal:
     """The first months of the images that were asked for while a lease's boxes lived."""
     live = [image for image in lease.images if image.is_live and not image.has_failed]
     return sum((month_usd(image.gib, rates) for image in live), ZERO)
+
+
+def spare_usd(lease: Lease, rates: Rates) -> Decimal:
+    """What it holds for snapshots beyond its images that are known and those of its end: months of images that are
+    just being begun, or that nobody gave back."""
+    order = lease.order
+    is_saved = order.on_end is OnEnd.IMAGE if order else lease.teardown_margin is not None
+    boxes = order.target_capacity if order else 1
+    at_end = first_month_usd(lease.box_disks, rates) * boxes if is_saved else ZERO
+    return lease.hold.snapshot_usd - live_usd(lease, rates) - at_end
 
 
 def with_live(hold: Hold, lease: Lease, rates: Rates, *, cap_usd: Decimal | None = None) -> Hold:

@@ -7,11 +7,22 @@ runs is as after a power cut then (botocore, CreateImage, `NoReboot`). Its name 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.domain.images import NAME_TAG, OF_TAG, ImageOrder, SavedImage
 from chalicelib.domain.tags import OWNER_TAG
-from chalicelib.gateways.aws import ACTING, ASKING, AWS_ERRORS, Aws, code_of, parse_time, unavailable
+from chalicelib.gateways.aws import (
+    ACTING,
+    ASKING,
+    AWS_ERRORS,
+    THROTTLES,
+    Aws,
+    code_of,
+    is_settled,
+    parse_time,
+    unavailable,
+)
 from chalicelib.gateways.ec2_end import refused
 from chalicelib.ports import Outcome
 
@@ -36,7 +47,10 @@ def save(aws: Aws, region: str, order: ImageOrder) -> Outcome:
             ],
         )
     except AWS_ERRORS as error:
-        return _made_before(aws, region, order) if code_of(error) == TAKEN else refused(error)
+        if code_of(error) == TAKEN:
+            return _made_before(aws, region, order)
+        is_refused = is_settled(error) or code_of(error) in THROTTLES
+        return replace(refused(error), may_have_happened=not is_refused)
     return Outcome(accepted=True, answer=answer["ImageId"])
 
 
@@ -44,9 +58,11 @@ def _made_before(aws: Aws, region: str, order: ImageOrder) -> Outcome:
     try:
         found = list(_found(aws, region, {"name": [order.aws_name]}))
     except AWS_ERRORS as error:
-        return refused(error)
+        return replace(refused(error), may_have_happened=True)
     mine = next((image for image in found if image.image_of == order.image_of), None)
-    return Outcome(accepted=True, answer=mine.id) if mine else Outcome(accepted=False, answer=TAKEN)
+    if mine:
+        return Outcome(accepted=True, answer=mine.id)
+    return Outcome(accepted=False, answer=TAKEN, may_have_happened=not found)  # of ours, EC2 shows it late
 
 
 def saved(

@@ -64,7 +64,8 @@ class Outcome:
     """What AWS answered for one id. `accepted`: it will happen or has; `answer`: AWS's word (a state or error code).
 
     `is_absent`: AWS knows no such id. `is_dry_run`: the call was not made. `call`: what AWS was called for it,
-    where that was more than its step's own call.
+    where that was more than its step's own call. `may_have_happened`: not accepted as far as anybody heard, but AWS did
+    not refuse it either.
     """
 
     accepted: bool
@@ -72,6 +73,7 @@ class Outcome:
     is_absent: bool = False
     is_dry_run: bool = False
     call: str = ""
+    may_have_happened: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
-from chalicelib.domain.admission import first_month_usd
 from chalicelib.domain.errors import CurfewError, NotFound, Refused, Stale, Unavailable
 from chalicelib.domain.images import MINE, PENDING, UNLEASED, ImageOrder, SavedImage, newest
 from chalicelib.domain.instance import Instance
-from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
-from chalicelib.domain.money import ZERO, show
+from chalicelib.domain.lease import Lease, RequestType, Status
+from chalicelib.domain.money import show
 from chalicelib.domain.rates import Rates
-from chalicelib.domain.saving import Saving, default_name, live_usd, month_usd, saving
-from chalicelib.ports import Services
+from chalicelib.domain.saving import Saving, default_name, month_usd, saving, spare_usd
+from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.extend import rehold
 from chalicelib.usecases.gather import Facts, gather, price_book
 from chalicelib.usecases.rescue import gib_of
@@ -54,10 +54,10 @@ def save(
     held = _with_month(services, lease, gib) if lease and not lease.is_storage else None
     try:
         image = _made(services, order, box, gib, now)
-    except CurfewError:
+    except Refused:
         _give_back(services, held, gib)
         raise
-    lease_id = held.id if held and _kept(services, held.id, image) else None
+    lease_id = _counted(services, held, image, rates) if held else None
     return saving(image, box, lease_id=lease_id, rates=rates, reboots=reboots)
 
 
@@ -195,13 +195,23 @@ def _held_before(services: Services, lease: Lease | None, image: SavedImage, rat
         return None
     if any(one.id == image.id for one in lease.images):
         return lease.id
-    order = lease.order
-    is_saved = order is not None and order.on_end is OnEnd.IMAGE
-    at_end = first_month_usd(lease.box_disks, rates) * order.target_capacity if order and is_saved else ZERO
-    spare = lease.hold.snapshot_usd - live_usd(lease, rates) - at_end
-    if spare < month_usd(image.gib, rates):
+    if spare_usd(lease, rates) < month_usd(image.gib, rates):
         _with_month(services, lease, image.gib)
     return lease.id if _kept(services, lease.id, image) else None
+
+
+def _counted(services: Services, held: Lease, image: SavedImage, rates: Rates) -> str | None:
+    """The lease that holds the month of an image that was just begun. A PATCH that came in between has not known of the
+    month, so it is held again; two calls of one wish have held it twice, so the second gives it back."""
+    with suppress(CurfewError):  # the image is there whether it is held for or not
+        current = services.store.lease(held.id)
+        is_known = current is None or any(one.id == image.id for one in current.images)
+        if current and not is_known and spare_usd(current, rates) < month_usd(image.gib, rates):
+            _with_month(services, current, image.gib)
+    kept = _kept(services, held.id, image)
+    if kept == "before":
+        _give_back(services, held, image.gib)
+    return held.id if kept else None
 
 
 def _with_month(services: Services, lease: Lease, gib: int) -> Lease:
@@ -237,19 +247,7 @@ def _with_month(services: Services, lease: Lease, gib: int) -> Lease:
 def _made(services: Services, order: ImageOrder, box: Instance, gib: int, now: datetime) -> SavedImage:
     """The image that EC2 has begun. Raises Refused where it has not, as far as a look tells."""
     outcome = services.compute.save_image(box.region, order)
-    image_id = outcome.answer if outcome.accepted else None
-    if image_id is None:
-        seen = services.compute.saved_images(box.region, owner=order.owner, name=order.name)
-        lost = next((one for one in seen if one.image_of == order.image_of and not one.has_failed), None)
-        if lost is None and seen:
-            raise _taken(order, newest(seen) or seen[-1])
-        if lost is None:
-            raise Refused(
-                f"EC2 did not begin an image of {box.id}: {outcome.answer}. {GOES_ON}; ask again, or see "
-                "GET /images in a minute: one that was begun all the same is there",
-                slug="image-refused",
-            )
-        image_id = lost.id
+    image_id = outcome.answer if outcome.accepted else _begun_unheard(services, order, box, outcome)
     return SavedImage(
         id=image_id,
         region=box.region,
@@ -262,35 +260,68 @@ def _made(services: Services, order: ImageOrder, box: Instance, gib: int, now: d
     )
 
 
+def _begun_unheard(services: Services, order: ImageOrder, box: Instance, outcome: Outcome) -> str:
+    """The image that EC2 has begun although its answer does not say so. Raises Refused where there is none for sure,
+    Unavailable where there may be one."""
+    try:
+        seen = services.compute.saved_images(box.region, owner=order.owner, name=order.name)
+    except Unavailable:
+        if outcome.may_have_happened:
+            raise
+        seen = ()
+    lost = next((one for one in seen if one.image_of == order.image_of and not one.has_failed), None)
+    if lost is not None:
+        return lost.id
+    if seen:
+        raise _taken(order, newest(seen) or seen[-1])
+    if outcome.may_have_happened:
+        raise Unavailable(
+            f"whether EC2 has begun an image of {box.id} is not known ({outcome.answer}), so what is held for it stays "
+            "so until its lease is changed or ends; the box goes on. Ask again in a minute: one that was begun is found"
+        )
+    raise Refused(
+        f"EC2 did not begin an image of {box.id}: {outcome.answer}. {GOES_ON}; ask again",
+        slug="image-refused",
+    )
+
+
 def _give_back(services: Services, held: Lease | None, gib: int) -> None:
-    """What was held for an image that is not made; where that fails it stays held until the lease's end."""
-    if held is None:
-        return
-    with suppress(CurfewError):
-        now = services.clock.now()
-        policy, _ = services.store.policy()
-        prices = price_book(services, [held], (), now)
-        month = month_usd(gib, prices.rates_in(held.region))
-        hold = replace(held.hold, snapshot_usd=max(held.hold.snapshot_usd - month, ZERO))
-        rehold(services, held, replace(held, hold=hold), policy, prices=prices, now=now)
+    """What was held for an image that is not made; where that fails it stays held until the lease's end. What a PATCH
+    has dropped is not dropped again, and one that is under way keeps its split of the hold."""
+    for _ in range(TRIES if held else 0):
+        with suppress(CurfewError):
+            now = services.clock.now()
+            current = services.store.lease(held.id) if held else None
+            if current is None or current.status is not Status.ACTIVE or current.moving_to is not None:
+                return
+            policy, _ = services.store.policy()
+            prices = price_book(services, [current], (), now)
+            rates = prices.rates_in(current.region)
+            month = month_usd(gib, rates)
+            if spare_usd(current, rates) < month:
+                return
+            hold = replace(current.hold, snapshot_usd=current.hold.snapshot_usd - month)
+            rehold(services, current, replace(current, hold=hold), policy, prices=prices, now=now)
+            return
 
 
-def _kept(services: Services, lease_id: str, image: SavedImage) -> bool:
-    """Whether its lease counts the image: not one that has begun to end meanwhile, which its end alone writes."""
+def _kept(services: Services, lease_id: str, image: SavedImage) -> Literal["now", "before"] | None:
+    """Whether its lease counts the image, and since when: not one that has begun to end meanwhile, which its end alone
+    writes."""
     for _ in range(TRIES):
         lease = services.store.lease(lease_id)
         if lease is None or lease.status is not Status.ACTIVE:
-            return False
+            return None
         if any(one.id == image.id for one in lease.images):
-            return True
+            return "before"
         try:
             services.store.save_lease(replace(lease, images=(*lease.images, image)))
         except Stale:
             continue
         except Unavailable:
-            return False
-        return True
-    return False
+            return None
+        return "now"
+    return None
 
 
 def _uses(lease: Lease, image: SavedImage) -> bool:

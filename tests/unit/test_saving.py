@@ -13,6 +13,7 @@ from chalicelib.domain.errors import BudgetExceeded, NotFound, Refused, Unavaila
 from chalicelib.domain.images import ImageOrder, SavedImage, outdated
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
 from chalicelib.domain.saving import Saving, default_name
+from chalicelib.ports import Outcome
 from chalicelib.usecases import budgets
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
@@ -232,6 +233,80 @@ def test_a_month_that_is_not_held_yet_is_held_with_the_image_that_is_found(
     stage.store.save_lease(replace(bare, hold=replace(bare.hold, snapshot_usd=usd(0))))
     assert saved(stage, lease.instance_ids[0]).lease_id == lease.id
     assert stage.lease(lease.id).hold.snapshot_usd == told.monthly_usd
+
+
+def test_two_calls_for_one_wish_hold_one_month(stage: Stage, lease: Lease) -> None:
+    """Both looked before either had begun, and both had held it: the second one gives its own back."""
+    before, (box,) = stage.lease(lease.id).hold.snapshot_usd, lease.instance_ids
+    made = stage.compute.save_image
+    answers: list[Saving] = []
+
+    def after_another(region: str, order: ImageOrder) -> Any:
+        stage.compute.save_image = made  # type: ignore[method-assign]
+        known = stage.compute.saved_images
+        looks = iter([()])
+        stage.compute.saved_images = lambda *args, **facts: next(looks, None) or known(*args, **facts)  # type: ignore[method-assign]
+        answers.append(saved(stage, box))
+        return made(region, order)
+
+    stage.compute.save_image = after_another  # type: ignore[method-assign]
+    answers.append(saved(stage, box))
+    first, second = answers
+    assert (first.image.id, first.lease_id) == (second.image.id, second.lease_id)
+    after = stage.lease(lease.id)
+    assert [one.id for one in after.images] == [first.image.id]
+    assert after.hold.snapshot_usd == before + first.monthly_usd
+
+
+def test_a_patch_in_between_drops_no_month(stage: Stage, lease: Lease) -> None:
+    """The lease is moved after the month was held and before the image is there: it is held again."""
+    made = stage.compute.save_image
+
+    def moved(region: str, order: ImageOrder) -> Any:
+        extend(stage.services, lease.id, lasts_for=9 * HOUR, budget_usd=None, by="ada")
+        return made(region, order)
+
+    stage.compute.save_image = moved  # type: ignore[method-assign]
+    told = saved(stage, lease.instance_ids[0])
+    assert told.lease_id == lease.id
+    after = stage.lease(lease.id)
+    assert after.hold.snapshot_usd == told.monthly_usd
+    assert stage.left() == usd(100) - after.hold.total_usd
+
+
+def test_a_lease_that_changes_meanwhile_gets_its_month_back(stage: Stage, lease: Lease) -> None:
+    """A sweep wrote it while EC2 refused the image; of one that a PATCH has dropped nothing more is given back."""
+    held = stage.lease(lease.id).hold
+
+    def written(region: str, order: ImageOrder) -> Outcome:
+        del region, order
+        stage.store.save_lease(replace(stage.lease(lease.id), volumes_at=stage.clock.now()))
+        return Outcome(accepted=False, answer="InvalidParameter")
+
+    stage.compute.save_image = written  # type: ignore[method-assign]
+    with pytest.raises(Refused):
+        saved(stage, lease.instance_ids[0])
+    assert stage.lease(lease.id).hold == held
+    assert stage.left() == usd(100) - held.total_usd
+
+
+def test_what_may_have_been_begun_stays_held(stage: Stage, lease: Lease) -> None:
+    """Neither the call nor the look was answered: the month is held, once, until the same call finds the image."""
+    before, (box,) = stage.lease(lease.id).hold.snapshot_usd, lease.instance_ids
+    made = stage.compute.save_image
+
+    def lost(region: str, order: ImageOrder) -> Outcome:
+        assert made(region, order).accepted
+        stage.compute.fail("saved_images", code="ReadTimeoutError")
+        return Outcome(accepted=False, answer="ReadTimeoutError", may_have_happened=True)
+
+    stage.compute.save_image = lost  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        saved(stage, box)
+    told = saved(stage, box)
+    after = stage.lease(lease.id)
+    assert ([one.id for one in after.images], told.lease_id) == ([told.image.id], lease.id)
+    assert after.hold.snapshot_usd == before + told.monthly_usd
 
 
 def test_no_room_on_a_budget_saves_nothing(stage: Stage) -> None:
