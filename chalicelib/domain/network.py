@@ -22,6 +22,8 @@ KEPT_FOR = timedelta(days=1)
 WANTED_FOR = timedelta(minutes=5)
 """Any group, since a launch has wanted it: its lease may not be written yet."""
 MOST_LETTERS, DIGEST = 255, 12
+NAMED = "curfew"
+"""The first word of the names that launches give."""
 CLEANED_AT_MINUTE = 7
 """Of each hour, in which every record is looked at; beside that the sweeps after a lease's close look."""
 
@@ -158,7 +160,7 @@ def needs_address(ports: Sequence[int], *, open_to_world: bool) -> None:
 def group_name(wanted: Opening, owner: str) -> str:
     """The name of an owner's group that opens this, in any VPC: `curfew ada 203.0.113.7/32 22,8888`. EC2 takes capitals
     for small letters, and 255 of them at most: what that could confuse ends with a digest."""
-    name = f"curfew {owner} {wanted.cidr} {','.join(map(str, wanted.ports))}"
+    name = f"{NAMED} {owner} {wanted.cidr} {','.join(map(str, wanted.ports))}"
     if owner == owner.lower() and len(name) <= MOST_LETTERS:
         return name
     return f"{name[: MOST_LETTERS - DIGEST - 1]}#{sha256(name.encode()).hexdigest()[:DIGEST]}"

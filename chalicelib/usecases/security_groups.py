@@ -10,7 +10,14 @@ from datetime import datetime
 
 from chalicelib.domain.errors import NotFound, Refused, Unavailable
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.network import CLEANED_AT_MINUTE, GroupRecord, Opening, SecurityGroup
+from chalicelib.domain.network import (
+    CLEANED_AT_MINUTE,
+    NAMED,
+    GroupRecord,
+    Opening,
+    SecurityGroup,
+    group_name,
+)
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
 from chalicelib.usecases.network import alone_with, ensured, record_of, vpc_of
@@ -46,8 +53,9 @@ def make(
     only: str | None = None,
 ) -> GroupReport:
     """A group that opens just that, in a VPC, a subnet's, or the default one; the one that is there already is answered
-    again, whoever has made it. Raises Refused, Unavailable."""
+    again. Raises Refused, Unavailable."""
     _enforced(services)
+    _is_free(name, wanted, owner)
     with explained(services, region):
         place = vpc_of(services, region, subnet_id) if subnet_id or vpc_id is None else vpc_id
         if vpc_id not in {None, place}:
@@ -67,6 +75,16 @@ def make(
         )
     record = next(one for one in services.store.group_records() if one.is_of(made.group))
     return _reported(services, [(made.group, record)], region, only=only, is_new=made.is_new)[0]
+
+
+def _is_free(name: str | None, wanted: Opening, owner: str) -> None:
+    """Raises Refused for a name as launches give: one that another owner's launch will want must not be taken. EC2 takes
+    capitals for small letters."""
+    if name and name.lower().startswith(f"{NAMED} ") and name != group_name(wanted, owner):
+        raise Refused(
+            f"names that begin with {NAMED!r} are those of launches; nothing was made. Take another name, or leave it out",
+            slug="security-group-refused",
+        )
 
 
 def groups(services: Services, region: str, *, only: str | None = None) -> tuple[GroupReport, ...]:

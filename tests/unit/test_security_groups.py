@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.domain.errors import NotFound, Refused, Unavailable
 from chalicelib.domain.lease import Lease
-from chalicelib.domain.network import Opening, Rule, SecurityGroup
+from chalicelib.domain.network import Opening, Rule, SecurityGroup, group_name
 from chalicelib.domain.notices import Kind
 from chalicelib.usecases import network, security_groups
 from tests.builders import HOUR, MINUTE, REGION, Stage, at, order
@@ -348,6 +348,18 @@ class TestTidying:
         with pytest.raises(Refused, match=lease.id) as told:
             security_groups.remove(stage.services, own(lease), region=REGION, only="bob")
         assert "i-ann-s" not in told.value.detail
+
+    @pytest.mark.parametrize("name", [NAME, NAME.upper(), "Curfew bob 203.0.113.7/32 22"])
+    def test_nobody_takes_the_name_that_another_s_launch_will_want(
+        self, stage: Stage, groups: MemorySecurityGroups, name: str
+    ) -> None:
+        """Else bob could keep ada from launching; his own he may ask for."""
+        with pytest.raises(Refused, match="names that begin with 'curfew'"):
+            security_groups.make(stage.services, MINE, region=REGION, owner="bob", name=name, only="bob")
+        assert own(stage.launch(opening=MINE, owner="ada")) in groups.state.groups
+        own_name = group_name(MINE, "bob")
+        made = security_groups.make(stage.services, MINE, region=REGION, owner="bob", name=own_name)
+        assert made.group.name == own_name
 
     def test_a_dry_run_removes_nothing(self, stage: Stage, groups: MemorySecurityGroups) -> None:
         """It would be an act."""
