@@ -78,11 +78,12 @@ def make(
 
 
 def _is_free(name: str | None, wanted: Opening, owner: str) -> None:
-    """Raises Refused for a name as launches give: one that another owner's launch will want must not be taken. EC2 takes
-    capitals for small letters."""
+    """Raises Refused for a name as launches give: another owner's launch may want it. EC2 takes capitals for small
+    letters."""
     if name and name.lower().startswith(f"{NAMED} ") and name != group_name(wanted, owner):
         raise Refused(
-            f"names that begin with {NAMED!r} are those of launches; nothing was made. Take another name, or leave it out",
+            f"names that begin with {NAMED!r} are those of launches; nothing was made. Take another name, or leave it "
+            "out",
             slug="security-group-refused",
         )
 
