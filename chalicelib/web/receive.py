@@ -99,7 +99,9 @@ def _checked(model: type[M], sent: Any) -> M:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        document = json.loads(raw, parse_float=_figure, parse_constant=_refuse_constant)
+        document = json.loads(
+            raw, parse_float=_figure, parse_constant=_refuse_constant, object_pairs_hook=_each_key_once
+        )
         json.dumps(document, default=str, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadJson(
@@ -116,6 +118,16 @@ def _figure(text: str) -> Decimal | int:
     figure = Decimal(text)
     is_short = figure.adjusted() < MOST_DIGITS
     return int(figure) if is_short and figure == figure.to_integral_value() else figure
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON leaves open which of two counts: whoever sends `dry_run` as true and as false is not launched for."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name[:80]!r} comes twice in one object")
+        found[name] = value
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -188,10 +188,12 @@ def test_a_body_that_says_it_is_xml_is_not_read(call: Caller) -> None:
         b"\xff\xfe\x00",
         b"[" * 100_000,
         b'{"usd": "\\ud800"}',
+        b'{"usd": 1, "usd": 2}',
+        b'{"usd": {"of": 1, "of": 1}}',
     ],
 )
 def test_what_is_no_json_is_a_400(call: Caller, raw: bytes) -> None:
-    """Also what Python's parser would let through."""
+    """Also what Python's parser would let through, such as a key that comes twice: which of both was meant?"""
     assert is_problem(call("POST", "/wishes", raw), 400, "bad-json")
 
 
