@@ -13,9 +13,7 @@ from chalicelib.domain.lease import Lease, Status
 ASKED_AT = frozenset({2, 3, 5, 8, 13, 21})
 """Minutes after its start at which a box is asked: EC2 shows a console minutes late, and some boxes print nothing."""
 MOST_KEYS = 8
-_MARKS = re.compile(
-    r"-----BEGIN SSH HOST KEY FINGERPRINTS-----(.*?)-----END SSH HOST KEY FINGERPRINTS-----", re.DOTALL
-)
+_BEGIN, _END = (f"-----{word} SSH HOST KEY FINGERPRINTS-----" for word in ("BEGIN", "END"))
 _KEY = re.compile(
     r"^(?:[^\r\n]{0,200}\s)?\d{3,5} (SHA256:[A-Za-z0-9+/]{43}) [^\r\n]{0,200}\((RSA|ED25519|ECDSA)\)\s*$",
     re.MULTILINE,
@@ -25,8 +23,8 @@ _MINUTE = timedelta(minutes=1)
 
 def fingerprints(console: str) -> tuple[str, ...]:
     """`ED25519 SHA256:…` of each key, as ssh shows it at the first connection; none where they are not printed yet."""
-    block = _MARKS.search(console)
-    found = _KEY.findall(block[1]) if block else []
+    block, end, _ = console.partition(_BEGIN)[2].partition(_END)
+    found = _KEY.findall(block) if end else []
     return tuple(dict.fromkeys(f"{kind} {shown}" for shown, kind in found))[:MOST_KEYS]
 
 
