@@ -17,6 +17,9 @@ MOST = 100
 
 WANTED = "has to be "
 
+LONGEST_PATTERN = 60
+"""Letters of a pattern that is told beside its field's hint: a longer one hides what is to be mended."""
+
 Path = tuple[int | str, ...]
 
 SENTENCES: Mapping[str, str] = {
@@ -73,8 +76,8 @@ def _place(loc: Path) -> Path:
 
 
 def _told(model: type[BaseModel], place: Path, found: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    detail = " or ".join(dict.fromkeys(_sentence(model, place, one) for one in found))
     hint = "" if found[0]["type"] == "extra_forbidden" else _hint(model, place)
+    detail = " or ".join(dict.fromkeys(_sentence(model, place, one, hint) for one in found))
     return ".".join(map(str, place)) or WHOLE, _together(detail, hint)
 
 
@@ -86,8 +89,10 @@ def _together(detail: str, hint: str) -> str:
     return f"{detail}; {hint}" if hint else detail
 
 
-def _sentence(model: type[BaseModel], place: Path, found: Mapping[str, Any]) -> str:
+def _sentence(model: type[BaseModel], place: Path, found: Mapping[str, Any], hint: str) -> str:
     kind = found["type"]
+    if kind == "string_pattern_mismatch" and hint and len(found["ctx"]["pattern"]) > LONGEST_PATTERN:
+        return "is not written as it has to be"
     if kind == "extra_forbidden":
         inside = _model_at(model, place[:-1])
         known = ", ".join(_names(inside)) if inside else ""

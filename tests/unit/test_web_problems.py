@@ -171,6 +171,14 @@ def test_each_bad_field_has_a_sentence_with_the_fix() -> None:
         ),
         (Policy, {"scope": {"regions": "here"}}, {"scope.regions": "has to be 'all' or has to be a list"}),
         (Policy, {"stopped": []}, {"stopped": "has to be an object"}),
+        (
+            LaunchBody,
+            {"instance_types": ["g5.xlarge"], "image": "latest", "sync_from": {"path": "../birds"}},
+            {
+                "image": "is not written as it has to be; the id of an AMI",
+                "sync_from.path": "is not written as it has to be; a folder of yours",
+            },
+        ),
     ],
 )
 def test_a_422_speaks_of_what_was_sent(model: type[BaseModel], sent: object, told: dict[str, str]) -> None:
