@@ -65,6 +65,12 @@ Ports = Annotated[
 """Whatever their order, and however often each: they are a set, and one idempotent body."""
 
 
+LETTERS = "letters, digits, blanks and . _ = + , @ ( ) ~ -"
+RELATIVE = f"with neither .. nor a / at either end, of {LETTERS}"
+ABSOLUTE = f"with a / at its start and none at its end, no .., of {LETTERS}"
+"""What `SyncPath` and `Folder` take, for people."""
+
+
 def length_of(hours: Decimal) -> timedelta:
     """Hours as a length, exact to the microsecond, never shorter than asked."""
     return timedelta(microseconds=int((hours * 3_600_000_000).to_integral_value(ROUND_CEILING)))
@@ -185,19 +191,21 @@ class SyncFromBody(Sent):
 
     path: SyncPath = Field(
         description="a folder of yours in the transfer bucket such as birds, one of a lease such as "
-        "leases/lease-1/output, or an rclone remote's such as drive:birds"
+        f"leases/lease-1/output, or an rclone remote's such as drive:birds; {RELATIVE}"
     )
-    folder: Folder = Field(default="/data", description="the folder on the box, such as /data")
+    folder: Folder = Field(default="/data", description=f"the folder on the box, such as /data; {ABSOLUTE}")
 
 
 class SyncToBody(Sent):
     """What a launch takes away from its boxes before the end."""
 
-    folder: Folder = Field(default="/output", description="the folder on the box, such as /output")
+    folder: Folder = Field(
+        default="/output", description=f"the folder on the box, such as /output; {ABSOLUTE}"
+    )
     path: SyncPath | None = Field(
         default=None,
         description="a folder of yours in the transfer bucket, or an rclone remote's such as drive:out; the lease's "
-        "own folder when absent",
+        f"own folder when absent; {RELATIVE}",
     )
 
 
