@@ -1,5 +1,6 @@
 """How the domain's records look to callers: one function a record, keys as the documents name them."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,6 +27,9 @@ from chalicelib.usecases.tagging import expiry_on
 from chalicelib.web.encode import JsonValue, moment, number, plain
 from chalicelib.web.problems import problem_of
 from chalicelib.web.security_groups import network
+
+_LOGIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+"""Whom to log in as: a saved image's tag says it, which anybody with EC2's rights may write, and people paste it."""
 
 
 def tag(of: str) -> dict[str, str]:
@@ -177,7 +181,8 @@ def ssh(told: Lease, instances: Sequence[Instance]) -> str | None:
         return None
     key_name = (told.order.key_name if told.order else None) or box.key_name
     key = f"-i {shlex.quote(key_name + '.pem')} " if key_name else ""
-    return f"ssh {key}{told.ssh_user or EC2_USER}@{box.public_ip}"
+    is_name = told.ssh_user is not None and _LOGIN.fullmatch(told.ssh_user)
+    return f"ssh {key}{told.ssh_user if is_name else EC2_USER}@{box.public_ip}"
 
 
 def host_keys(told: Lease, instances: Sequence[Instance]) -> Sequence[str]:

@@ -11,14 +11,25 @@ from tests.doubles.memory_ec2 import AMI
 from tests.unit.web_kit import LAUNCH, open_world
 
 
-@pytest.mark.parametrize("user, said", [("ubuntu", "ubuntu@"), (None, "ec2-user@")])
+@pytest.mark.parametrize(
+    "user, said",
+    [
+        ("ubuntu", " ubuntu@"),
+        (None, " ec2-user@"),
+        ("$(touch /tmp/x)", " ec2-user@"),
+        ("-oProxyCommand=sh", " ec2-user@"),
+    ],
+)
 def test_the_command_has_the_user_of_the_image(
     monkeypatch: pytest.MonkeyPatch, user: str | None, said: str
 ) -> None:
-    """As it was when it was launched; Amazon's own where nothing is known of it."""
+    """As it was when it was launched; Amazon's own where nothing is known of it, or what a tag says is no name: people
+    paste the command."""
     world = open_world(monkeypatch)
     world.compute.ec2.images[AMI.id] = replace(AMI, ssh_user=user)
-    assert said in world.launched()["ssh"]
+    command = world.launched()["ssh"]
+    assert said in command
+    assert not set("$()=") & set(command)
 
 
 def test_a_saved_image_remembers_the_user() -> None:
