@@ -20,6 +20,7 @@ from chalicelib.domain.saving import Saving, default_name, month_usd, saving, sp
 from chalicelib.ports import Outcome, Services
 from chalicelib.usecases.extend import rehold
 from chalicelib.usecases.gather import Facts, gather, price_book
+from chalicelib.usecases.own import is_own
 from chalicelib.usecases.rescue import gib_of
 
 TRIES = 5
@@ -79,15 +80,25 @@ def forget(services: Services, image_id: str, *, region: str, only: str | None =
         )
     user = next((lease for lease in services.store.open_leases() if _uses(lease, image)), None)
     if user is not None:
-        raise Refused(
-            f"{image_id} is what {user.id} runs from, or is saved as; nothing was removed. Ask again once it is over: "
-            f"GET /leases/{user.id}",
-            slug="image-in-use",
-            lease=user.id,
-        )
+        raise _needed(image_id, user, only)
     outcome = services.compute.forget_image(region, image_id)
     if not outcome.accepted:
         raise Unavailable(f"EC2 did not remove {image_id} ({outcome.answer}); it goes on billing, ask again")
+
+
+def _needed(image_id: str, user: Lease, only: str | None) -> Refused:
+    """The refusal to remove what a lease needs; another owner's has no name in it."""
+    if not is_own(user, only):
+        return Refused(
+            f"{image_id} is what somebody else's box runs from; nothing was removed. Ask again another day",
+            slug="image-in-use",
+        )
+    return Refused(
+        f"{image_id} is what {user.id} runs from, or is saved as; nothing was removed. Ask again once it is over: "
+        f"GET /leases/{user.id}",
+        slug="image-in-use",
+        lease=user.id,
+    )
 
 
 def _enforced(services: Services) -> None:

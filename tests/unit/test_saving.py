@@ -503,6 +503,11 @@ def test_what_was_saved_is_removed_once_nothing_needs_it(stage: Stage, lease: Le
         remove()
     assert refusal.value.slug == "image-in-use"
     end_lease(stage.services, again.id, by="ada")
+    theirs = stage.launch(image=told.image.id, owner="bob")
+    with pytest.raises(Refused, match="somebody else") as refusal:
+        remove(only="ada")
+    assert theirs.id not in str((refusal.value.detail, refusal.value.extra))
+    end_lease(stage.services, theirs.id, by="bob")
     with pytest.raises(NotFound):
         remove(only="bob")
     with pytest.raises(NotFound, match="region"):
