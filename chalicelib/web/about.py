@@ -51,6 +51,10 @@ class About:
         to bear a repeat."""
         return method == "POST" and not self.is_public
 
+    def has_no_tag(self, method: str) -> bool:
+        """Whether this changes what has no ETag: nothing of it is as an If-Match says, but for `*`."""
+        return method in {"PUT", "PATCH", "DELETE"} and IF_MATCH not in self.says.headers
+
     def all_headers(self, method: str) -> tuple[Header, ...]:
         """What the route says that it reads, and the key of a call."""
         return (*self.says.headers, *((IDEMPOTENCY_KEY,) if self.takes_key(method) else ()))

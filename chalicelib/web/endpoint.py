@@ -143,6 +143,8 @@ class Door:
                         source_ip=receive.source_ip(request),
                     )
                     parts = _readable(path)
+                    if about.has_no_tag(request.method):
+                        receive.over_nothing(request)
 
                     def make() -> Answer:
                         with _in_region(call):
@@ -238,6 +240,7 @@ def _once(call: Call[B, Q], route: str, parts: Mapping[str, str], make: Callable
     asked = once.keyed(
         call.headers,
         owner=call.owner,
+        only=call.only,
         route=route,
         sent=(call.body, call.query),
         parts=parts,

@@ -186,7 +186,7 @@ def _operation(
                 str(int(status)): _answer(about, answer, schemas)
                 for status, answer in about.says.answers.items()
             },
-            **_refusals(about),
+            **_refusals(about, method),
         },
     }
     if about.is_public:
@@ -267,8 +267,8 @@ def _answer(about: About, answer: Any, schemas: Mapping[Key, JsonSchemaValue]) -
     return {"description": "The answer", "content": content, **headers}
 
 
-def _refusals(about: About) -> dict[str, Any]:
-    changed = {412} if IF_MATCH in about.says.headers else set()
+def _refusals(about: About, method: str) -> dict[str, Any]:
+    changed = {412} if IF_MATCH in about.says.headers or about.has_no_tag(method) else set()
     statuses = {*EVERYWHERE, *changed, *about.says.refusals} - {int(status) for status in about.says.answers}
     refs: dict[str, Any] = {
         str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from chalice.app import Request
 from pydantic import BaseModel, ValidationError
 
+from chalicelib.domain.errors import PreconditionFailed
 from chalicelib.domain.preconditions import IfMatch
 from chalicelib.web.invalid import WHOLE, invalid_from
 from chalicelib.web.problems import BadJson, BodyTooLarge, Invalid, UnsupportedMediaType
@@ -82,6 +83,17 @@ def if_match(request_headers: Any) -> IfMatch | None:
     if sent is None:
         return None
     return IfMatch(None if sent.strip() == "*" else frozenset(_TAG.findall(sent)))
+
+
+def over_nothing(request: Request) -> None:
+    """Raises PreconditionFailed where something without an ETag is to be changed over one: a condition that is passed
+    over would end a box that its sender meant to spare."""
+    over = if_match(request.headers)
+    if over and over.tags is not None:
+        raise PreconditionFailed(
+            f"nothing at {request.path} has an ETag, so none is as If-Match says; nothing was done, and what runs goes "
+            "on and bills. Leave If-Match out; leases, budgets and the policy have ETags"
+        )
 
 
 def is_as_known(request_headers: Any, tag: str) -> bool:

@@ -126,6 +126,18 @@ def test_a_budget_made_anew_is_another(world: World) -> None:
     assert tag_of(world, "/budgets/account") != tag
 
 
+@pytest.mark.parametrize("tag", ['"anything"', "", 'W/"anything"'])
+def test_what_has_no_tag_is_not_changed_over_one(world: World, tag: str) -> None:
+    """A box that was to end under a condition runs on; with a star, or without If-Match, it ends."""
+    box = world.launched()["instance_ids"][0]
+    refused = change(world, "DELETE", f"/instances/{box}", None, tag)
+    assert is_refused(refused)
+    assert "bills" in refused.json_body["detail"]
+    assert len(world.compute.alive) == 1
+    assert change(world, "DELETE", f"/instances/{box}", None, "*").status_code in {200, 202}
+    assert world.compute.alive == []
+
+
 def test_a_star_means_whatever_is_there_but_something(world: World) -> None:
     """A budget that is not there is not made by it."""
     assert is_refused(change(world, "PUT", "/budgets/account", BUDGET, "*"))
