@@ -17,19 +17,21 @@ def keyed(
     headers: Mapping[str, str],
     *,
     owner: str,
+    only: str | None,
     route: str,
     sent: Sequence[BaseModel],
     parts: Mapping[str, str],
     now: datetime,
 ) -> KeyedCall | None:
     """The call under its key, None where it has none. Raises Invalid. `sent`: body and query as they were understood,
-    so that key order, white space, 5 or "5.00" are the same wish; `parts`: those of the path."""
+    so that key order, white space, 5 or "5.00" are the same wish; `parts`: those of the path. `only`: whoever sees
+    their own alone is not answered what the same owner was told who saw all."""
     key = receive.idempotency_key(headers)
     if key is None:
         return None
     wish = json.dumps([dict(parts), *(one.model_dump_json() for one in sent)], sort_keys=True)
     return KeyedCall(
-        id=_digest(f"{owner}\n{route}\n{key}"),  # none of them can have a line break
+        id=_digest(f"{owner}\n{only or ''}\n{route}\n{key}"),  # none of them can have a line break
         fingerprint=_digest(wish),
         holder=uuid4().hex,
         began_at=now,

@@ -78,6 +78,20 @@ def test_a_key_is_one_routes(world: World) -> None:
     assert world("POST", "/key-pairs", {"name": "laptop"}, KEY)[0] == 201
 
 
+def test_a_launcher_is_not_answered_what_an_admin_of_the_same_name_was(world: World) -> None:
+    """An admin's answer may be about anybody's box."""
+    heads = [
+        {
+            **KEY,
+            "Authorization": f"Bearer {world('POST', '/tokens', {'owner': owner, 'role': role})[1]['token']}",
+        }
+        for owner, role in (("bob", "launcher"), ("ada", "admin"), ("ada", "launcher"))
+    ]
+    box = world("POST", "/spot-requests", LAUNCH, heads[0])[1]["instance_ids"][0]
+    answers = [world("POST", f"/instances/{box}/image", {"name": "x"}, head)[0] for head in heads[1:]]
+    assert answers == [202, 404]
+
+
 def test_a_sweep_is_made_once(world: World) -> None:
     """Until the day is over."""
     first = world("POST", "/sweeps", {}, KEY)
