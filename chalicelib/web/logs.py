@@ -55,11 +55,16 @@ def _compose(level: str, what: str, facts: Any) -> str:
     return json.dumps({"level": level, "what": what, **_struck(plain(facts))}, default=str)
 
 
+def struck(text: str) -> str:
+    """A text without what opens something."""
+    return _SECRETS.sub(r"\1…", text)
+
+
 def _struck(told: Any) -> Any:
     """The same without what opens something: in paths, tracebacks and whatever else is quoted."""
     match told:
         case str():
-            return _SECRETS.sub(r"\1…", told)
+            return struck(told)
         case dict():
             return {name: _struck(one) for name, one in told.items()}
         case list():

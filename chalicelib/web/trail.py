@@ -74,5 +74,6 @@ class Trail:
 
 
 def _named(request: Request) -> str | None:
-    """What the path's parameters were."""
-    return "/".join(str(value)[:LONGEST] for value in (request.uri_params or {}).values()) or None
+    """What the path's parameters were; somebody may send a whole token where its id belongs."""
+    told = "/".join(str(value)[:LONGEST] for value in (request.uri_params or {}).values())
+    return logs.struck(told) or None

@@ -87,6 +87,15 @@ def test_what_was_refused_is_told_too(world: World, call: str, body: Any, outcom
     assert (change["owner"], change["role"], change["token_id"]) == ("admin", "admin", None)
 
 
+def test_a_token_sent_as_its_id_is_not_kept(world: World) -> None:
+    """Whoever takes the whole of it for its id is refused, and the trail has no more than the id."""
+    token = world("POST", "/tokens", {"owner": "ada", "role": "admin"})[1]["token"]
+    assert world("DELETE", f"/tokens/{token}")[0] == 404
+    told = json.dumps(trail(world))
+    assert token.rpartition("_")[2] not in told
+    assert token.rpartition("_")[0] in told
+
+
 def test_a_mistake_of_ours_is_told_as_its_500(world: World) -> None:
     """What it had done by then is not known."""
     world.store.inject("budgets", RuntimeError("a bug"))
