@@ -127,8 +127,8 @@ class S3Transfers:
             if is_settled(error):
                 why = "there is none" if code_of(error) == NO_PARAMETER else explain(error)
                 raise Refused(
-                    f"the SSM parameter {parameter} could not be read: {why}. It has to hold an rclone.conf, see "
-                    "docs/transfers.md",
+                    f"the SSM parameter {parameter} could not be read: {why}; nothing was launched or moved. It has to "
+                    "hold an rclone.conf, see docs/transfers.md",
                     slug="sync-refused",
                 ) from error
             raise unavailable(f"reading the SSM parameter {parameter}", error) from error

@@ -20,7 +20,7 @@ from chalicelib.domain.receipts import receipt_of
 from chalicelib.ports import Services
 from chalicelib.usecases import takeover, teardown, timers
 from chalicelib.usecases.gather import Facts, gather
-from chalicelib.usecases.own import is_own
+from chalicelib.usecases.own import is_own, own_lease
 
 REMEMBERED_FOR = timedelta(days=31)
 
@@ -28,9 +28,7 @@ REMEMBERED_FOR = timedelta(days=31)
 def end_lease(services: Services, lease_id: str, *, by: str, over: IfMatch | None = None) -> Receipt:
     """End a lease now. Ending a closed one answers its receipt again. Raises NotFound, Refused; PreconditionFailed
     where it is no longer `over`, unless it is ended or ending anyhow."""
-    lease = services.store.lease(lease_id)
-    if lease is None:
-        raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
+    lease = own_lease(services, lease_id, None)
     if lease.status is Status.CLOSED:
         return _receipt_of_closed(services, lease)
     facts = gather(services, services.clock.now())

@@ -17,7 +17,7 @@ from chalicelib.domain.admission import (
     worst_case_of_box,
 )
 from chalicelib.domain.arming import shifted
-from chalicelib.domain.errors import CurfewError, NotFound, Refused, Stale
+from chalicelib.domain.errors import CurfewError, Refused, Stale
 from chalicelib.domain.lease import Hold, LaunchOrder, Lease, Status
 from chalicelib.domain.least import least_usd
 from chalicelib.domain.meter import measure
@@ -31,6 +31,7 @@ from chalicelib.domain.saving import live_usd, with_live
 from chalicelib.domain.storage import Disk, attached, disks_usd
 from chalicelib.ports import Services
 from chalicelib.usecases.gather import price_book
+from chalicelib.usecases.own import own_lease
 from chalicelib.usecases.tagging import tell_guests
 from chalicelib.usecases.timers import put_all
 
@@ -55,9 +56,7 @@ def extend(
     """
     del by
     for tried in range(TRIES):
-        lease = services.store.lease(lease_id)
-        if lease is None:
-            raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
+        lease = own_lease(services, lease_id, None)
         is_own_half = tried > 0 and lease.moving_to is not None
         if over is not None and not is_own_half:
             over.require(

@@ -70,12 +70,12 @@ def vpc_of(services: Services, region: str, subnet_id: str | None) -> str:
     if vpc_id is None:
         found = _regions_with(services, subnet_id, but=region)
         where = (
-            f"It is in {', '.join(found)}: send that region"
+            f"It is in {', '.join(found)}: send that region, or name one that"
             if found
-            else "None was found in other regions either"
+            else "None was found in other regions either: name one that"
         )
         raise Refused(
-            f"{region} has no subnet {subnet_id} of this account; nothing was launched. {where}. Or name one that is "
+            f"{region} has no subnet {subnet_id} of this account; nothing was launched. {where} is "
             f"there (aws ec2 describe-subnets --region {region}), or leave it out for the default VPC's",
             slug="subnet-not-found",
             regions=list(found),

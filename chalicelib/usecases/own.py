@@ -20,7 +20,7 @@ def own_lease(services: Services, lease_id: str, only: str | None) -> Lease:
     """One lease. Raises NotFound, for another's as for none."""
     lease = services.store.lease(lease_id)
     if lease is None or not is_own(lease, only):
-        raise NotFound(f"no lease has the id {lease_id!r}; GET /leases lists them")
+        raise NotFound(f"no lease has the id {lease_id!r}; nothing was done. GET /leases lists them")
     return lease
 
 

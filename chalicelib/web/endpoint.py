@@ -223,7 +223,9 @@ def _readable(path: Mapping[str, object]) -> dict[str, str]:
     parts = {name: unquote(str(value)) for name, value in path.items()}
     for value in parts.values():
         if not _ID.fullmatch(value):
-            raise NotFound(f"nothing has the id {value[:80]!r}: ids are letters, digits and . _ : @ = + -")
+            raise NotFound(
+                f"nothing has the id {value[:80]!r}: ids are letters, digits and . _ : @ = + -; nothing was done"
+            )
     return parts
 
 
@@ -300,7 +302,11 @@ def as_problem(response: Response, request: Request) -> Response:
         return response
     allowed = str(response.headers.get("Allow", ""))
     problem = _problem(
-        problem_of(MethodNotAllowed(f"{request.path} does not take {request.method}; it takes {allowed}"))
+        problem_of(
+            MethodNotAllowed(
+                f"{request.path} does not take {request.method}; nothing was done. It takes {allowed}"
+            )
+        )
     )
     problem.headers["Allow"] = allowed
     return problem

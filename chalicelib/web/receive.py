@@ -41,7 +41,7 @@ def body(request: Request, model: type[M]) -> M:
     media_type = str(request.headers.get("content-type", "*/*")).partition(";")[0].strip().lower()
     if not _JSON_ENOUGH.fullmatch(media_type):
         raise UnsupportedMediaType(
-            f"the body is called {media_type}; send JSON with Content-Type: application/json"
+            f"the body is called {media_type}; nothing was done. Send JSON with Content-Type: application/json"
         )
     return _checked(model, _parsed(raw))
 
