@@ -56,9 +56,9 @@ def with_images_seen(services: Services, lease: Lease) -> Lease:
 
 
 def make_room(services: Services, lease: Lease) -> None:
-    """Remove the oldest images under the names that a lease has saved under, as soon as its own are available.
-    What fails is done at the next end."""
-    for name in dict.fromkeys(image.name for image in lease.images):
+    """Remove the oldest images under the names that its end has saved under, as soon as its own are available. What
+    fails is done at the next end; those of people make no room, and no close waits for a look at them."""
+    for name in dict.fromkeys(image.name for image in lease.images if not image.is_live):
         try:
             saved = services.compute.saved_images(lease.region, owner=lease.owner, name=name)
         except Unavailable:

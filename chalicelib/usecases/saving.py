@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 from chalicelib.domain.errors import CurfewError, NotFound, Refused, Stale, Unavailable
 from chalicelib.domain.images import MINE, PENDING, UNLEASED, ImageOrder, SavedImage, newest
@@ -44,21 +43,23 @@ def save(
     begun = _begun_before(known, order, is_named=name is not None)
     rates = facts.prices.rates_in(box.region)
     gib = gib_of(lease, box.id) if lease else _gib_of_volumes(services, box)
+    on = lease if lease and not lease.is_storage else None
     if begun is not None:
         begun = replace(begun, gib=max(begun.gib, gib))  # while it is on its way EC2 may not tell
-        lease_id = _held_before(services, lease, begun, rates)
+        lease_id = _counted(services, on.id, begun, rates, is_just_begun=False) if on else None
         return saving(begun, box, lease_id=lease_id, rates=rates, reboots=reboots)
     if services.patience(BEGIN_SECONDS) < BEGIN_SECONDS:
         raise Unavailable(f"what an image needs to know first took too long to ask. {GOES_ON}; ask again")
     for old in (one for one in known if one.has_failed and one.image_of == order.image_of):
         services.compute.forget_image(box.region, old.id)  # it has no snapshots, and would have the name
-    held = _with_month(services, lease, gib) if lease and not lease.is_storage else None
+    held = _with_month(services, on, gib) if on else None
     try:
         image = _made(services, order, box, gib, now)
     except Refused:
-        _give_back(services, held, gib)
+        if held:
+            _give_back(services, held.id, gib)
         raise
-    lease_id = _counted(services, held, image, rates) if held else None
+    lease_id = _counted(services, held.id, image, rates, is_just_begun=True) if held else None
     return saving(image, box, lease_id=lease_id, rates=rates, reboots=reboots)
 
 
@@ -199,30 +200,35 @@ def _gib_of_volumes(services: Services, box: Instance) -> int:
     return sum(one.gib for one in volumes)
 
 
-def _held_before(services: Services, lease: Lease | None, image: SavedImage, rates: Rates) -> str | None:
-    """The lease that holds the month of an image that was begun before; what a process that died has held and not
-    written down is written now."""
-    if lease is None or lease.is_storage:
-        return None
-    if any(one.id == image.id for one in lease.images):
-        return lease.id
-    if spare_usd(lease, rates) < month_usd(image.gib, rates):
-        _with_month(services, lease, image.gib)
-    return lease.id if _kept(services, lease.id, image) else None
-
-
-def _counted(services: Services, held: Lease, image: SavedImage, rates: Rates) -> str | None:
-    """The lease that holds the month of an image that was just begun. A PATCH that came in between has not known of the
-    month, so it is held again; two calls of one wish have held it twice, so the second gives it back."""
-    with suppress(CurfewError):  # the image is there whether it is held for or not
-        current = services.store.lease(held.id)
-        is_known = current is None or any(one.id == image.id for one in current.images)
-        if current and not is_known and spare_usd(current, rates) < month_usd(image.gib, rates):
-            _with_month(services, current, image.gib)
-    kept = _kept(services, held.id, image)
-    if kept == "before":
-        _give_back(services, held, image.gib)
-    return held.id if kept else None
+def _counted(
+    services: Services, lease_id: str, image: SavedImage, rates: Rates, *, is_just_begun: bool
+) -> str | None:
+    """The lease that counts an image, with its month held: not one that has begun to end meanwhile, which its end alone
+    writes. What a process that died has held and not written down is written now. Of one that was just begun the month
+    is held already: a PATCH in between has not known of it, so it is held again, and two calls of one wish have held it
+    twice, so the second gives it back."""
+    for _ in range(TRIES):
+        lease = services.store.lease(lease_id)
+        if lease is None or lease.status is not Status.ACTIVE:
+            return None
+        if any(one.id == image.id for one in lease.images):
+            if is_just_begun:
+                _give_back(services, lease_id, image.gib)
+            return lease_id
+        try:
+            if spare_usd(lease, rates) < month_usd(image.gib, rates):
+                lease = _with_month(services, lease, image.gib)
+        except CurfewError:
+            if not is_just_begun:
+                raise
+        try:
+            services.store.save_lease(replace(lease, images=(*lease.images, image)))
+        except Stale:
+            continue
+        except Unavailable:
+            return None
+        return lease_id
+    return None
 
 
 def _with_month(services: Services, lease: Lease, gib: int) -> Lease:
@@ -296,43 +302,24 @@ def _begun_unheard(services: Services, order: ImageOrder, box: Instance, outcome
     )
 
 
-def _give_back(services: Services, held: Lease | None, gib: int) -> None:
+def _give_back(services: Services, lease_id: str, gib: int) -> None:
     """What was held for an image that is not made; where that fails it stays held until the lease's end. What a PATCH
     has dropped is not dropped again, and one that is under way keeps its split of the hold."""
-    for _ in range(TRIES if held else 0):
+    for _ in range(TRIES):
         with suppress(CurfewError):
             now = services.clock.now()
-            current = services.store.lease(held.id) if held else None
-            if current is None or current.status is not Status.ACTIVE or current.moving_to is not None:
+            lease = services.store.lease(lease_id)
+            if lease is None or lease.status is not Status.ACTIVE or lease.moving_to is not None:
                 return
             policy, _ = services.store.policy()
-            prices = price_book(services, [current], (), now)
-            rates = prices.rates_in(current.region)
+            prices = price_book(services, [lease], (), now)
+            rates = prices.rates_in(lease.region)
             month = month_usd(gib, rates)
-            if spare_usd(current, rates) < month:
+            if spare_usd(lease, rates) < month:
                 return
-            hold = replace(current.hold, snapshot_usd=current.hold.snapshot_usd - month)
-            rehold(services, current, replace(current, hold=hold), policy, prices=prices, now=now)
+            hold = replace(lease.hold, snapshot_usd=lease.hold.snapshot_usd - month)
+            rehold(services, lease, replace(lease, hold=hold), policy, prices=prices, now=now)
             return
-
-
-def _kept(services: Services, lease_id: str, image: SavedImage) -> Literal["now", "before"] | None:
-    """Whether its lease counts the image, and since when: not one that has begun to end meanwhile, which its end alone
-    writes."""
-    for _ in range(TRIES):
-        lease = services.store.lease(lease_id)
-        if lease is None or lease.status is not Status.ACTIVE:
-            return None
-        if any(one.id == image.id for one in lease.images):
-            return "before"
-        try:
-            services.store.save_lease(replace(lease, images=(*lease.images, image)))
-        except Stale:
-            continue
-        except Unavailable:
-            return None
-        return "now"
-    return None
 
 
 def _uses(lease: Lease, image: SavedImage) -> bool:

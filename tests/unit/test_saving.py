@@ -468,6 +468,16 @@ def test_whatever_is_saved_and_moved_its_money_is_held(moves: list[tuple[str, in
     assert ended is None or ended.cause in {"expired", "idle"}
 
 
+def test_no_end_waits_for_a_look_at_people_s_images(stage: Stage, lease: Lease) -> None:
+    """However many were asked for: they make no room, so nobody looks for what is old among them."""
+    for number in range(3):
+        saved(stage, lease.instance_ids[0], f"epoch-{number}")
+    stage.until(at("10:00"))
+    before = len(stage.compute.calls)
+    assert end_lease(stage.services, lease.id, by="ada").status == "done"
+    assert "saved_images" not in [call.operation for call in stage.compute.calls[before:]]
+
+
 def test_people_s_images_are_never_pruned() -> None:
     """However many ends have saved under the same name since."""
     live = SavedImage(
