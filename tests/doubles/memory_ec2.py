@@ -255,7 +255,7 @@ class MemoryEc2:
         return LaunchAnswer(
             outcome="refused",
             code="InsufficientInstanceCapacity",
-            detail="no room",
+            detail=f"no room for {', '.join(name for name, _ in offers)}",
             refusals=tuple(
                 Refusal(
                     instance_type=name,
