@@ -1,7 +1,7 @@
 """What every family of records shares: the table it stands in, and pages of a list, newest first."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from chalicelib.gateways import dynamodb_codec as codec
@@ -13,6 +13,8 @@ T = TypeVar("T")
 VIEW = "view"
 FIRST, LAST = "0", "~"
 """Sort keys of lists begin with a time: all of them lie between."""
+AFTER_NAMES = "$"
+"""Sorts after the `#` behind which an item of a moment has its name."""
 MOST_READ = 1000
 """Where few are taken of many, a page has those among so many."""
 
@@ -50,15 +52,34 @@ class Records:
             {":of": of, ":since": since or FIRST, ":before": before},
             **options,
         )
-        taken: list[T] = []
-        last = ""
+        taken: list[tuple[str, T]] = []
+        first = last = ""
         for read, item in enumerate(item for item in found if str(item[sk]) != before):
-            if len(taken) == limit or read == MOST_READ:
-                return Page(tuple(taken), codec.cursor(of, last))
+            if len(taken) == limit:
+                break
+            if read == MOST_READ:
+                return _cut(of, taken, first, last)
             last = str(item[sk])
+            first = first or last
             one = codec.read(kind, item)
-            taken += [one] if takes is None or takes(one) else []
-        return Page(tuple(taken))
+            taken += [(last, one)] if takes is None or takes(one) else []
+        else:
+            return Page(_items(taken))
+        return Page(_items(taken), codec.cursor(of, last))
+
+
+def _items(taken: Sequence[tuple[str, T]]) -> tuple[T, ...]:
+    return tuple(one for _, one in taken)
+
+
+def _cut(of: str, taken: Sequence[tuple[str, T]], first: str, last: str) -> Page[T]:
+    """A page that ends with something that may be another's: its cursor says the moment alone, and what is of that
+    moment comes with the next page. Where all is of one moment, there is none before it to end with."""
+    moment = last.partition("#")[0]
+    if first.startswith(moment):
+        return Page(_items(taken), codec.cursor(of, last))
+    before = [(key, one) for key, one in taken if not key.startswith(moment)]
+    return Page(_items(before), codec.cursor(of, moment + AFTER_NAMES))
 
 
 def new_write_id() -> str:
