@@ -106,7 +106,8 @@ def _failure(what: str, region: str, name: str, error: Exception) -> Exception:
         )
     if is_settled(error) and code_of(error) not in DENIED:
         return Refused(
-            f"EC2 refused {what} the key pair {name!r} in {region}: {explain(error)}", slug="bad-key"
+            f"EC2 refused {what} the key pair {name!r} in {region}: {explain(error)}. Nothing was imported or made",
+            slug="bad-key",
         )
     return unavailable(
         f"{what} the key pair {name!r} in {region}; it may be there all the same, see GET /key-pairs", error
