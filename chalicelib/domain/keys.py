@@ -1,7 +1,7 @@
 """Key pairs for SSH: what EC2 takes as a public key, and what people send in its place.
 
 EC2 takes RSA and ED25519. Its guide ("Create a key pair") names RSA of 1024, 2048 and 4096 bits; people have imported
-3072, which ssh-keygen makes unasked (aws-cli 5336), and 8192 (terraform-aws-key-pair 16). The form of a key is RFC 4253,
+3072, which ssh-keygen makes unasked (aws-cli 5336), and 8192 (terraform-aws-key-pair 16). The form is RFC 4253,
 section 6.6, and RFC 8709: parts of a length in four bytes and so many bytes, in base64 behind the name of its type.
 """
 
