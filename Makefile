@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 # boto3's least version stands in pyproject.toml; its own virtual environment tests it.
 OLDEST := $(VENV)/oldest-boto3
 
-.PHONY: help setup demo serve test simulate crash bench evaluate check token docs package test-oldest-boto3 clean
+.PHONY: help setup demo serve test contract simulate crash bench evaluate check token docs package test-oldest-boto3 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,11 @@ demo: setup ## play the main job on a simulated AWS, against the clock
 serve: setup ## a simulated AWS and Curfew on it, for curl (API_PORT, AWS_PORT, SPEED, TOKEN)
 	@$(BIN)/python -m localaws serve --api-port $(API_PORT) --aws-port $(AWS_PORT) --speed $(SPEED) --admin-token $(TOKEN)
 
-test: setup ## the whole test suite (ARGS="-k idle" narrows it)
+test: setup ## the whole test suite but `make contract` (ARGS="-k idle" narrows it)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+contract: setup ## Schemathesis over HTTP: every call that GET /openapi.json lists, and every one that it forbids
+	@$(BIN)/python -m pytest tests/e2e/test_contract.py -m contract_http -n $(WORKERS) $(ARGS)
 
 simulate: setup ## the promise over virtual days of chance and faults (SEED, DAYS), and over real data in CURFEW_DATA_DIR
 	@$(BIN)/python -m tests.simulation --seed $(SEED) --days $(DAYS)

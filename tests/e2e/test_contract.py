@@ -15,6 +15,8 @@ import pytest
 from localaws.demo.stage import TOKEN, Stage
 from tests.e2e.kit import Lab
 
+pytestmark = pytest.mark.contract_http
+
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 FUZZED = "3"
 """Calls made up for each operation and mode, beside some three thousand that the document itself asks for."""
