@@ -158,7 +158,8 @@ def statements(function: str) -> list[dict[str, Any]]:
 
 def allowed(function: str) -> set[str]:
     """The actions that a function's policy allows."""
-    return {action for statement in statements(function) for action in statement["Action"]}
+    allowing = (one for one in statements(function) if one["Effect"] == "Allow")
+    return {action for statement in allowing for action in statement["Action"]}
 
 
 def test_policies_are_written_by_hand() -> None:
@@ -228,7 +229,7 @@ def test_only_the_sweep_can_ask_for_the_bill(function: str) -> None:
 def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(function: str) -> None:
     """No wildcard action; records, logs, queue and secrets by name; `*` only where EC2 takes no ARN or any box may be meant."""
     for statement in statements(function):
-        assert statement["Effect"] == "Allow"
+        assert statement["Effect"] == "Allow" or statement["Sid"] == "ButNobodysRemotes"
         assert not [action for action in statement["Action"] if "*" in action], statement["Sid"]
         if statement["Resource"] == "*":
             assert {action.partition(":")[0] for action in statement["Action"]} <= {
@@ -248,6 +249,14 @@ def test_policies_allow_named_actions_on_the_narrowest_resource_there_is(functio
         "ec2:ModifyInstanceAttribute",
     ):
         assert not [statement["Sid"] for statement in unconditioned if action in statement["Action"]], action
+
+
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"api_handler"}))
+def test_only_the_http_function_reads_people_s_remotes(function: str) -> None:
+    """It checks at a launch, and hands to the box, what opens somebody's Drive; no sweep needs it."""
+    (denied,) = (one for one in statements(function) if one["Effect"] == "Deny")
+    assert denied["Action"] == ["ssm:GetParameter"]
+    assert denied["Resource"]["Fn::Sub"].endswith(":parameter/curfew/rclone/*")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
