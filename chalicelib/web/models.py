@@ -27,6 +27,9 @@ LABEL = r"^[A-Za-z0-9][A-Za-z0-9._:/=+@-]{0,127}$"
 BUDGET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MAX_USER_DATA = 16 * 1024
 MAX_HOURS = MAX_LENGTH // timedelta(hours=1)
+LEAST_HOURS = Decimal("1e-10")
+"""Less than the microsecond that any shorter time comes to as well: 1e-999999 written out has a million zeros, and it
+is kept with the lease and its receipt."""
 
 
 def _fits_user_data(text: str) -> str:
@@ -47,7 +50,12 @@ def canonical(amount: Decimal) -> str:
 
 Usd = Annotated[Decimal, Field(ge=0, le=10**9), AfterValidator(to_decimals), PlainSerializer(canonical)]
 SomeUsd = Annotated[Decimal, Field(gt=0, le=10**9), AfterValidator(to_decimals), PlainSerializer(canonical)]
-Hours = Annotated[Decimal, Field(gt=0, le=MAX_HOURS), PlainSerializer(canonical)]
+Hours = Annotated[
+    Decimal,
+    Field(gt=0, le=MAX_HOURS),
+    AfterValidator(lambda hours: max(hours, LEAST_HOURS)),
+    PlainSerializer(canonical),
+]
 Label = Annotated[str, Field(pattern=LABEL)]
 SyncPath = Annotated[str, Field(pattern=rf"^([A-Za-z0-9_-]{{1,32}}:)?{PATH}$", max_length=MOST_NAME)]
 Folder = Annotated[str, Field(pattern=rf"^/{PATH}$", max_length=MOST_NAME)]

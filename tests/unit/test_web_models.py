@@ -218,6 +218,15 @@ def test_bodies_that_wish_the_same_have_the_same_hash() -> None:
     assert body_hash(one) != body_hash(other)
 
 
+@pytest.mark.parametrize("text", ["1e-999999", "1e-99999999999", "2e-10"])
+def test_however_short_a_time_is_it_is_written_briefly(text: str) -> None:
+    """What is sent in ten letters takes no million in a lease's record and its receipt."""
+    body = LaunchBody.model_validate({**SHORTEST, "hours": Decimal(text)})
+    assert len(body.model_dump_json(exclude_unset=True)) < 200
+    assert body.hours is not None
+    assert length_of(body.hours) == timedelta(microseconds=1)
+
+
 @given(st.decimals(min_value="0.0000001", max_value=1000, places=7))
 def test_hours_are_exact_and_never_shorter_than_asked(hours: Decimal) -> None:
     """To the microsecond."""
