@@ -62,6 +62,11 @@ def check(sync_from: SyncFrom | None, sync_to: SyncTo | None, rclone: str | None
     """Raises Refused (`sync-refused`) for what can't be meant, or reads a parameter that is not the owner's."""
     paths = (sync_from.path if sync_from else None, sync_to.path if sync_to else None)
     has_remote = any(map(is_remote, paths))
+    if sync_to and sync_to.path and lease_named(sync_to.path):
+        raise _refused(
+            f"sync_to.path {sync_to.path} means a lease's folder in sync_from, and what is pushed goes to a folder of "
+            "yours: name one that does not begin with leases/, or leave path out for the launch's own lease's"
+        )
     if has_remote and rclone is None:
         raise _refused(
             "a path such as drive:birds needs rclone, the name of the SSM parameter that has its remote"

@@ -56,6 +56,7 @@ def ask(world: World, lease: Any, *, key: str | None = None, **more: Any) -> tup
         ({**TO, "user_data": "MZ not for cloud-init"}, "sync-refused", "cloud-init"),
         ({**TO, "user_data": "#!/bin/sh\n" + "x" * 9000}, "user-data-too-large", "limit"),
         ({"sync_from": {"path": "leases/lease-none/out"}}, "not-found", "lease-none"),
+        ({"sync_to": {"path": "leases/lease-1/out"}}, "sync-refused", "does not begin with leases/"),
     ],
 )
 def test_data_that_can_t_be_moved_launches_nothing(
