@@ -179,11 +179,13 @@ def _timed_usd(lease: Lease, prices: PriceBook, at: datetime) -> Decimal:
 
 def _kept_on(lease: Lease, now: datetime) -> str:
     """The day on which the first month of its images counts: the last that its hold pays for, where it is held; at
-    midnight it is still the old day."""
+    midnight it is still the old day. While a PATCH is under way its charges may reach further than its end."""
     if not lease.hold.snapshot_usd:
         return Period.DAILY.key(max(lease.closed_at or now, lease.requested_at))
     end = lease.expires_at + lease.margin(timedelta(0))
-    return Period.DAILY.key(max(end - timedelta(microseconds=1), lease.requested_at))
+    last = Period.DAILY.key(max(end - timedelta(microseconds=1), lease.requested_at))
+    keys = [charge.period_key for charge in lease.charges if charge.period_key != "total"]
+    return max([last, *(key if len(key) == len(last) else f"{key}-01" for key in keys)])
 
 
 def spent_by(lease: Lease, prices: PriceBook, now: datetime) -> Spent | None:

@@ -22,6 +22,7 @@ from chalicelib.usecases.saving import forget, save
 from chalicelib.web.models import LaunchBody
 from tests.builders import BOX, HOUR, MINUTE, REGION, TYPE, ZONE, Stage, adopted, at, minutes, usd
 from tests.doubles.memory_ports import START
+from tests.doubles.memory_timers import MemoryTimers
 from tests.unit.web_kit import World, logged, open_world
 
 
@@ -85,6 +86,30 @@ def test_its_month_counts_in_the_period_that_holds_it() -> None:
     assert last.spent_usd > usd("2.25") + 4
     stage.until(at("05:05", day=1))
     assert stage.lease(lease.id).ending.cause == "expired"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("short", "long"), [(14, 20), (20, 14)])
+def test_it_takes_nothing_from_today_while_its_end_moves(short: int, long: int) -> None:
+    """A PATCH waits for Scheduler: the month counts where it is held, and today's full budget ends no box for it."""
+    timers = MemoryTimers()
+    stage = Stage(timers=timers)
+    stage.put_budget("day", 40, period=Period.DAILY)
+    lease = stage.launch(lasts_for=short * HOUR, egress_gb=0)
+    (box,) = lease.instance_ids
+    stage.prices.set_spot(ZONE, TYPE, "1.006")
+    stage.works(box, 90, since=START, until=at("05:00", day=1))
+    stage.until(at("09:05"))
+    saved(stage, box)
+    stage.clock.advance(at("22:30") - stage.clock.now())
+    stage.sweep()
+    timers.down = {REGION}
+    with suppress(Unavailable):
+        extend(stage.services, lease.id, lasts_for=long * HOUR, budget_usd=None, by="ada")
+    assert stage.lease(lease.id).moving_to == START + long * HOUR
+    stage.put_budget("day", 40 - stage.left("day"), period=Period.DAILY)
+    assert stage.left("day") == 0
+    stage.sweep()
+    assert stage.lease(lease.id).status is Status.ACTIVE
 
 
 def test_the_lease_tells_what_has_become_of_it(stage: Stage, lease: Lease) -> None:
