@@ -19,6 +19,7 @@ from chalicelib.gateways.cloudwatch import CloudWatchMetrics
 from chalicelib.gateways.cost_explorer import ONCE, CostExplorerBills
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.gateways.ec2 import Ec2Compute
+from chalicelib.gateways.ec2_security_groups import Ec2SecurityGroups
 from chalicelib.gateways.ledger import MemoryLedger
 from chalicelib.gateways.pricing import Ec2Prices
 from chalicelib.gateways.scheduler import SchedulerTimers
@@ -127,6 +128,7 @@ class Process:
             notifier=self.mailbox,
             ledger=self._ledger,
             timers=SchedulerTimers(aws, role_arn=ROLE, expire_arn=FUNCTION),
+            security_groups=Ec2SecurityGroups(aws),
             regions=world.regions,
             home_region=world.home_region,
             is_armed=True,

@@ -9,10 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain.budget import Budget, Period
+from chalicelib.domain.images import AVAILABLE
 from chalicelib.domain.lease import Lease, OnEnd, RequestType, Status
+from chalicelib.domain.network import Opening
 from chalicelib.usecases import budgets
 from chalicelib.usecases.end import end_instance, end_lease, end_spot_request
 from chalicelib.usecases.extend import extend
+from chalicelib.usecases.saving import forget, save
 from chalicelib.usecases.sweep import sweep
 from localaws.onmoto import backend
 from tests.crash import truth
@@ -395,4 +398,156 @@ def teardowns() -> Iterator[Scenario]:
     )
 
 
-SCENARIOS = {one.name: one for one in (*launches(), *extensions(), *adoptions(), *teardowns())}
+# Security groups
+
+
+OPENING = Opening(cidr="203.0.113.7/32", ports=(22, 8888))
+
+
+def _groups(account: Account) -> list[Any]:
+    """Those that Curfew has made."""
+    groups = backend.ec2_backend(HOME).groups.values()
+    return [group for each in groups for group in each.values() if group.name.startswith("curfew ")]
+
+
+def _opened(running: int) -> Saying:
+    """As any launch; what runs is in the one group, which opens just that."""
+
+    def then(account: Account) -> Iterator[str]:
+        yield from _one_lease(running)(account)
+        groups = _groups(account)
+        if len(groups) > 1:
+            yield f"groups {[group.name for group in groups]}"
+        own = [one.id for group in groups for one in [group] if _ports(group) == [22, 8888]]
+        for box in account.alive:
+            wears = [one.id for one in box.moto.security_groups]
+            if wears != own:
+                yield f"{box.id} is in {wears}, what opens its ports is {own}"
+
+    return then
+
+
+def _ports(group: Any) -> list[int]:
+    return sorted(int(rule.from_port) for rule in group.ingress_rules)
+
+
+def _group_is_left(account: Account) -> None:
+    """A launch has come and gone, and nobody counts on its group any more."""
+    _launched(opening=OPENING)(account)
+    account.end_all()
+    for _ in range(4):
+        account.minute()
+    account.world.advance(2 * MINUTE)
+
+
+def _launch_again(account: Account, process: Process) -> Any:
+    return account.launch(process, account.order(opening=OPENING), key="again")
+
+
+def _each_in_a_group(account: Account) -> Iterator[str]:
+    """Whatever was removed, what runs is in a group that is there."""
+    there = {group.id for group in _groups(account)}
+    for box in account.alive:
+        if not {one.id for one in box.moto.security_groups} <= there:
+            yield f"{box.id} is in a group that is gone"
+
+
+def openings() -> Iterator[Scenario]:
+    """Launches that open ports, and the removal of their groups."""
+    for kind in KINDS:
+        yield Scenario(
+            name=f"launch {kind} for an address",
+            before=lambda _: None,
+            act=_launch(request_type=kind, opening=OPENING),
+            most=1,
+            then=_opened(1),
+            is_launch=True,
+        )
+    yield Scenario(
+        name="tidy a group beside a launch into it",
+        before=_group_is_left,
+        act=sweeps,
+        most=2,
+        then=_each_in_a_group,
+        meanwhile=_launch_again,
+    )
+    yield Scenario(
+        name="launch into a group beside its tidying",
+        before=_group_is_left,
+        act=_launch_again,
+        most=2,
+        then=_each_in_a_group,
+    )
+
+
+# Images of boxes that live
+
+
+def _save(account: Account, process: Process) -> Any:
+    return save(process.services, account.boxes[0].id, name="epoch", reboots=False, by="ada")
+
+
+def _forget(account: Account, process: Process) -> Any:
+    return forget(process.services, next(iter(account.world.account.images)).id, region=HOME)
+
+
+def _saved(**wanted: Any) -> Callable[[Account], None]:
+    def before(account: Account) -> None:
+        _launched(lasts_for=3 * HOUR, **wanted)(account)
+        _save(account, account.next)
+        while next(iter(account.world.account.images)).state != AVAILABLE:
+            account.minute()
+
+    return before
+
+
+def _one_image(account: Account) -> Iterator[str]:
+    """One wish has one image, its box runs on, and what the lease counts is held."""
+    images = [(one.id, one.name) for one in account.world.account.images if one.state != "deregistered"]
+    if len(images) > 1:
+        yield f"one wish has the images {images}"
+    for lease in account.services.store.open_leases():
+        months = len([one for one in lease.images if one.is_live])
+        if months > 1 or (months and not lease.hold.snapshot_usd):
+            yield f"{lease.id} counts {months} images and holds {lease.hold.snapshot_usd}"
+    if len(account.alive) != 1:
+        yield f"{len(account.alive)} boxes run"
+
+
+def _at_most_one_image(account: Account) -> Iterator[str]:
+    """The same where its box may have ended beside it."""
+    images = [one.id for one in account.world.account.images if one.state not in {"deregistered", "failed"}]
+    if len(images) > 1:
+        yield f"one wish has the images {images}"
+    yield from _gone_if_begun(account)
+
+
+def savings() -> Iterator[Scenario]:
+    """An image of a box that lives, beside a sweep, a PATCH, the box's end and itself; and its removal."""
+    before = _launched(lasts_for=3 * HOUR)
+    yield Scenario(name="save a box", before=before, act=_save, most=1, then=_one_image)
+    yield Scenario(
+        name="save a box twice", before=before, act=_save, most=1, then=_one_image, meanwhile=_save
+    )
+    yield Scenario(
+        name="save a box beside a PATCH",
+        before=before,
+        act=_save,
+        most=1,
+        then=_one_image,
+        meanwhile=_extend(4 * HOUR),
+    )
+    yield Scenario(
+        name="save a box beside its end",
+        before=before,
+        act=_save,
+        most=1,
+        then=_at_most_one_image,
+        meanwhile=_lease_ends,
+    )
+    yield Scenario(name="remove an image", before=_saved(), act=_forget, most=1, then=_one_image)
+
+
+SCENARIOS = {
+    one.name: one for one in (*launches(), *extensions(), *adoptions(), *teardowns(), *openings(), *savings())
+}

@@ -27,6 +27,8 @@ SHARE = {
     "adopt persistent": ["interleaved dynamodb:TransactWriteItems"],
     "end persistent": ["dies ec2:CancelSpotInstanceRequests", "retried ec2:TerminateInstances"],
     "end one-time with an image": ["unanswered ec2:CreateImage"],
+    "launch one-time for an address": ["unanswered ec2:CreateSecurityGroup"],
+    "save a box": ["unanswered ec2:CreateImage"],
     "shrink maintain by one": ["dies ec2:ModifyFleet", "interleaved ec2:ModifyFleet"],
 }
 """The accidents that are taken, each at the first call of its name."""

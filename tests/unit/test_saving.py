@@ -88,7 +88,7 @@ def test_its_month_counts_in_the_period_that_holds_it() -> None:
     assert stage.lease(lease.id).ending.cause == "expired"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("short", "long"), [(14, 20), (20, 14)])
+@pytest.mark.parametrize("short, long", [(14, 20), (20, 14)])
 def test_it_takes_nothing_from_today_while_its_end_moves(short: int, long: int) -> None:
     """A PATCH waits for Scheduler: the month counts where it is held, and today's full budget ends no box for it."""
     timers = MemoryTimers()
