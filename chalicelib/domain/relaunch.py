@@ -28,6 +28,7 @@ def relaunch(lease: Lease) -> Relaunch | None:
         asked = body.get("image")
         body |= {"image": made_from or asked} if made_from or asked else {}
         remarks += _of_unsaved(asked, made_from)
+    remarks += _of_failed(lease)
     return Relaunch(body=body, remarks=tuple(remarks))
 
 
@@ -96,6 +97,15 @@ def _of_saved(image: SavedImage, images: Sequence[SavedImage]) -> list[str]:
         others = ", ".join(one.id for one in images if one.id != image.id)
         remarks.append(f"{len(images)} boxes were saved; the others' images are {others}")
     return remarks
+
+
+def _of_failed(lease: Lease) -> list[str]:
+    """Whoever had it saved and then ended it has to know that it was not."""
+    return [
+        f"image {one.id} ({MINE}{one.name}) failed: {one.reason or 'its box was gone before it was ready'}"
+        for one in lease.images
+        if one.has_failed
+    ]
 
 
 def _of_unsaved(asked: str | None, made_from: str | None) -> list[str]:

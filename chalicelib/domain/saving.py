@@ -18,6 +18,10 @@ AS_AFTER_A_POWER_CUT = (
     "the box runs on, and its disks are saved as after a power cut: what was not written yet is not in it, and file "
     "systems are repaired at the first boot. For more run sync before, stop what writes, or ask with reboot: true"
 )
+NOT_THERE_YET = (
+    "the box has to live until GET /images has it as available, minutes later: EC2 may give up an image whose box ends "
+    "first, and an end does not wait for it"
+)
 UNCOUNTED = "no lease counts it: of the budgets only those with services: all see what it costs, a day later"
 REBOOTED = "EC2 shuts the box down and boots it again to save it: what ran on it has ended"
 
@@ -73,7 +77,7 @@ def with_live(hold: Hold, lease: Lease, rates: Rates, *, cap_usd: Decimal | None
 def saving(image: SavedImage, box: Instance, *, lease_id: str | None, rates: Rates, reboots: bool) -> Saving:
     """An image of a box with what whoever asked for it has to know of it."""
     how = REBOOTED if reboots else AS_AFTER_A_POWER_CUT
-    remarks = [NOT_IN_IT] if box.state == "stopped" else [how, NOT_IN_IT]
+    remarks = [NOT_IN_IT, NOT_THERE_YET] if box.state == "stopped" else [how, NOT_IN_IT, NOT_THERE_YET]
     if lease_id is None:
         remarks.append(UNCOUNTED)
     return Saving(

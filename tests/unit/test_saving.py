@@ -373,12 +373,14 @@ def test_an_end_makes_its_own_image_all_the_same(stage: Stage) -> None:
 
 
 def test_a_box_that_ends_meanwhile_leaves_no_month(stage: Stage, lease: Lease) -> None:
-    """EC2 fails an image whose box is gone, and nothing of it bills."""
+    """EC2 fails an image whose box is gone: nothing of it bills, and the receipt says that nothing was saved."""
     saved(stage, lease.instance_ids[0])
     end_lease(stage.services, lease.id, by="ada")
     stage.until(at("09:20"))
     receipt = stage.receipt(lease.id)
     assert (receipt.status, receipt.images, receipt.snapshot_usd) == ("done", (), usd(0))
+    assert receipt.relaunch is not None
+    assert any("failed" in remark for remark in receipt.relaunch.remarks)
 
 
 def test_what_can_t_be_saved_is_refused(stage: Stage, lease: Lease) -> None:
@@ -427,8 +429,9 @@ def test_a_stopped_box_is_saved_whole() -> None:
     stage = Stage()
     box = stage.compute.start(state="stopped")
     told = saved(stage, box, reboots=True)
-    assert len(told.remarks) == 2
+    assert not any("power cut" in remark for remark in told.remarks)
     assert "scratch" in told.remarks[0]
+    assert "has to live until" in told.remarks[1]
 
 
 def test_a_found_box_s_image_is_whose_who_asks(stage: Stage) -> None:
@@ -579,6 +582,7 @@ def test_over_http_it_is_a_202_with_what_to_know(world: World) -> None:
     assert (told["image"], told["state"], told["instance_id"]) == ("mine:epoch-90", "pending", box)
     assert "power cut" in told["remarks"][0]
     assert "instance store" in told["remarks"][1]
+    assert "has to live until" in told["remarks"][2]
     assert world("DELETE", f"/images/{told['id']}")[0] == 409
     world.clock.advance(minutes(10))
     assert world("DELETE", f"/images/{told['id']}")[0] == 204
