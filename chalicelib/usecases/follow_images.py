@@ -14,13 +14,15 @@ from chalicelib.ports import Services
 from chalicelib.usecases.gather import Facts
 
 PATIENCE_SECONDS = 4.0
+NEEDED_SECONDS = 9.0
+"""The last look that is begun may hang for 5 s more: with less left, the next sweep looks."""
 FOLLOWED_FOR = timedelta(hours=12)
 """One that is neither there nor failed by then is left to its lease's end."""
 
 
 def follow_images(services: Services, facts: Facts) -> str | None:
     """Note what has become of images on their way. Answers what is lacking."""
-    if services.patience(PATIENCE_SECONDS) < PATIENCE_SECONDS:
+    if services.patience(NEEDED_SECONDS) < NEEDED_SECONDS:
         return None
     until = services.clock.elapsed() + PATIENCE_SECONDS
     for lease in facts.leases:

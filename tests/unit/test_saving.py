@@ -17,6 +17,8 @@ from chalicelib.ports import Outcome
 from chalicelib.usecases import budgets
 from chalicelib.usecases.end import end_lease
 from chalicelib.usecases.extend import extend
+from chalicelib.usecases.follow_images import follow_images
+from chalicelib.usecases.gather import gather
 from chalicelib.usecases.report import lease as report_of
 from chalicelib.usecases.saving import forget, save
 from chalicelib.web.models import LaunchBody
@@ -136,6 +138,18 @@ def test_images_that_can_t_be_followed_are_lacking(stage: Stage, lease: Lease) -
     assert any("DescribeImages" in one for one in record.lacking)
     stage.until(at("09:12"))
     assert [one.state for one in stage.lease(lease.id).images] == ["available"]
+
+
+@pytest.mark.parametrize("left, looks", [(8.5, 0), (9.5, 1)])
+def test_nobody_looks_who_could_not_wait_for_the_answer(
+    stage: Stage, lease: Lease, left: float, looks: int
+) -> None:
+    """With a sweep's time nearly over it is the next one's."""
+    saved(stage, lease.instance_ids[0])
+    hurried = replace(stage.services, answer_by=stage.clock.elapsed() + left)
+    facts, before = gather(hurried, stage.clock.now()), len(stage.compute.calls)
+    follow_images(hurried, facts)
+    assert [call.operation for call in stage.compute.calls[before:]] == ["saved_images"] * looks
 
 
 def test_the_lease_runs_on_to_its_hour(stage: Stage) -> None:
