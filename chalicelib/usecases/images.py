@@ -80,8 +80,9 @@ def _saved(services: Services, order: LaunchOrder, owner: str) -> str:
         waits = " yet: one is on its way" if any(image.state == "pending" for image in saved) else ""
         raise Refused(
             f"{owner} has no saved image {name!r} in {order.region}{waits}; nothing was launched. They are a "
-            f"region's own: GET /images?region={order.region} lists those that there are. POST /instances/{{id}}/image saves a box; a "
-            "launch with on_end: image saves one at its end, under its project's name, else its lease's id",
+            f"region's own: GET /images?region={order.region} lists those that there are. POST "
+            "/instances/{id}/image saves a box; a launch with on_end: image saves one at its end, under its project's "
+            "name, else its lease's id",
             slug="image-not-found",
         )
     return found.id
