@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.images import ImageOrder, SavedImage
-from chalicelib.gateways.aws import ASKING
+from chalicelib.gateways.aws import ACTING, ASKING
 from tests.contract.compute_labs import REGION, Lab, WorldLab, opened, stubbed
 
 HALF_AN_HOUR = 1800
@@ -143,6 +143,24 @@ def test_no_answer_is_unavailable() -> None:
     stubber.add_client_error("describe_images", "InternalError", http_status_code=400)
     with pytest.raises(Unavailable, match="describing saved images in us-east-1: InternalError"):
         compute.saved_images(REGION, of=["lease-1/i-1"])
+
+
+@pytest.mark.parametrize(
+    "code, status, may_have_begun",
+    [
+        ("InvalidParameterValue", 400, False),
+        ("RequestLimitExceeded", 503, False),
+        ("InternalError", 500, True),
+    ],
+)
+def test_only_what_ec2_refused_is_surely_not_begun(code: str, status: int, may_have_begun: bool) -> None:  # noqa: FBT001
+    """The months of others stay held."""
+    compute, stubber = stubbed(ACTING)
+    for _ in range(2 if status >= 500 else 1):
+        stubber.add_client_error("create_image", code, http_status_code=status)
+    outcome = compute.save_image(REGION, an_order("i-1"))
+    assert (outcome.accepted, outcome.answer) == (False, code)
+    assert outcome.may_have_happened is may_have_begun
 
 
 def test_many_boxes_are_asked_for_in_parts() -> None:
