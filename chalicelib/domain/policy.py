@@ -198,6 +198,11 @@ class Policy(Section):
                 f"idle.warn_before ({_iso_of(idle.warn_before)}) is longer than idle.after ({_iso_of(idle.after)}): it "
                 "counts inside it, so a box is warned of idleness as soon as it is idle"
             )
+        if self.lease.default_for > self.lease.max_for:
+            said.append(
+                f"lease.default_for ({_iso_of(self.lease.default_for)}) is longer than lease.max_for "
+                f"({_iso_of(self.lease.max_for)}): a launch that leaves out hours is refused"
+            )
         return tuple(said)
 
     @classmethod

@@ -43,6 +43,13 @@ def test_an_idleness_shorter_than_what_can_be_judged_is_accepted_and_remarked() 
     assert early.startswith("idle.warn_before (PT10M) is longer than idle.after (PT5M)")
 
 
+def test_a_default_that_is_longer_than_is_allowed_is_remarked() -> None:
+    """A launch that leaves out `hours` is refused by it, and whoever puts it has to know."""
+    assert Policy.model_validate({"lease": {"max_for": "PT8H"}}).remarks == ()
+    (remark,) = Policy.model_validate({"lease": {"max_for": "PT1H"}}).remarks
+    assert remark.startswith("lease.default_for (PT8H) is longer than lease.max_for (PT1H)")
+
+
 def test_the_defaults_are_those_of_the_documents() -> None:
     """The whole document, and nothing, say the same."""
     assert Policy.model_validate(DOCUMENT) == Policy.model_validate({}) == Policy()
