@@ -143,7 +143,7 @@ def _untold(waiting: int) -> tuple[Mapping[str, str], ...]:
     return (
         {
             "what": "messages",
-            "why": f"{waiting} messages have not been taken by Slack; they are tried again, and nothing waits for them",
+            "why": f"not taken by Slack yet: {waiting}; they are tried again, and nothing waits for them",
             "fix": 'see why, and try it: curl -X POST -H "$AUTH" $CURFEW/notifications/test',
         },
     )

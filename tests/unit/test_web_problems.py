@@ -113,7 +113,7 @@ def test_each_bad_field_has_a_sentence_with_the_fix() -> None:
     problem = problem_of(invalid_from(refusal.value, model=LaunchBody))
     told = {error["field"]: error["detail"] for error in problem.body["errors"]}
     assert set(told) == {"instance_types", "image", "hours", "ssh_form", "idle.after", "idle.afterr"}
-    assert told["instance_types"].startswith("has to have at least 1 entries; a list of 1 to 20 types")
+    assert told["instance_types"].startswith("has to have at least 1 of them; a list of 1 to 20 types")
     assert told["idle.after"].startswith("this field is required; an ISO 8601 duration")
     assert "the id of an AMI" in told["image"]
     assert "greater than 0" in told["hours"]
