@@ -312,7 +312,9 @@ def too_long(order: LaunchOrder, policy: Policy) -> list[CurfewError]:
     """The refusal of a launch that would last longer than the policy lets any; none where it would not."""
     if order.lasts_for <= policy.lease.max_for:
         return []
-    by_default = " (lease.default_for, where it is left out)" if order.lasts_for == policy.lease.default_for else ""
+    by_default = (
+        " (lease.default_for, where it is left out)" if order.lasts_for == policy.lease.default_for else ""
+    )
     return [
         Refused(
             f"hours asks for {hours(order.lasts_for):f}{by_default}, the policy's lease.max_for allows "

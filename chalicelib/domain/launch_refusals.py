@@ -281,8 +281,9 @@ def _region(order: LaunchOrder, tried: Sequence[Refusal], members: dict[str, Any
 
 def region_denied(region: str, told: str, **members: object) -> Refused:
     """The refusal of a region that the account may not use."""
+    said = told.removesuffix(".")
     return Refused(
-        f"AWS denies {region} to Curfew: {told.removesuffix('.')}. {NOTHING}. Take another region; or switch it on for the account (aws "
+        f"AWS denies {region} to Curfew: {said}. {NOTHING}. Take another region; or switch it on for the account (aws "
         f"account enable-region --region-name {region}; aws ec2 describe-regions --all-regions shows which there are), "
         "have the organisation's service control policy allow it, or the function's role",
         slug="region-denied",

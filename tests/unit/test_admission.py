@@ -172,7 +172,9 @@ def test_no_launch_is_longer_than_the_policy_allows(length: timedelta, *, allowe
 def test_a_length_that_nobody_asked_for_is_told_as_the_default() -> None:
     """Whoever left out `hours` reads why so many are refused."""
     told = answer(order(lasts_for=8 * HOUR), policy=policy(lease={"max_for": "PT1H"})).objections[0].detail
-    assert told.startswith("hours asks for 8 (lease.default_for, where it is left out), the policy's lease.max_for")
+    assert told.startswith(
+        "hours asks for 8 (lease.default_for, where it is left out), the policy's lease.max_for"
+    )
 
 
 def test_a_budget_that_can_t_even_pay_for_the_end_is_refused() -> None:
