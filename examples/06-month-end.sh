@@ -15,7 +15,8 @@ done
 spend=$(call GET /spend)
 month=$(printf '%s' "$spend" | field period)
 
-# A receipt an end: who or what ended it, and what it cost.
+# A receipt an end: who or what ended it, and what it cost. Whoever kept an image has its first month there at once; what
+# is spent, below, has it as the bill does, day by day.
 echo "Ended since $month-01 (lease, cause, dollars):"
 list "/receipts?since=$month-01" lease_id cause cost_usd
 

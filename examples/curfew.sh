@@ -11,7 +11,7 @@ call() {
     status=$(printf '%s\n' "$answer" | tail -n 1)
     answer=$(printf '%s\n' "$answer" | sed '$d')
     if [ "$status" -ge 400 ]; then
-        echo "$1 $2 was answered $status: $(printf '%s' "$answer" | field detail)" >&2
+        echo "$1 $2 was answered $status: $(printf '%s' "$answer" | why)" >&2
         return 1
     fi
     printf '%s\n' "$answer"
@@ -33,6 +33,16 @@ list() {
 import json, sys
 for item in json.load(sys.stdin)["items"]:
     print(*(item[name] if item[name] not in (None, "") else "-" for name in sys.argv[1:]), sep="  ")' "$@"
+}
+
+# ... | why: what a refusal says, and of each field that can't be accepted what would be.
+why() {
+    python3 -c '
+import json, sys
+problem = json.load(sys.stdin)
+print(problem.get("detail"))
+for one in problem.get("errors", ()):
+    print(" ", one["field"] + ":", one["detail"])'
 }
 
 # ... | field NAME: nothing where there is none.

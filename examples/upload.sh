@@ -8,8 +8,9 @@
 set -eu
 curfew=${CURFEW_URL:-http://127.0.0.1:8000}
 curfew=${curfew%/} # the EndpointURL of a stack ends with a slash
-file=$1
+file=${1:?which file? sh examples/upload.sh FILE [PATH [LEASE]]}
 path=${2:-${file##*/}}
+[ -f "$file" ] || { echo "there is no file $file here" >&2; exit 1; }
 size=$(($(wc -c < "$file")))
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -24,7 +25,7 @@ call() {
 member() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$scratch/answer"; }
 
 if [ "$path" = --resume ]; then
-    id=$3
+    id=${3:?which upload? The id that was printed}
 else
     call POST /transfers "{\"direction\":\"up\",\"path\":\"$path\",\"size_bytes\":$size${3:+,\"lease_id\":\"$3\"}}"
     id=$(member id)
@@ -37,7 +38,7 @@ else
 fi
 
 before=
-while call POST "/transfers/$id/parts" '{}' && [ "$(member missing)" != 0 ]; do
+while call POST "/transfers/$id/parts" '{}' || exit 1; [ "$(member missing)" != 0 ]; do
     left=$(member missing)
     if [ "$left" = "$before" ]; then
         echo "no part has arrived; go on later: sh $0 $file --resume $id" >&2
