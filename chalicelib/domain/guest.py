@@ -10,6 +10,7 @@ Why so: docs/adr/0018-the-box-reads-its-end-from-its-own-tag.md.
 """
 
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -31,6 +32,8 @@ KINDS = {
 }
 """How user data begins, and cloud-init's name for it (cloud-init, "User data formats")."""
 MULTIPART = ("content-type:", "mime-version:")
+MOST_PARTS = 32
+"""Of a caller's MIME message: each within the one before, they take a part of Python's stack each."""
 START = """\
 #!/bin/sh
 # Curfew: when this box is to end, whether Curfew runs or not, and what it tells of its work.
@@ -125,6 +128,19 @@ systemctl start curfew-deadline.timer curfew-refresh.timer
 def takes_deadline(own: str | None) -> bool:
     """Whether a deadline can be put beside a caller's user data: what cloud-init does not know is left as it is."""
     return not own or _kind(own) is not None or _is_multipart(own)
+
+
+def is_readable(own: str | None) -> bool:
+    """Whether what begins as a MIME message can be read as one, and written anew as a part of ours."""
+    if not own or not _is_multipart(own):
+        return True
+    if own.lower().count(MULTIPART[0]) > MOST_PARTS:
+        return False
+    try:
+        _theirs(own).as_string()
+    except (MessageError, ValueError, LookupError):
+        return False
+    return True
 
 
 def user_data(own: str | None, deadline: datetime | None, beacon: Beacon | None = None) -> str | None:

@@ -32,6 +32,13 @@ def settled(
     _fits_its_processors(order, image)
     if order.volume_gib is not None and order.volume_gib < image.root_gib:
         raise too_small(order, least_gib=image.root_gib)
+    if not guest.is_readable(order.user_data):
+        raise Refused(
+            "user_data begins as a MIME message and can't be read as one, or has over "
+            f"{guest.MOST_PARTS} parts; nothing was launched. Let its first line be #!/bin/sh or #cloud-config, or "
+            "write it with: cloud-init devel make-mime",
+            slug="user-data-unreadable",
+        )
     deadline = now + order.lasts_for if ends_itself(order) else None
     if guest.is_too_long(order.user_data, deadline):
         raise Refused(

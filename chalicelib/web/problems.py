@@ -93,6 +93,7 @@ TITLES: Mapping[str, str] = {
     "unavailable": "A service Curfew rests on did not answer",
     "unsupported-media-type": "The body has to be JSON",
     "user-data-too-large": "The user data and the deadline are too long together",
+    "user-data-unreadable": "The user data is no MIME message, though it begins as one",
     "volume-too-small": "The volume is smaller than the image",
     "webhook-gone": "Slack's webhook is gone",
 }

@@ -8,10 +8,13 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.domain.errors import Refused
-from chalicelib.domain.guest import LIMIT_BYTES, is_too_long, takes_deadline, user_data
+from chalicelib.domain.guest import LIMIT_BYTES, is_readable, is_too_long, takes_deadline, user_data
 from chalicelib.domain.guest_heartbeat import Beacon
+from chalicelib.domain.lease import RequestType
 from localaws.ec2.guest import first_boot, next_boot
 from tests.builders import HOUR, Stage
 
@@ -93,6 +96,36 @@ def test_both_together_must_fit_into_what_ec2_takes() -> None:
         stage.launch(user_data=own)
     assert caught.value.slug == "user-data-too-large"
     assert stage.store.open_leases() == ()
+
+
+NESTED = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(300))
+
+
+@pytest.mark.parametrize(
+    "own", [NESTED, "Content-Type: message/rfc822\n\n" * 500, "Content-Type: \x0bX-Other: header\n"]
+)
+@pytest.mark.parametrize("kind", [RequestType.ONE_TIME, RequestType.MAINTAIN])
+def test_what_is_no_mime_message_is_refused_before_anything_is_held(own: str, kind: RequestType) -> None:
+    """However it is broken: what reads it gives up in ways of its own."""
+    stage = Stage()
+    with pytest.raises(Refused) as caught:
+        stage.launch(user_data=own, request_type=kind)
+    assert caught.value.slug == "user-data-unreadable"
+    assert stage.store.open_leases() == ()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"\n\r\x0b\x0c\x1c\x85:; a", "--a\n", "MIME-Version: 1", "X-Y: z\n", "charset=utf-16", "ü"]
+        )
+    ).map("".join)
+)
+def test_a_mime_message_is_read_and_written_or_refused(rest: str) -> None:
+    """There is no third."""
+    own = f"Content-Type: multipart/mixed; boundary=a{rest}"
+    if is_readable(own):
+        assert user_data(own, END, BEACON)
 
 
 def test_a_box_that_others_would_replace_tells_of_its_work_and_never_ends_itself() -> None:
