@@ -71,8 +71,9 @@ def carried(body: LaunchBody) -> dict[str, Any]:
 
 
 def body_hash(body: LaunchBody) -> str:
-    """The same for every way to write the same wish: key order, white space, 5 or "5.00"."""
-    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    """The same for every way to write the same wish: key order, white space, 5 or "5.00", a default that is said or
+    not; also for a later version whose body has more fields."""
+    return hashlib.sha256(body.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 def launched(services: Services, lease: Lease) -> Answer:

@@ -24,12 +24,14 @@ def keyed(
     now: datetime,
 ) -> KeyedCall | None:
     """The call under its key, None where it has none. Raises Invalid. `sent`: body and query as they were understood,
-    so that key order, white space, 5 or "5.00" are the same wish; `parts`: those of the path. `only`: whoever sees
-    their own alone is not answered what the same owner was told who saw all."""
+    so that key order, white space, 5 or "5.00", a default that is said or not are the same wish, in a later version
+    with more fields too; `parts`: those of the path. `only`: whoever sees their own alone is not answered what the same
+    owner was told who saw all."""
     key = receive.idempotency_key(headers)
     if key is None:
         return None
-    wish = json.dumps([dict(parts), *(one.model_dump_json() for one in sent)], sort_keys=True)
+    said = [one.model_dump_json(exclude_defaults=True) for one in sent]
+    wish = json.dumps([dict(parts), *said], sort_keys=True)
     return KeyedCall(
         id=_digest(f"{owner}\n{only or ''}\n{route}\n{key}"),  # none of them can have a line break
         fingerprint=_digest(wish),

@@ -1,7 +1,7 @@
 """What bodies may say."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from chalicelib.domain.sync import SyncFrom, SyncTo
 from chalicelib.web.budgets import budget_of
 from chalicelib.web.launches import body_hash, order_of
 from chalicelib.web.models import BudgetBody, ExtendBody, LaunchBody, SweepBody, length_of
+from chalicelib.web.once import keyed
 from chalicelib.web.problems import Invalid
 
 SHORTEST = {"instance_types": ["g4dn.xlarge"], "image": "ami-0abcdef1234567890"}
@@ -216,6 +217,28 @@ def test_bodies_that_wish_the_same_have_the_same_hash() -> None:
     other = LaunchBody.model_validate({**SHORTEST, "budget_usd": 5, "hours": 3, "idle": {"after": "PT60M"}})
     assert body_hash(one) == body_hash(same)
     assert body_hash(one) != body_hash(other)
+
+
+class LaterBody(LaunchBody):
+    """What a later version takes."""
+
+    is_shiny: bool = False
+
+
+def test_a_call_is_the_same_to_the_version_that_is_deployed_between_it_and_its_repeat() -> None:
+    """Whoever lost an answer and asks again is not refused for a field that nobody has sent."""
+    sent = {**SHORTEST, "hours": 2}
+    later, now = LaterBody.model_validate(sent), datetime(2026, 11, 23, tzinfo=UTC)
+    assert body_hash(later) == body_hash(LaunchBody.model_validate(sent))
+    prints = set()
+    for body in (later, LaunchBody.model_validate(sent)):
+        call = keyed(
+            {"idempotency-key": "k"}, owner="ada", only=None, route="r", sent=(body,), parts={}, now=now
+        )
+        assert call
+        prints.add(call.fingerprint)
+    assert len(prints) == 1
+    assert body_hash(LaterBody.model_validate({**sent, "is_shiny": True})) != body_hash(later)
 
 
 @pytest.mark.parametrize("text", ["1e-999999", "1e-99999999999", "2e-10"])
