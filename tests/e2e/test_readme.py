@@ -12,7 +12,7 @@ TOUR = re.search(r"## A tour by curl.*?```sh\n(.*?)```", README, flags=re.DOTALL
 PRINTED = ("http://127.0.0.1:8000", "http://127.0.0.1:5000", "local-admin-token")
 STATUSES = (
     "200 200 200 200 201 200 201 200 200 200 201 201 200 409 "  # to the launch that is refused
-    "201 200 201 200 200 200 202 201 200 200 202 200 200 200 200 200"
+    "201 200 200 200 202 201 200 201 200 200 202 200 200 200 200 200"
 ).split()
 """What each curl of the tour must be answered, in its order."""
 
