@@ -248,7 +248,7 @@ class LaunchBody(Sent):
     image: str = Field(
         pattern=rf"^(ami-[0-9a-z]{{1,32}}|deep-learning|mine:{LABEL.strip('^$')})$",
         description="the id of an AMI in that region, such as ami-0abcdef1234567890, deep-learning for AWS's current "
-        "one, or mine:<name> for the newest that POST /instances/{id}/image or on_end: image has saved under that name",
+        "one, or mine:<name> for the newest that was saved under that name, while a box lived or by on_end: image",
     )
     request_type: Literal["one-time", "persistent", "maintain"] = Field(
         default="one-time",
