@@ -12,8 +12,8 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 from botocore.loaders import create_loader
-from botocore.session import get_session
 
+from localaws.clients import quick_session
 from localaws.protocol.wire import HttpRequest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def service_names() -> frozenset[str]:
 
 
 def session_for(world: World, region: str) -> boto3.Session:
-    inner = get_session()
+    inner = quick_session()
     inner.register_component("data_loader", _loader)
     inner.set_default_client_config(NAMELESS)
     session = boto3.Session(

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import boto3
 
-from localaws import operations, patience
+from localaws import clients, operations, patience
 from localaws.agenda import Action, Agenda
 from localaws.clock import Clock
 from localaws.ec2.boxes import Boxes
@@ -108,6 +108,7 @@ class World(Money):
                 "another World is open in this process: moto's state and the clock can't be shared"
             )
         self._clock.take_over()
+        clients.take_over()
         if not self._clients_wait:
             patience.take_over()
         self.start_over()
@@ -116,6 +117,7 @@ class World(Money):
     def __exit__(self, *_: object) -> None:
         backend.let_go()
         patience.let_go()
+        clients.let_go()
         self._clock.let_go()
         _one_at_a_time.release()
 
