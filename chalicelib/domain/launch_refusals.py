@@ -57,6 +57,9 @@ NO_VPC = (
     "No subnets found for the default VPC",
 )
 """What EC2 says where a launch names no subnet and there is no default one."""
+HAND_ROLE_ON = "iam:PassRole"
+PROFILE_WORDS = re.compile(r"iam ?instance ?profile|NoSuchEntity.*instance profile", re.IGNORECASE)
+"""What EC2 says of a profile that is not there, and IAM."""
 SHOWN = 6
 """So many of the ways that were tried stand in a sentence; `tried` has all of them."""
 
@@ -317,6 +320,16 @@ def _mend(order: LaunchOrder, one: Refusal) -> str:
         return (
             f". subnet_id {order.subnet_id} is none of this account's in {order.region}: name one that is there (aws "
             f"ec2 describe-subnets --region {order.region}), or leave subnet_id out for the default VPC's"
+        )
+    if order.instance_profile and HAND_ROLE_ON in one.detail:
+        return (
+            f". instance_profile {order.instance_profile}: Curfew hands boxes the roles that the stack's parameter "
+            "InstanceRoles names (curfew-* where nobody has changed it). Take one of those, or leave it out"
+        )
+    if order.instance_profile and PROFILE_WORDS.search(_says(one)):
+        return (
+            f". instance_profile {order.instance_profile}: name one that is there (aws iam list-instance-profiles), or "
+            "leave it out"
         )
     return ""
 

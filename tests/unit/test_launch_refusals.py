@@ -129,6 +129,31 @@ def test_a_mistake_has_its_own_problem_that_names_the_fix(
     ]
 
 
+@pytest.mark.parametrize(
+    "code, detail, fix",
+    [
+        (
+            "UnauthorizedOperation",
+            "not authorized to perform: iam:PassRole on resource: role/trainer",
+            "InstanceRoles",
+        ),
+        (
+            "InvalidParameterValue",
+            "Value (trainer) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+            "list-instance-profiles",
+        ),
+        ("NoSuchEntity", "Instance profile trainer not found", "list-instance-profiles"),
+    ],
+)
+def test_a_profile_that_a_box_can_t_have_is_named_with_the_fix(code: str, detail: str, fix: str) -> None:
+    """One that is not there, and one whose role Curfew may not hand on."""
+    told = refused(Refusal(code=code, detail=detail), instance_profile="trainer").detail
+    assert "instance_profile trainer" in told
+    assert fix in told
+    assert "nothing is held" in told
+    assert "instance_profile" not in refused(Refusal(code=code, detail=detail)).detail
+
+
 def test_want_of_capacity_names_each_type_and_zone() -> None:
     """EC2's code and its words for each, the first few in the sentence and all of them in `tried`."""
     ways = [
