@@ -13,22 +13,27 @@ from typing import Any
 
 from botocore.client import ClientCreator
 from botocore.hooks import HierarchicalEmitter
+from botocore.model import ServiceModel
 from botocore.session import Session
 
 CHANGED_BY_BOTO3 = frozenset({"s3"})
 """boto3 adds methods to these as its sessions make them."""
 
-_made: dict[tuple[object, str, str], type] = {}
+_read: dict[tuple[object, str, str | None], ServiceModel] = {}
+_made: dict[ServiceModel, type] = {}
+_read_model: Any = ClientCreator._load_service_model  # type: ignore[attr-defined]
 _make: Any = ClientCreator._create_client_class  # type: ignore[attr-defined]
 
 
 def take_over() -> None:
-    """From here on a service's class is made once."""
+    """From here on a service's model is gone through and its class is made once."""
+    ClientCreator._load_service_model = _read_once  # type: ignore[attr-defined]
     ClientCreator._create_client_class = _made_once  # type: ignore[attr-defined]
 
 
 def let_go() -> None:
     """Let botocore make them itself."""
+    ClientCreator._load_service_model = _read_model  # type: ignore[attr-defined]
     ClientCreator._create_client_class = _make  # type: ignore[attr-defined]
 
 
@@ -44,14 +49,20 @@ def _handlers() -> HierarchicalEmitter:
     return emitter
 
 
-def _made_once(creator: Any, service: str, model: Any) -> type:
+def _read_once(creator: Any, service: str, api_version: str | None = None) -> ServiceModel:
+    key = (creator._loader, service, api_version)
+    if key not in _read:
+        _read[key] = _read_model(creator, service, api_version)
+    return _read[key]
+
+
+def _made_once(creator: Any, service: str, model: ServiceModel) -> type:
     if service in CHANGED_BY_BOTO3:
         plain: type = _make(creator, service, model)
         return plain
-    key = (creator._loader, service, model.api_version)
-    if key not in _made:
+    if model not in _made:
         # A class keeps the handlers that it was made with, and those of a session its world.
         free = copy.copy(creator)
         free._event_emitter = quick_session().get_component("event_emitter")
-        _made[key] = _make(free, service, model)
-    return _made[key]
+        _made[model] = _make(free, service, model)
+    return _made[model]

@@ -7,11 +7,12 @@ starts or ends an instance inside moto (an Auto Scaling group, CloudFormation) p
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
-from moto.core.base_backend import BackendDict
+from moto.core.base_backend import AccountSpecificBackend, BackendDict
 from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
@@ -33,9 +34,10 @@ _world: World | None = None
 def take_over(world: World) -> None:
     """Start moto over, empty, with this world behind its EC2. One world at a time: moto's state is the process's."""
     global _world  # noqa: PLW0603 moto asks for its backends by module, not by object
-    BackendDict.reset()
+    _empty()
     mock_random.seed(world.seed)
     _world = world
+    AccountSpecificBackend._generate_regions = _regions  # type: ignore[method-assign,assignment]
     ec2_backends.backend = WorldEC2Backend
     dynamodb.take_over()
     moto_groups.take_over(world)
@@ -45,12 +47,18 @@ def take_over(world: World) -> None:
 def let_go() -> None:
     """Leave moto empty and as it was."""
     global _world  # noqa: PLW0603 moto asks for its backends by module, not by object
-    BackendDict.reset()
+    _empty()
+    AccountSpecificBackend._generate_regions = _moto_regions  # type: ignore[method-assign]
     _world = None
     ec2_backends.backend = EC2Backend
     dynamodb.let_go()
     moto_groups.let_go()
     TaggedEC2Resource.get_tags = _moto_get_tags  # type: ignore[method-assign]
+
+
+def _empty() -> None:
+    ec2_backends.clear()  # moto furnishes each with VPCs anew before it lets go of it
+    BackendDict.reset()
 
 
 def ec2_backend(region: str) -> Any:
@@ -110,6 +118,19 @@ def _boxes() -> Boxes:
 
 
 _moto_get_tags = TaggedEC2Resource.get_tags
+_moto_regions = AccountSpecificBackend._generate_regions
+
+
+@lru_cache
+def _regions_of(service: str) -> tuple[str, ...]:
+    session = AccountSpecificBackend.get_session()
+    named = (session.get_available_regions(service, each) for each in session.get_available_partitions())
+    return tuple(region for regions in named for region in regions)
+
+
+def _regions(_: Any, service: str) -> list[str]:
+    """moto's own asks botocore anew for each account it starts, and remembers the answer by who asked."""
+    return list(_regions_of(service))
 
 
 def _get_tags(resource: Any) -> list[dict[str, str]]:
