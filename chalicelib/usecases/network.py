@@ -141,6 +141,7 @@ class Made:
     """A group that opens what was asked for; `is_new`: it was not there before."""
 
     group: SecurityGroup
+    record: GroupRecord
     is_new: bool
 
 
@@ -188,7 +189,7 @@ def ensured(
             )
         group = there or _make(services, wanted, record)
         _open(services, group, missing_rules(group, wanted))
-        return Made(group=replace(group, rules=rules_of(wanted)), is_new=there is None)
+        return Made(group=replace(group, rules=rules_of(wanted)), record=record, is_new=there is None)
 
 
 def _is_one_s_own(there: SecurityGroup, known: GroupRecord | None, wanted: Opening, owner: str) -> None:

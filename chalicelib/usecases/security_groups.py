@@ -73,8 +73,7 @@ def make(
             name=name,
             is_asked=True,
         )
-    record = next(one for one in services.store.group_records() if one.is_of(made.group))
-    return _reported(services, [(made.group, record)], region, only=only, is_new=made.is_new)[0]
+    return _reported(services, [(made.group, made.record)], region, only=only, is_new=made.is_new)[0]
 
 
 def _is_free(name: str | None, wanted: Opening, owner: str) -> None:

@@ -361,6 +361,21 @@ class TestTidying:
         made = security_groups.make(stage.services, MINE, region=REGION, owner="bob", name=own_name)
         assert made.group.name == own_name
 
+    def test_one_that_is_removed_while_it_is_answered_is_answered(
+        self, stage: Stage, groups: MemorySecurityGroups
+    ) -> None:
+        """Another call was faster: what was made is told, and is there no more."""
+
+        def hook(method: str, when: str) -> None:
+            if (method, when) == ("unlock", "after") and groups.state.groups:
+                stage.store.hook = lambda *_: None
+                (group,) = groups.state.groups.values()
+                security_groups.remove(stage.services, group.id, region=REGION)
+
+        stage.store.hook = hook
+        assert security_groups.make(stage.services, MINE, region=REGION, owner="ada").is_new
+        assert groups.names == []
+
     def test_a_dry_run_removes_nothing(self, stage: Stage, groups: MemorySecurityGroups) -> None:
         """It would be an act."""
         stage.launch(opening=MINE, lasts_for=HOUR)
