@@ -10,7 +10,7 @@ from typing import Literal, NotRequired
 from chalice.app import Request
 from typing_extensions import TypedDict
 
-from chalicelib.domain.lease import Status
+from chalicelib.domain.lease import Lease, Status
 from chalicelib.domain.money import show
 from chalicelib.usecases.snooze import Offer
 from chalicelib.web.encode import plain
@@ -46,7 +46,7 @@ class LongerBody(TypedDict):
 
 
 class LongerAnswer(TypedDict):
-    """The call that keeps a box for longer."""
+    """The call that keeps a box for longer; none where its lease is ending or over."""
 
     method: Literal["PATCH"]
     path: str
@@ -61,7 +61,7 @@ class SnoozeAnswer(TypedDict):
     link: LinkAnswer
     is_kept: bool
     keeps_until: datetime | None
-    to_keep_longer: LongerAnswer
+    to_keep_longer: LongerAnswer | None
 
 
 HTML = "text/html; charset=utf-8"
@@ -120,7 +120,7 @@ def _document(offer: Offer) -> object:
         "link": {"keeps_for": offer.claim.purpose.keeps_for, "works_until": offer.claim.expires_at},
         "is_kept": offer.is_done,
         "keeps_until": offer.keeps_until,
-        "to_keep_longer": plain(_patch(offer)),
+        "to_keep_longer": plain(_patch(offer)) if lease.status is Status.ACTIVE else None,
     }
 
 
@@ -141,7 +141,7 @@ def _page(offer: Offer) -> str:
         "Box": f"{types} {', '.join(lease.instance_ids) or lease.id}",
         "Owner": f"{lease.owner}, {lease.region}",
         "Costs": f"{show(offer.cost.hourly_usd)} an hour, {show(offer.cost.accrued_usd)} so far",
-        "Lease": f"{lease.id}, {lease.status}, ends at {_time(lease.expires_at)} at the latest",
+        "Lease": f"{lease.id}, {_when(lease)}",
         "Kept until": _time(lease.snoozed_until) if lease.snoozed_until else "",
     }
     listed = "".join(
@@ -157,6 +157,12 @@ def _page(offer: Offer) -> str:
         button = f'<form method="post"><button>Keep it until {escape(_time(until))}</button></form>'
         return _whole("Keep this box?", f"<dl>{listed}</dl>{button}{more}")
     return _whole("A box that Curfew guards", f"<dl>{listed}</dl>")
+
+
+def _when(lease: Lease) -> str:
+    if lease.closed_at:
+        return f"{lease.status} since {_time(lease.closed_at)}"
+    return f"{lease.status}, ends at {_time(lease.expires_at)} at the latest"
 
 
 def _whole(title: str, body: str) -> str:

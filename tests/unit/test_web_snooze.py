@@ -93,6 +93,19 @@ def test_people_get_a_page_with_a_button(world: World) -> None:
     assert (status, "Kept until 2026-11-23 10:00 UTC" in page, "<form" in page) == (200, True, False)
 
 
+def test_a_link_of_a_lease_that_is_over_shows_its_end_and_offers_nothing(world: World) -> None:
+    """Neither the page nor the answer names an hour that it has not lived to see, or a PATCH that is refused."""
+    lease = world.launched()
+    kept = world.store.lease(lease["id"])
+    assert kept is not None
+    world.store.close_lease(replace(kept, closed_at=world.clock.now()), receipt=None)
+    _, told, _ = public(world, "GET", link(world, lease))
+    assert (told["lease"]["status"], told["keeps_until"], told["to_keep_longer"]) == ("closed", None, None)
+    _, page, _ = public(world, "GET", link(world, lease), PAGE)
+    assert "closed since 2026-11-23 09:00 UTC" in page
+    assert "at the latest" not in page
+
+
 def test_a_page_shows_a_stranger_s_name_as_it_is_written(world: World) -> None:
     """A tag is no HTML."""
     lease = world.launched()
