@@ -12,4 +12,8 @@ if __name__ == "__main__":
     # Only now: everything from here on is written for a Python that is new enough, with its packages.
     from localaws.command import main
 
-    sys.exit(main())
+    try:
+        status = main()
+    except KeyboardInterrupt:  # while it still starts, or in the demo
+        status = 130
+    sys.exit(status)
