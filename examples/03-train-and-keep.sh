@@ -29,6 +29,10 @@ fi
 box=$(ask instance_ids.0 GET "/leases/$lease")
 image=$(ask id POST "/instances/$box/image" '{"name": "train"}')
 until list /images id state | grep "$image  available" >/dev/null; do
+    if [ "$(ask status GET "/leases/$lease")" != active ]; then
+        echo "$lease ended before $image was there: look at GET /images before you count on it" >&2
+        exit 1
+    fi
     sleep 2
 done
 echo "$image is saved: \"image\": \"mine:train\" is the newest of that name"
