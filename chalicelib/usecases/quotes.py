@@ -6,12 +6,14 @@ from decimal import Decimal
 
 from chalicelib.domain.admission import price_cap_usd, too_long, unpriced, worst_case
 from chalicelib.domain.errors import CurfewError, Unavailable
+from chalicelib.domain.launch_refusals import region_denied
 from chalicelib.domain.lease import Hold, LaunchOrder
 from chalicelib.domain.prices import Origin
 from chalicelib.domain.quotes import ZonePrices, zone_prices
 from chalicelib.domain.storage import Disk
 from chalicelib.ports import Services
 from chalicelib.usecases import list_prices
+from chalicelib.usecases.regions import is_enabled
 
 LOOKED_BACK = timedelta(days=30)
 
@@ -31,7 +33,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketQuote:
-    """The answer, also for what the policy would not let anybody launch, which `objections` has then.
+    """The answer, also for what the policy or the region would not let anybody launch, which `objections` has then.
 
     `hold` is for the time alone, `margin_usd` what the margin for its end adds: together they are what the budgets
     would set aside. `zones`: cheapest now first; none where EC2 did not say, which is `lacking` then.
@@ -72,11 +74,14 @@ def quote(services: Services, wish: Wish) -> MarketQuote:
     prices = services.prices.on_demand()
     for refusal in unpriced(order, prices):
         raise refusal
+    denied: list[CurfewError] = []
     try:
         since = now - LOOKED_BACK
         paths = services.prices.spot_history(wish.region, wish.instance_type, since=since, now=now)
     except Unavailable as error:
         paths, lacking = {}, (*lacking, f"DescribeSpotPriceHistory {wish.region}: {error.detail}")
+        if not is_enabled(services, wish.region):
+            denied = [region_denied(wish.region, error.detail)]
     zones = [zone_prices(zone, path, since=now - LOOKED_BACK, until=now) for zone, path in paths.items()]
     margin = policy.teardown.margin
     disks = (Disk(gib=wish.volume_gib, type="gp3"),)
@@ -92,5 +97,5 @@ def quote(services: Services, wish: Wish) -> MarketQuote:
         margin_for=margin,
         margin_usd=whole.total_usd - hold.total_usd,
         lacking=lacking,
-        objections=tuple(too_long(order, policy)),
+        objections=(*denied, *too_long(order, policy)),
     )

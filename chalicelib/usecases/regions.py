@@ -24,13 +24,13 @@ def explained(services: Services, region: str, *, asks_ssm: bool = False) -> Ite
     except Unavailable as error:
         code = str(error.extra.get("code", ""))
         denied = BY_EC2 | BY_SSM if asks_ssm else BY_EC2
-        if code in denied or (code in UNREACHED and not _is_enabled(services, region)):
+        if code in denied or (code in UNREACHED and not is_enabled(services, region)):
             raise region_denied(region, error.detail) from error
         raise
 
 
-def _is_enabled(services: Services, region: str) -> bool:
-    """Also where that is not known: then EC2 is down."""
+def is_enabled(services: Services, region: str) -> bool:
+    """Whether the account has a region; also where that is not known: then EC2 is down."""
     with suppress(Unavailable):
         return region in services.compute.regions()
     return True

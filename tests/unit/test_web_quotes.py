@@ -56,6 +56,19 @@ def test_a_quote_longer_than_any_lease_may_be_says_so(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    "region, objections", [("us-east-1", []), ("us-east-9", ["/problems/region-denied"])]
+)
+def test_a_quote_for_a_region_that_the_account_has_not_says_so(
+    world: World, region: str, objections: list[str]
+) -> None:
+    """EC2 that is down objects to nothing; a region that is misspelt has twice a price of elsewhere, and no launches."""
+    world.services.prices.is_down = True  # type: ignore[attr-defined]
+    status, body = world("GET", f"/quotes?instance_type=g5.xlarge&region={region}")
+    assert (status, [one["type"] for one in body["objections"]]) == (200, objections)
+    assert body["lacking"]
+
+
+@pytest.mark.parametrize(
     "query, field",
     [
         ("", "instance_type"),
