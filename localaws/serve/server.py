@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -83,6 +84,8 @@ def serve(options: Options) -> None:
         conductor.start()
         conductor.sweep_once()
         start(api, "api")
+        gc.freeze()  # from here on only what comes of the calls is gone through
+        gc.enable()
         ready.set()
         print(f"ready {options.api_url}", flush=True)
         while not stopping.wait(LOOK_UP_SECONDS):  # a signal is only heard when this thread wakes up

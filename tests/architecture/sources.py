@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +32,11 @@ class Source:
                     names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         return names
 
-    def dotted_uses(self) -> Iterator[tuple[str, int]]:
+    def dotted_uses(self) -> tuple[tuple[str, int], ...]:
         """Every name used, spelt out by the imports, with its line: `os.environ.get`, `datetime.datetime.now`."""
+        return _dotted_uses(self)
+
+    def _each_use(self) -> Iterator[tuple[str, int]]:
         names = self.imported_names
         for node in ast.walk(self.tree):
             spelt = _spelt(node)
@@ -51,6 +55,11 @@ class Source:
         )
 
 
+@cache
+def _dotted_uses(one: Source) -> tuple[tuple[str, int], ...]:
+    return tuple(one._each_use())
+
+
 def _spelt(node: ast.AST) -> str | None:
     if isinstance(node, ast.Name):
         return node.id
@@ -60,6 +69,7 @@ def _spelt(node: ast.AST) -> str | None:
     return None
 
 
+@cache
 def source(path: Path) -> Source:
     """One file, parsed."""
     return Source(path=str(path.relative_to(ROOT)), tree=ast.parse(path.read_text(), filename=str(path)))

@@ -137,13 +137,15 @@ def services(tree: ast.AST) -> set[str]:
     return typed | (strings(tree) & set(PREFIXES)) or set(PREFIXES)
 
 
+@cache
 def needed() -> dict[str, set[str]]:
     """Each call found in the gateways, and the IAM actions it needs."""
     found: dict[str, set[str]] = {}
     for path in sorted(GATEWAYS.rglob("*.py")):
         module = source(path)
+        called = calls(module.tree)
         for service in services(module.tree):
-            for method in calls(module.tree) & set(operations(service)):
+            for method in called & set(operations(service)):
                 action = f"{PREFIXES[service]}:{operations(service)[method]}"
                 found[f"{module.path} {service}.{method}"] = OTHER_NAMES.get(action, {action})
     return found
