@@ -21,7 +21,8 @@ LEASE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 LeaseId = Annotated[str, Field(pattern=LEASE_ID)]
 FilePath = Annotated[str, Field(pattern=rf"^{PATH}$", max_length=MOST_NAME)]
-Seconds = Annotated[int, Field(strict=True, ge=60, le=int(LIFE.total_seconds()))]
+UrlLife = Annotated[str, Field(pattern=r"^PT(?:(?:[1-9]|[1-5][0-9]|60)M|1H)$")]
+"""Whole minutes, up to the hour that `transfers.LIFE` is."""
 
 
 class TransferBody(Sent):
@@ -42,8 +43,8 @@ class TransferBody(Sent):
         le=MOST_BYTES,
         description="how large the file is: over 100 MiB it is sent up in parts; when absent one PUT of 5 GiB at most",
     )
-    expires_in: Seconds = Field(
-        default=900, description="for how many seconds the URL may be used, 60 to 3600"
+    expires_in: UrlLife = Field(
+        default="PT15M", description="for how long the URL may be used: whole minutes, PT1M to PT60M"
     )
 
 
@@ -53,7 +54,9 @@ class PartsBody(Sent):
     begin: int = Field(
         default=1, strict=True, ge=1, le=MOST_PARTS, description="the number of the first part that is wanted"
     )
-    expires_in: Seconds = Field(default=3600, description="for how many seconds the URLs may be used")
+    expires_in: UrlLife = Field(
+        default="PT1H", description="for how long the URLs may be used: whole minutes, PT1M to PT60M"
+    )
 
 
 class TransferQuery(PageQuery):
@@ -115,7 +118,7 @@ class FileAnswer(TypedDict):
 
 def begun(services: Services, asker: Asker, body: TransferBody) -> Opened:
     """What a body asks for. Raises NotFound, Refused, Unavailable."""
-    lasts_for = timedelta(seconds=body.expires_in)
+    lasts_for = _length(body.expires_in)
     if body.direction == "down":
         return transfers.down(services, asker, lease_id=body.lease_id, path=body.path, lasts_for=lasts_for)
     return transfers.up(
@@ -130,8 +133,12 @@ def begun(services: Services, asker: Asker, body: TransferBody) -> Opened:
 
 def owed(services: Services, asker: Asker, transfer_id: str, body: PartsBody) -> Owed:
     """The parts that a body asks for. Raises NotFound, Unavailable."""
-    lasts_for = timedelta(seconds=body.expires_in)
+    lasts_for = _length(body.expires_in)
     return transfers.owed(services, asker, transfer_id, begin=body.begin, lasts_for=lasts_for)
+
+
+def _length(life: str) -> timedelta:
+    return LIFE if life == "PT1H" else timedelta(minutes=int(life[2:-1]))
 
 
 def listed(services: Services, asker: Asker, query: TransferQuery) -> JsonValue:

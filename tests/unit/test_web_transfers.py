@@ -46,7 +46,7 @@ def as_launcher(monkeypatch: pytest.MonkeyPatch, owner: str) -> None:
 
 def test_a_file_goes_up_by_one_url_and_comes_down_by_another(world: World, bucket: MemoryTransfers) -> None:
     """In one's own folder, for as long as asked; the answers have the command to type."""
-    status, told = world("POST", "/transfers", {**UP, "expires_in": 600})
+    status, told = world("POST", "/transfers", {**UP, "expires_in": "PT10M"})
     assert status == 201
     assert told["url"] == "http://s3/bucket/owners/admin/data/train.tar?expires=600"
     assert told["command"] == f"curl -f -T ./train.tar '{told['url']}'"
