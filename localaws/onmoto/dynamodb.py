@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from moto.core.common_models import BaseModel
 from moto.core.responses import ActionContext
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -44,7 +45,7 @@ def take_over() -> None:
 
 def let_go() -> None:
     dynamodb_backends.backend = DynamoDBBackend
-    del Item.__new__
+    Item.__new__ = BaseModel.__new__  # type: ignore[method-assign]
     DynamoResult.execute_result = _moto_result  # type: ignore[method-assign]
     Table.query, Table.all_items = _moto_query, _moto_all_items  # type: ignore[method-assign]
 
@@ -76,7 +77,7 @@ class LightDynamoDBBackend(DynamoDBBackend):
     __module__ = "moto.dynamodb.models"  # moto finds its URLs by the module name of the backend
 
     def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
-        """All or nothing, called with the world's lock held."""
+        """All or nothing, called with a lock held: the world's, or a test's."""
         before = [saved for item in transact_items for saved in self._touched(item)]
         try:
             with _tables_not_copied():

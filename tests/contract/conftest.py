@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.ports import Store
+from localaws.onmoto import dynamodb as light
 from tests.doubles.faulty_client import FaultyClient
 from tests.doubles.memory_store import MemoryStore
 from tests.doubles.store_table import IdleTime, create_table
@@ -19,9 +20,11 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def dynamodb() -> Iterator[Any]:
-    """A boto3 client of a simulated DynamoDB."""
+    """A boto3 client of a simulated DynamoDB, which does not copy its tables for each transaction."""
     with mock_aws():
+        light.take_over()
         yield boto3.client("dynamodb", region_name="us-east-1")
+        light.let_go()
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ def over(days: int, amount: str = "1", name: str = "account", *, start: int = 0)
 
 
 def lefts(store: Store, days: int, name: str = "account") -> list[Decimal]:
-    return [left(store, name, at=NOW + number * DAY) for number in range(days)]
+    """What is left of a daily budget on each of the next days, today first."""
+    book = store.budgets(NOW, until=NOW + (days - 1) * DAY)
+    return [one.left_usd for one in (*book.states, *book.later) if one.budget.name == name]
 
 
 def spent(of: Lease, **by_day: str) -> Lease:
@@ -129,7 +131,7 @@ def test_as_many_charges_as_a_lease_may_have_fit_into_one_transaction(store: Sto
     more = store.rehold(replace(opened, charges=over(80, "2")), before=opened.charges, revision=at)
     assert lefts(store, 80) == [98] * 80
     store.close_lease(spent(more, d0="1"), receipt=None, notices=[notice("three"), notice("four")])
-    assert lefts(store, 81) == [99, *[100] * 80]
+    assert [*lefts(store, 80), left(store, at=NOW + 80 * DAY)] == [99, *[100] * 80]
     assert store.waiting_notices() == 4
 
 
