@@ -23,5 +23,5 @@ echo "a launch of theirs would hold \$$hold"
 # They have left: the token is over with the next call.
 CURFEW_TOKEN=$ours
 call DELETE "/tokens/$id" >/dev/null
-echo "Who changed what (when, who, how, what, status):"
-list "/audit?since=PT1H&limit=5" at owner method path status
+echo "Who changed what (when, who, how, which, status):"
+list "/audit?since=PT1H&limit=5" at owner method path subject status
