@@ -5,6 +5,7 @@ when the answer could matter: a box that worked a minute ago can't be idle for `
 What is known of the past stays true, so forgetting it costs a question and never a verdict.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -115,27 +116,28 @@ def _covered_at(
     known: Sequence[datetime], *, idle: IdlePolicy, running_since: datetime, now: datetime
 ) -> datetime:
     """The last whole minute from now on before which the window can't be covered, whatever samples come."""
+    settled = known[: bisect_right(known, now - LATE_SAMPLES)]
     for number in range(1, ASKED_AGAIN // MINUTE + 1):
         until = now + number * MINUTE
-        if _could_be_covered(known, idle=idle, running_since=running_since, now=now, until=until):
+        if _could_be_covered(settled, idle=idle, running_since=running_since, now=now, until=until):
             return until - MINUTE
     return now + ASKED_AGAIN
 
 
 def _could_be_covered(
-    known: Sequence[datetime], *, idle: IdlePolicy, running_since: datetime, now: datetime, until: datetime
+    settled: Sequence[datetime], *, idle: IdlePolicy, running_since: datetime, now: datetime, until: datetime
 ) -> bool:
-    """Whether samples still to come could cover the window at some moment of the minute up to `until`.
+    """Whether samples still to come could cover the window at some moment of the minute up to `until`. `settled`: the
+    moments of those that are so old that none will come between them any more, in order.
 
     The interval is the median gap, so a slower source needs fewer samples, but as many long gaps as short ones.
     """
     window = max(idle.after, SHORTEST_WINDOW)
-    settled = [at for at in known if at <= now - LATE_SAMPLES]
     first = max(until - MINUTE - window, running_since)
     length = min(window, max(until - MINUTE - running_since, timedelta(0)))
-    counted = sum(1 for at in settled if at > first - LONGEST_INTERVAL)
+    counted = len(settled) - bisect_right(settled, first - LONGEST_INTERVAL)
     start = max(until - window, running_since) - LONGEST_INTERVAL
-    gaps = [later - earlier for earlier, later in pairwise([at for at in settled if at > start])]
+    gaps = [later - earlier for earlier, later in pairwise(settled[bisect_right(settled, start) :])]
     open_since = max(now - LATE_SAMPLES, start)
     room = max(until - open_since, timedelta(0))
     interval = SHORTEST_INTERVAL
