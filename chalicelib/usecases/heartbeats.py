@@ -17,6 +17,8 @@ from chalicelib.domain.rescue import guest_end
 from chalicelib.ports import Services
 
 TRIES = 3
+PUSHED_BEFORE = frozenset({"idle", "over_budget"})
+"""Rules that end a box at no time that it knows: their warning is when it pushes."""
 
 
 def with_beats(services: Services, cases: Sequence[Case], *, young: bool = False) -> tuple[Case, ...]:
@@ -74,9 +76,13 @@ class Told:
 
     @property
     def pushes_now(self) -> bool:
-        """Whether it is to push what `sync_to` says: it is warned that it ends for idleness."""
+        """Whether it is to push what `sync_to` says: it is warned that it ends for idleness, or for its money."""
         order = self.lease.order
-        return order is not None and order.sync_to is not None and "idle" in self.lease.warned_at
+        return (
+            order is not None
+            and order.sync_to is not None
+            and not PUSHED_BEFORE.isdisjoint(self.lease.warned_at)
+        )
 
 
 def receive(services: Services, report: Report, *, raw: bytes, signature: str | None) -> Told:

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
+from chalicelib.gateways.aws import new_session
 from chalicelib.gateways.dynamodb import DynamoStore
 from chalicelib.ports import Store
 from localaws.onmoto import dynamodb as light
@@ -20,10 +20,10 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def dynamodb() -> Iterator[Any]:
-    """A boto3 client of a simulated DynamoDB, which does not copy its tables for each transaction."""
+    """A client of a simulated DynamoDB, which does not copy its tables for each transaction."""
     with mock_aws():
         light.take_over()
-        yield boto3.client("dynamodb", region_name="us-east-1")
+        yield new_session().create_client("dynamodb", region_name="us-east-1")
         light.let_go()
 
 

@@ -171,7 +171,8 @@ def test_an_announced_interruption_pushes_at_once(lab: Lab) -> None:
     assert lab.pushed() == {"a": b"a"}
 
 
-def test_a_warning_of_idleness_pushes_before_the_end(lab: Lab) -> None:
+@pytest.mark.parametrize("rule", ["idle", "over_budget"])
+def test_a_warning_of_idleness_or_of_its_money_pushes_before_the_end(lab: Lab, rule: str) -> None:
     """The answer to the next heartbeat says so."""
     lab.world.store.put_policy(policy(), if_version=None)
     lab.launch(**folders(lab))
@@ -181,7 +182,7 @@ def test_a_warning_of_idleness_pushes_before_the_end(lab: Lab) -> None:
     assert lease is not None
     lab.world.clock.advance(MINUTE)
     lab.box.tick()
-    lab.world.store.save_lease(replace(lease, warned_at={"idle": lab.world.clock.now()}))
+    lab.world.store.save_lease(replace(lease, warned_at={rule: lab.world.clock.now()}))
     lab.box.syncs()
     assert lab.pushed() == {}
     lab.world.clock.advance(16 * MINUTE)
