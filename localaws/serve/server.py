@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -88,12 +89,21 @@ def serve(options: Options) -> None:
         gc.enable()
         ready.set()
         print(f"ready {options.api_url}", flush=True)
+        _say(
+            f"Curfew {options.api_url} takes the token {options.admin_token}; the simulated AWS and its /_world are "
+            f"at {options.aws_url}; Ctrl-C ends both"
+        )
         while not stopping.wait(LOOK_UP_SECONDS):  # a signal is only heard when this thread wakes up
             pass
         conductor.stop(STOP_WITHIN_SECONDS)
         for server in (api, aws):
             server.shutdown()
             server.server_close()
+
+
+def _say(text: str) -> None:
+    """For people; who starts it from a program reads `ready` alone."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _check_regions(regions: tuple[str, ...]) -> None:
