@@ -35,8 +35,8 @@ def test_the_same_seed_is_the_same_life() -> None:
     assert simulate(seed=13, days=0.05) == simulate(seed=13, days=0.05)
 
 
-def a_morning(spoil: Spoil = unspoilt, horizon: Horizon = next_change) -> Figures:
-    """Two boxes, three hours long: one works for what 80 cents buy, one falls silent after 80 minutes."""
+def a_morning(spoil: Spoil = unspoilt, horizon: Horizon = next_change, hours: float = 3) -> Figures:
+    """Two boxes, for three hours: one works for what 80 cents buy, one falls silent after 80 minutes."""
     with World(regions=("us-east-1",), seed=5) as world:
         town = Town(world, spoil)
         town.set_policy(idle={"after": "PT1H", "warn_before": "PT10M"}, unleased={"for": "PT2H30M"})
@@ -46,7 +46,7 @@ def a_morning(spoil: Spoil = unspoilt, horizon: Horizon = next_change) -> Figure
         world.set_load(lease.instance_ids[0], gpu=90)
         silent.load.set(town.now + timedelta(minutes=80), gpu=0.0)
         return LongRun(
-            town, Happenings(town), until=town.now + 3 * HOUR, say=lambda _: None, horizon=horizon
+            town, Happenings(town), until=town.now + hours * HOUR, say=lambda _: None, horizon=horizon
         ).run()
 
 
@@ -107,16 +107,16 @@ def telling_nobody(services: Services) -> Services:
 
 
 @pytest.mark.parametrize(
-    "spoil,kinds",
+    "spoil,hours,kinds",
     [
-        pytest.param(wrongly_idle, {"wrong"}, id="evidence that calls every box idle"),
-        pytest.param(ending_nothing, {"missed", "over"}, id="ends that end nothing"),
-        pytest.param(telling_nobody, {"books"}, id="ends that nobody hears of"),
+        pytest.param(wrongly_idle, 1.5, {"wrong"}, id="evidence that calls every box idle"),
+        pytest.param(ending_nothing, 3, {"missed", "over"}, id="ends that end nothing"),
+        pytest.param(telling_nobody, 1.5, {"books"}, id="ends that nobody hears of"),
     ],
 )
-def test_a_broken_curfew_is_noticed(spoil: Spoil, kinds: set[str]) -> None:
+def test_a_broken_curfew_is_noticed(spoil: Spoil, hours: float, kinds: set[str]) -> None:
     """No figure is zero because nothing could make it another."""
-    assert kinds <= {kind for kind, _ in a_morning(spoil).violations}
+    assert kinds <= {kind for kind, _ in a_morning(spoil, hours=hours).violations}
 
 
 def test_a_jump_over_a_verdict_is_noticed() -> None:
@@ -133,8 +133,8 @@ needs_data = pytest.mark.skipif(
 @needs_data
 @pytest.mark.slow
 def test_real_duty_cycles_end_no_box_at_work() -> None:
-    """The first pods of a real cluster trace, for four hours, under a window that is shorter than many of their gaps."""
-    figures = replay_duty(data_dir(), boxes=6, hours=4, window="PT20M")
+    """The first pods of a real cluster trace, for two hours, under a window that is shorter than many of their gaps."""
+    figures = replay_duty(data_dir(), boxes=6, hours=2, window="PT20M")
     assert violations(figures) == []
     assert figures.ends > 0
 
@@ -142,8 +142,8 @@ def test_real_duty_cycles_end_no_box_at_work() -> None:
 @needs_data
 @pytest.mark.slow
 def test_real_spot_prices_keep_every_hold() -> None:
-    """Real price histories under boxes that work, for some hours."""
-    assert violations(replay_prices(data_dir(), days=0.15)) == []
+    """Real price histories under boxes that work, for two hours."""
+    assert violations(replay_prices(data_dir(), days=0.08)) == []
 
 
 def violations(figures: Figures) -> list[str]:
