@@ -64,12 +64,12 @@ from chalicelib.web.endpoint import Answer, Call, Door, as_problem
 from chalicelib.web.heartbeats import HeartbeatBody
 from chalicelib.web.images import ImageRegionQuery, SaveBody
 from chalicelib.web.keys import KeyBody, KeyQuery
+from chalicelib.web.launch_body import LaunchBody
 from chalicelib.web.models import (
     BudgetBody,
     ExtendBody,
     ForceQuery,
     ImageQuery,
-    LaunchBody,
     NoBody,
     NoQuery,
     PageQuery,

@@ -17,7 +17,8 @@ from chalicelib.usecases.recover import raise_failure
 from chalicelib.web import security_groups, views
 from chalicelib.web.encode import duration
 from chalicelib.web.endpoint import Answer
-from chalicelib.web.models import LaunchBody, length_of
+from chalicelib.web.launch_body import LaunchBody
+from chalicelib.web.models import length_of
 
 NOT_CARRIED = frozenset({"user_data", "dry_run"})
 """What of a launch no receipt repeats: what may hold secrets, and what would launch nothing."""

@@ -9,7 +9,8 @@ from chalicelib.domain.lease import Lease
 from chalicelib.domain.network import Opening, needs_address, opening, reach
 from chalicelib.usecases.security_groups import GroupReport
 from chalicelib.web.encode import JsonValue, plain
-from chalicelib.web.models import LaunchBody, PageQuery, Ports, Region, Sent, SshFrom, SubnetId
+from chalicelib.web.launch_body import LaunchBody
+from chalicelib.web.models import PageQuery, Ports, Region, Sent, SshFrom, SubnetId
 
 
 class GroupQuery(PageQuery):

@@ -11,8 +11,8 @@ from chalicelib.domain.policy import Policy
 from chalicelib.domain.relaunch import relaunch
 from chalicelib.domain.storage import Volume
 from chalicelib.usecases.end import end_lease
+from chalicelib.web.launch_body import LaunchBody
 from chalicelib.web.launches import NOT_CARRIED, carried, order_of
-from chalicelib.web.models import LaunchBody
 from tests.builders import AMI, BOX, HOUR, REGION, TYPE, Stage, adopted, at, lease, order, usd
 from tests.doubles.memory_ports import START
 from tests.unit.web_kit import LAUNCH, World, logged, open_world

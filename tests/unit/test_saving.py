@@ -21,7 +21,7 @@ from chalicelib.usecases.follow_images import follow_images
 from chalicelib.usecases.gather import gather
 from chalicelib.usecases.report import lease as report_of
 from chalicelib.usecases.saving import forget, save
-from chalicelib.web.models import LaunchBody
+from chalicelib.web.launch_body import LaunchBody
 from tests.builders import BOX, HOUR, MINUTE, REGION, TYPE, ZONE, Stage, adopted, at, minutes, usd
 from tests.doubles.memory_ports import START
 from tests.doubles.memory_timers import MemoryTimers

@@ -19,8 +19,9 @@ from chalicelib.domain.network import Opening
 from chalicelib.domain.policy import Policy
 from chalicelib.domain.sync import SyncFrom, SyncTo
 from chalicelib.web.budgets import budget_of
+from chalicelib.web.launch_body import LaunchBody
 from chalicelib.web.launches import body_hash, order_of
-from chalicelib.web.models import BudgetBody, ExtendBody, LaunchBody, SweepBody, length_of
+from chalicelib.web.models import BudgetBody, ExtendBody, SweepBody, length_of
 from chalicelib.web.once import keyed
 from chalicelib.web.problems import Invalid
 

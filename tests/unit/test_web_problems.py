@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from chalicelib.domain.errors import BudgetExceeded, CurfewError, NotFound, Refused, Stale, Unavailable
 from chalicelib.domain.policy import Policy
 from chalicelib.web.invalid import invalid_from
-from chalicelib.web.models import BudgetBody, LaunchBody
+from chalicelib.web.launch_body import LaunchBody
+from chalicelib.web.models import BudgetBody
 from chalicelib.web.problems import (
     TITLES,
     Invalid,
