@@ -1,7 +1,4 @@
-"""What callers may send. Unknown fields are refused; a field's description is the hint in its 422.
-
-
-"""
+"""What callers may send. Unknown fields are refused; a field's description is the hint in its 422."""
 
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal

@@ -236,7 +236,7 @@ def test_the_table_keeps_each_region_to_the_last_digit(dynamo_store: DynamoStore
     assert dynamo_store.list_prices() == (listed,)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example([("answers", False, True, 1), ("fails", False, False, 6), ("fails", True, False, 1)])
 @given(
     st.lists(

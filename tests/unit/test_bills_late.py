@@ -40,7 +40,7 @@ def test_a_budget_of_ten_dollars_holds_while_the_bill_shows_nothing() -> None:
 ADA_S = {"scope_kind": ScopeKind.OWNER, "scope_value": "ada"}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     amounts=st.lists(st.decimals(min_value=0, max_value=50, places=2), min_size=2, max_size=2),
     trouble=st.sampled_from([None, "denied", "not-enabled", "throttled", "failed"]),
@@ -55,7 +55,7 @@ def test_whatever_the_bill_says_no_box_of_an_owner_s_budget_lives_longer_or_shor
     assert sum((final or usd(0) for _, _, final in ends), usd(0)) <= 10
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     amounts=st.lists(st.decimals(min_value=0, max_value=50, places=2), min_size=2, max_size=2),
     trouble=st.sampled_from([None, "denied", "not-enabled", "throttled", "failed"]),

@@ -46,7 +46,7 @@ def told_on(zone: str, hour: str, since: datetime, days: int) -> list[tuple[date
     return sorted(told.items())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     some.sampled_from(ZONES),
     some.times().map(lambda one: f"{one:%H:%M}"),

@@ -84,7 +84,7 @@ def stocked(*others: Disk) -> Stage:
     return stage
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     image=images(), wish=orders, region=st.sampled_from(["us-east-1", "eu-west-1"]), is_known=st.booleans()
 )
@@ -118,7 +118,7 @@ def test_no_disk_costs_more_than_is_held_for_it(
     assert cost.storage_usd <= hold.storage_usd + DUST
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(images(), orders)
 def test_ec2_is_asked_for_what_is_held(image: Image, wish: LaunchOrder) -> None:
     """The same disks at the same price; IOPS are left out only where the type has no choice of them."""

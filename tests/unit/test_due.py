@@ -259,7 +259,7 @@ def told_lives(draw: st.DrawFn) -> Life:
 
 
 @given(life=lives())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_asking_only_when_due_decides_as_asking_every_minute(life: Life) -> None:
     """The same effect, and the same warning, in each minute, whatever comes late, is missing, starts again or changes."""
     asked, polled = same_at_every_minute(life)
@@ -267,7 +267,7 @@ def test_asking_only_when_due_decides_as_asking_every_minute(life: Life) -> None
 
 
 @given(life=told_lives())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_asking_several_sources_only_when_due_decides_as_asking_every_minute(life: Life) -> None:
     """Also with metrics a GPU, CPU, network and disk, and what the box tells itself."""
     same_at_every_minute(life)
@@ -353,7 +353,7 @@ def evidence_shown(stage: Stage, of: Lease) -> Evidence:
     when=st.tuples(st.integers(0, 1000), st.integers(1, 600)),
     make=st.sampled_from([lease, adopted]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_verdict_changes_before_it_is_due(
     spent: tuple[int, int], rate: tuple[Decimal, Decimal], when: tuple[int, int], make: Callable[..., Lease]
 ) -> None:

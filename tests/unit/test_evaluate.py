@@ -99,7 +99,7 @@ lulls = st.lists(
 
 
 @given(lulls, st.sampled_from([10, 20, 60]), st.sampled_from([1, 1, 2, 5]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_looking_when_due_finds_what_looking_each_minute_finds(
     stretches: list[tuple[float | None, int]], restart: int, every: int
 ) -> None:

@@ -16,7 +16,7 @@ from chalicelib.usecases.extend import extend
 from chalicelib.usecases.gather import price_book
 from tests.builders import HOUR, MINUTE, Stage, at, minutes, usd
 
-PATIENT = settings(max_examples=40, deadline=None)
+PATIENT = settings(max_examples=40)
 
 
 def patched(stage: Stage, lease: Lease, hours: Decimal | None = None, budget: str | None = None) -> Lease:

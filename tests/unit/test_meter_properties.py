@@ -19,7 +19,7 @@ from chalicelib.domain.tracking import track
 from tests.builders import BOX, MINUTE, SECOND, TYPE, ZONE, box, lease, prices, sight
 from tests.doubles.memory_ports import ON_DEMAND, START
 
-MANY = settings(max_examples=200, deadline=None)
+MANY = settings(max_examples=200)
 LONGEST_PENDING = 30 * SECOND
 DUST = Decimal("1e-12")
 """Decimals are divided to 28 digits."""

@@ -30,7 +30,7 @@ from chalicelib.domain.periods import (
 )
 from tests.builders import HOUR, lease, minutes, prices, run, usd
 
-MANY = settings(max_examples=150, deadline=None)
+MANY = settings(max_examples=150)
 DAILY, MONTHLY, TOTAL = Period.DAILY, Period.MONTHLY, Period.TOTAL
 
 

@@ -56,8 +56,8 @@ from tests.doubles.accidents import Crash
 from tests.doubles.memory_compute import Call
 from tests.doubles.memory_ports import ON_DEMAND, START
 
-FEW = settings(max_examples=60, deadline=None)
-MANY = settings(max_examples=100, deadline=None)
+FEW = settings(max_examples=60)
+MANY = settings(max_examples=100)
 
 dollars = st.decimals(min_value="0.01", max_value=500, places=2)
 orders = st.builds(
@@ -536,7 +536,7 @@ class Play:
         self.do(lambda: self.stage.put_budget("team", limit, force=True))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(mishaps, min_size=3, max_size=14))
 def test_after_any_order_of_mishaps_everything_ends_and_the_books_balance(
     events: list[tuple[str, object]],

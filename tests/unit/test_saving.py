@@ -466,7 +466,6 @@ def test_a_box_without_lease_counts_on_no_budget(stage: Stage) -> None:
     assert "no lease counts it" in told.remarks[-1]
 
 
-@settings(deadline=None)
 @given(project=st.text(max_size=200))
 def test_a_made_up_name_can_be_launched_from(project: str) -> None:
     """Whatever somebody wrote into a box's project tag."""
@@ -482,7 +481,7 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(moves=MOVES)
 def test_whatever_is_saved_and_moved_its_money_is_held(moves: list[tuple[str, int]]) -> None:
     """The months of all images stand on the lease's hold and on its budget, and no box ends for them."""

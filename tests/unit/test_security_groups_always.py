@@ -72,7 +72,7 @@ def act(stage: Stage, groups: MemorySecurityGroups, step: tuple[str, object], le
             (groups if where == "groups" else stage.store).inject(method, error, after=after)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(STEPS)
 def test_nothing_is_open_that_nobody_asked_for_and_nothing_stays(steps: list[tuple[str, object]]) -> None:
     """A group opens what its name says, or less; there is one of each; the box of an open lease never loses its own;

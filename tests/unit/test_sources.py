@@ -125,7 +125,7 @@ def test_a_signal_without_any_metric_is_unknown() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_is_quiet_before_quiet_at(data: st.DataObject) -> None:
     """Whatever samples come later, CPU, network and disk say idle at the earliest when it says."""
     idle = IdlePolicy(after=minutes(data.draw(st.sampled_from([10, 20]))))
@@ -277,7 +277,7 @@ def effect(gpus: tuple[Series, ...], beats: tuple[Beat, ...], after: timedelta) 
 
 
 @given(evidence_of(), moments, st.sampled_from([None, 0, 1]), st.sampled_from([20, 60]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_more_evidence_of_work_never_ends_anything(
     known: tuple[tuple[Series, ...], tuple[Beat, ...]], minute: int, where: int | None, after: int
 ) -> None:

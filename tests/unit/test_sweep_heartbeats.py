@@ -177,7 +177,7 @@ def is_in(spans: list[tuple[int, int]], minute: int) -> bool:
 
 
 @example(work=[(17, 1)], cuts=[(17, 4)], blind=[], warn_before="PT5M")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     work=st.lists(st.tuples(st.integers(0, 100), st.integers(1, 30)), max_size=4),
     cuts=st.lists(st.tuples(st.integers(0, 110), st.integers(1, 40)), max_size=4),

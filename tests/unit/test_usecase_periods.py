@@ -20,7 +20,7 @@ from tests.builders import HOUR, MINUTE, TYPE, ZONE, Stage, at, minutes, usd
 from tests.doubles.accidents import Crash
 
 DAILY, MONTHLY, TOTAL = Period.DAILY, Period.MONTHLY, Period.TOTAL
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 
 
 def moment(text: str) -> datetime:
