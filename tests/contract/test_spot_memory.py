@@ -37,7 +37,7 @@ def world() -> Iterator[World]:
 class Lambda:
     """One process that looks at the price of pools since the world began, and what it asked of EC2."""
 
-    def __init__(self, world: World, kept: Kept | None = None, *, deadline_seconds: float = 4) -> None:
+    def __init__(self, world: World, kept: Kept | None = None, *, deadline_seconds: float = 60) -> None:
         self.asked: list[str] = []
         self._world, self._since = world, world.now - HOUR
         session = world.session()._session
