@@ -68,7 +68,7 @@ class Kept:
 class Lambda:
     """One process that asks for prices, and what it asked the Pricing API."""
 
-    def __init__(self, world: World, kept: Kept | None = None, *, deadline_seconds: float = 4) -> None:
+    def __init__(self, world: World, kept: Kept | None = None, *, deadline_seconds: float = 60) -> None:
         self.asked: list[str] = []
         self._world = world
         session = world.session()._session

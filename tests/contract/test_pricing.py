@@ -32,7 +32,7 @@ def world() -> Iterator[World]:
 class Counted:
     """Prices on a world, and the regions they asked, in order."""
 
-    def __init__(self, world: World, *, deadline_seconds: float = 4) -> None:
+    def __init__(self, world: World, *, deadline_seconds: float = 60) -> None:
         self.regions: list[str] = []
         session = world.session()._session
         session.register("before-call.ec2.DescribeSpotPriceHistory", self._note)
