@@ -15,4 +15,5 @@ gc.disable()
 def pytest_collection_finish() -> None:
     """From here on only what the tests make is collected."""
     gc.freeze()
+    gc.set_threshold(5_000)
     gc.enable()
