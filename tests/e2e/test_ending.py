@@ -8,7 +8,7 @@ import pytest
 from localaws.demo.stage import when
 from tests.e2e.kit import Lab
 
-SHORT = {"after": "PT20M", "warn_before": "PT5M", "after_launch": "PT5M"}
+SHORT = {"after": "PT10M", "warn_before": "PT3M", "after_launch": "PT3M"}
 
 
 def test_a_persistent_request_is_cancelled_before_its_box_is_terminated(lab: Lab) -> None:
@@ -16,7 +16,7 @@ def test_a_persistent_request_is_cancelled_before_its_box_is_terminated(lab: Lab
     lab.policy(idle=SHORT)
     lease = lab.launch(request_type="persistent")
     (box,), (request,) = lease["instance_ids"], lease["spot_request_ids"]
-    lab.minutes(60)
+    lab.minutes(30)
     assert lab.state(box) == "terminated"
     assert lab.request_state(request) == "cancelled"
     assert lab.calls("CancelSpotInstanceRequests")[0]["seq"] < lab.calls("TerminateInstances")[0]["seq"]
@@ -30,7 +30,7 @@ def test_a_teardown_cut_off_between_cancel_and_terminate_is_finished(lab: Lab) -
     lease = lab.launch(request_type="persistent")
     (box,), (request,) = lease["instance_ids"], lease["spot_request_ids"]
     lab.fault(service="ec2", operation="TerminateInstances", rate=1, code="InternalError")
-    lab.minutes(25)
+    lab.minutes(13)
     assert lab.state(box) == "running"
     assert lab.request_state(request) == "cancelled"
     lab.mend()
@@ -52,17 +52,17 @@ def test_a_lost_answer_to_terminate_changes_nothing(lab: Lab) -> None:
 
 
 def test_the_warning_comes_before_the_end_and_work_takes_it_back(lab: Lab) -> None:
-    """Idle for 15 of 20 minutes warns; work after it takes the warning back and the box lives."""
+    """Idle for 7 of 10 minutes warns; work after it takes the warning back and the box lives."""
     lab.policy(idle=SHORT)
     (box,) = lab.launch()["instance_ids"]
-    lab.minutes(16)
+    lab.minutes(8)
     assert len(lab.said(box, "will end")) == 1
     lab.load(box, gpu=80)
-    lab.minutes(10)
+    lab.minutes(5)
     assert lab.state(box) == "running"
     assert len(lab.said(box, "taken back")) == 1
     lab.load(box, gpu=0)
-    lab.minutes(30)
+    lab.minutes(15)
     first, second = lab.said(box, "will end")
     assert first < second < when(lab.row(box)["ended_at"])
 
@@ -72,15 +72,15 @@ def test_metrics_of_either_interval_tell_an_idle_box(lab: Lab, period: int) -> N
     """A box that idles ends for it whether its metrics come every 60 s or every 300 s."""
     lab.policy(idle=SHORT)
     (box,) = lab.launch(metric_period=period)["instance_ids"]
-    lab.minutes(45)
+    lab.minutes(25)
     assert lab.state(box) == "terminated"
 
 
 def test_missing_metrics_never_end_a_box_but_time_does(lab: Lab) -> None:
     """Without samples a box is not idle, however long; its lease's end still comes."""
     lab.policy(idle=SHORT)
-    (box,) = lab.launch(gpu=None, hours=1)["instance_ids"]
-    lab.minutes(58)
+    (box,) = lab.launch(gpu=None, hours="0.5")["instance_ids"]
+    lab.minutes(28)
     assert lab.state(box) == "running"
     lab.minutes(4)
     assert lab.state(box) == "terminated"
@@ -91,9 +91,9 @@ def test_metrics_that_fall_silent_do_not_end_a_box(lab: Lab) -> None:
     """Samples that stop are unknown, not idle, even after a warning."""
     lab.policy(idle=SHORT)
     (box,) = lab.launch()["instance_ids"]
-    lab.minutes(16)
+    lab.minutes(8)
     lab.load(box, gpu=None)
-    lab.minutes(60)
+    lab.minutes(30)
     assert lab.state(box) == "running"
 
 
@@ -101,7 +101,7 @@ def test_a_box_busy_on_any_gpu_lives(lab: Lab) -> None:
     """One GPU at 91 % and one at 0 throughout is a box at work."""
     lab.policy(idle=SHORT)
     (box,) = lab.launch(gpu=[91, 0])["instance_ids"]
-    lab.minutes(60)
+    lab.minutes(30)
     assert lab.state(box) == "running"
 
 
@@ -120,12 +120,12 @@ def test_slack_failing_changes_nothing_about_what_ends(lab: Lab, code: str) -> N
     lab.policy(idle=SHORT)
     (box,) = lab.launch()["instance_ids"]
     lab.fault(service="slack", rate=1, code=code)
-    lab.minutes(25)
+    lab.minutes(13)
     assert lab.state(box) == "terminated"
-    assert lab.said(box, "will end") == lab.said(box, "Ended") == []
+    assert lab.said(box, "will end") == lab.said(f"Ended {box}") == []
     lab.mend()
     lab.minutes(20)
-    assert len(lab.said(box, "Ended")) == 1
+    assert len(lab.said(f"Ended {box}")) == 1
 
 
 def test_one_region_failing_does_not_stop_the_others(lab: Lab) -> None:
@@ -162,11 +162,11 @@ NOT_NEEDED = (
 
 
 def two_leases(lab: Lab) -> dict[str, Any]:
-    """One that ends in half an hour; beside it a box, in another region, of which CloudWatch is asked every minute."""
+    """One that ends in a quarter of an hour; beside it a box, in another region, of which CloudWatch is asked every minute."""
     lab.policy(idle=SHORT)
     lab.launch(gpu=90, region="eu-west-1")
-    lease = lab.launch(hours="0.5", gpu=90)
-    lab.minutes(25)
+    lease = lab.launch(hours="0.25", gpu=90)
+    lab.minutes(10)
     return lease
 
 
@@ -198,15 +198,15 @@ def test_what_hangs_does_not_delay_a_kill(lab: Lab) -> None:
 def test_sweeps_at_the_same_moment_do_nothing_twice(lab: Lab) -> None:
     """Eight sweeps at once end an idle box once: one cancel, one terminate, one receipt, one message."""
     (box,) = lab.launch(request_type="persistent")["instance_ids"]
-    lab.minutes(35)
-    lab.policy(idle={"after": "PT30M", "warn_before": "PT0S"})
+    lab.minutes(13)
+    lab.policy(idle={**SHORT, "warn_before": "PT0S"})
     answers = lab.many([("POST", "/sweeps", {})] * 8)
     assert {status for status, _ in answers} == {200}
     lab.minutes(3)
     assert len(lab.calls("CancelSpotInstanceRequests")) == 1
     assert len(lab.calls("TerminateInstances", about=box)) == 1
     assert len(lab.receipts()) == 1
-    assert len(lab.said(box, "Ended")) == 1
+    assert len(lab.said(f"Ended {box}")) == 1
 
 
 @pytest.mark.parametrize("path", ["leases", "spot-requests", "instances"])
