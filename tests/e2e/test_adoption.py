@@ -8,7 +8,7 @@ import pytest
 from localaws.demo.stage import when
 from tests.e2e.kit import Lab
 
-UNLEASED = {"for": "PT20M", "grace": "PT5M"}
+UNLEASED = {"for": "PT10M", "grace": "PT5M"}
 
 
 @pytest.mark.parametrize("market", ["on-demand", "one-time", "persistent", "maintain", "asg"])
@@ -19,9 +19,9 @@ def test_a_box_behind_curfews_back_ends_with_its_lease(lab: Lab, market: str) ->
     row = lab.start("p3.2xlarge", market=market, gpu=90)
     lab.minutes(2)
     assert lab.said(row["id"], "Adopted")
-    lab.minutes(20)
+    lab.minutes(10)
     ran = when(lab.row(row["id"])["ended_at"]) - when(row["launched_at"])
-    assert timedelta(minutes=20) <= ran <= timedelta(minutes=22)
+    assert timedelta(minutes=10) <= ran <= timedelta(minutes=12)
     assert lab.alive() == set()
 
 
@@ -34,7 +34,7 @@ def test_a_box_that_comes_back_untagged_joins_the_lease_of_its_request(lab: Lab)
     lab.minutes(4)
     (again,) = lab.alive()
     assert lab.row(again)["relaunch_of"] == row["id"]
-    lab.minutes(20)
+    lab.minutes(10)
     assert lab.alive() == set()
     assert len(lab.receipts()) == 1
 
@@ -44,7 +44,7 @@ def test_a_protected_box_is_left_alone_and_a_wrong_tag_protects_nothing(lab: Lab
     lab.policy(unleased=UNLEASED)
     tags = {"until": "2027-01-01T00:00:00Z", "past": "2020-01-01", "word": "yes"}
     rows = {name: lab.start(gpu=90, tags={"curfew:protect": value})["id"] for name, value in tags.items()}
-    lab.minutes(25)
+    lab.minutes(14)
     assert lab.alive() == {rows["until"]}
 
 
@@ -61,7 +61,7 @@ def test_scope_leaves_boxes_alone(lab: Lab) -> None:
     }
     lab.start("c5.large", gpu=90)
     lab.start("g5.xlarge", gpu=90, tags={"team": "vision"})
-    lab.minutes(25)
+    lab.minutes(14)
     assert lab.alive() == spared
 
 
@@ -70,7 +70,7 @@ def test_a_copied_lease_tag_is_no_lease(lab: Lab) -> None:
     lab.policy(unleased=UNLEASED)
     lease = lab.launch(hours=2, gpu=90)
     row = lab.start(gpu=90, tags={"curfew:lease": lease["id"]})
-    lab.minutes(25)
+    lab.minutes(14)
     assert lab.alive() == set(lease["instance_ids"])
     assert lab.state(row["id"]) == "terminated"
 
@@ -93,7 +93,7 @@ def test_a_box_that_is_to_be_kept_is_stopped(lab: Lab) -> None:
     """unleased.end stop: its disk stays, nothing is saved and nothing is terminated."""
     lab.policy(unleased=UNLEASED | {"end": "stop"})
     row = lab.start(gpu=90)
-    lab.minutes(25)
+    lab.minutes(14)
     assert lab.state(row["id"]) == "stopped"
     assert (lab.calls("TerminateInstances"), lab.calls("CreateImage")) == ([], [])
 
@@ -102,7 +102,7 @@ def test_a_box_that_is_to_be_saved_ends_once_its_image_is_there(lab: Lab) -> Non
     """unleased.end image: its receipt names the image."""
     lab.policy(unleased=UNLEASED | {"end": "image"})
     row = lab.start(gpu=90)
-    lab.minutes(35)
+    lab.minutes(25)
     assert lab.state(row["id"]) == "terminated"
     assert len(lab.calls("CreateImage")) == 1
     (receipt,) = lab.receipts()
